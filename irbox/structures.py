@@ -1,0 +1,66 @@
+"""The records that parts are built with and run with.
+
+Letters used in shapes everywhere: ``B`` batch, ``C`` channels, ``H W`` height and width of the feature map,
+``N`` experts, ``K`` selected experts, ``F`` prior feature size, ``D`` degradation names, ``M`` prompt size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a part may know when it is built."""
+
+    dim: int
+    """C at this place of the network."""
+    heads: int
+    """Attention heads at this level."""
+    prior_dim: int = 0
+    """F, 0 when the network has no prior."""
+    num_degradations: int = 0
+    """D, 0 when the network has no prior."""
+    prompt_dim: int = 0
+    """M, 0 when the network has no prompt."""
+
+
+@dataclass(frozen=True)
+class DegradationPrior:
+    """What is believed about a batch of degraded images."""
+
+    features: Tensor
+    """(B, F) degradation embedding."""
+    probabilities: Tensor
+    """(B, D), sums to 1 over D."""
+    content: Tensor
+    """(B, F) content embedding."""
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Which experts each pixel goes to, and how strongly."""
+
+    weights: Tensor
+    """(B, N, H, W), zero where an expert is not selected."""
+    load: Tensor
+    """(N,), how often each expert was selected, or a smooth estimate of it."""
+
+
+@dataclass
+class Context:
+    """What every part may know about the images being restored. It lives for one call of the network."""
+
+    image: Tensor
+    """(B, 3, H0, W0), the degraded images, RGB, 0 to 1."""
+    prior: DegradationPrior | None = None
+    prompt: Tensor | None = None
+    """(B, M)."""
+    routings: list[Routing] = field(default_factory=list)
+    """What the routing parts decided, in the order in which they ran."""
+
+    def record(self, routing: Routing) -> None:
+        """Keep a routing decision, for losses that judge it and tools that show it."""
+        self.routings.append(routing)

@@ -1,0 +1,57 @@
+"""Installation: ``pip install -e .`` gives everything that training and testing need."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def version() -> str:
+    """Read the version from the package without importing it."""
+    for line in (ROOT / 'irbox' / '__init__.py').read_text(encoding='utf-8').splitlines():
+        if line.startswith('__version__'):
+            return line.split("'")[1]
+    raise RuntimeError('irbox/__init__.py sets no __version__')
+
+
+setup(
+    name='irbox',
+    version=version(),
+    description='An all-in-one image restoration toolbox: M2IR, M2Restore and every ablation as compositions of parts',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=['irbox', 'irbox.*']),
+    python_requires='>=3.11',
+    install_requires=[
+        'torch>=2.6',
+        'torchvision',
+        # The light distribution of mmengine (same modules) and headless OpenCV: plain mmengine asks for an OpenCV that
+        # needs a display library, which servers and containers lack. The Runner imports cv2 and, on Python 3.12, distutils
+        # (from setuptools).
+        'mmengine-lite>=0.10.7,<0.12',
+        'opencv-python-headless',
+        'setuptools',
+        'open_clip_torch',
+        'timm',
+        'einops',
+        'scikit-image',
+        'pyyaml',
+        'numpy>=2',
+        'pillow',
+        'safetensors',
+        'huggingface_hub',
+        'rich',
+    ],
+    extras_require={
+        'cuda': ['mamba-ssm', 'causal-conv1d'],
+        'metrics': ['lpips', 'torch-fidelity'],
+        'ui': ['gradio'],
+        'track': ['tensorboard'],
+        'analysis': ['matplotlib', 'scikit-learn'],
+        'export': ['onnx', 'onnxruntime'],
+        'zoo': ['spandrel'],
+        'test': ['pytest', 'pytest-timeout', 'ruff', 'mypy', 'types-PyYAML', 'scikit-learn', 'tensorboard'],
+    },
+)

@@ -1,0 +1,90 @@
+"""The Mamba layer."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from irbox.layers.selective_scan import selective_scan
+
+
+class Mamba(nn.Module):
+    """Selective state space layer over a sequence (Gu and Dao, 2023, Sec. 3.4).
+
+    Parameters are named, shaped and initialised as in ``mamba_ssm.Mamba``, so that its weights load. The layer computes
+    in float32, also under autocast and for half inputs; the answer has the dtype of the input.
+
+    Args:
+        d_model: Channels of the sequence.
+        d_state: States per channel.
+        d_conv: Width of the causal depthwise convolution.
+        expand: Inner channels per channel.
+        backend: Which scan runs, see `selective_scan`.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        d_state: int = 16,
+        d_conv: int = 4,
+        expand: int = 2,
+        backend: str = 'auto',
+    ) -> None:
+        super().__init__()
+        self.d_inner = expand * d_model
+        self.d_state = d_state
+        self.dt_rank = math.ceil(d_model / 16)
+        self.backend = backend
+        self.in_proj = nn.Linear(d_model, 2 * self.d_inner, bias=False)
+        self.conv1d = nn.Conv1d(
+            self.d_inner, self.d_inner, d_conv, groups=self.d_inner, padding=d_conv - 1
+        )
+        self.x_proj = nn.Linear(self.d_inner, self.dt_rank + 2 * d_state, bias=False)
+        self.dt_proj = nn.Linear(self.dt_rank, self.d_inner)
+        states = torch.arange(1, d_state + 1, dtype=torch.float32)
+        self.A_log = nn.Parameter(states.log().repeat(self.d_inner, 1))
+        self.D = nn.Parameter(torch.ones(self.d_inner))
+        self.out_proj = nn.Linear(self.d_inner, d_model, bias=False)
+        self._init_time_step()
+        self.A_log._no_weight_decay = True
+        self.D._no_weight_decay = True
+        self.dt_proj.bias._no_reinit = True
+
+    @torch.no_grad()
+    def _init_time_step(self) -> None:
+        bound = self.dt_rank**-0.5
+        self.dt_proj.weight.uniform_(-bound, bound)
+        low, high = math.log(1e-3), math.log(0.1)
+        dt = torch.exp(torch.rand(self.d_inner) * (high - low) + low).clamp(min=1e-4)
+        # The inverse of softplus, so that the first time step is dt.
+        self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix along the sequence: (B, L, d_model) to (B, L, d_model)."""
+        with torch.autocast(x.device.type, enabled=False):
+            y = self._forward(x.float())
+        return y.to(x.dtype)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        length = x.shape[1]
+        u, z = self.in_proj(x).transpose(1, 2).chunk(2, dim=1)
+        u = F.silu(self.conv1d(u)[..., :length])
+        dt, b, c = self.x_proj(u.transpose(1, 2)).split(
+            [self.dt_rank, self.d_state, self.d_state], dim=-1
+        )
+        y = selective_scan(
+            u,
+            F.linear(dt, self.dt_proj.weight).transpose(1, 2),
+            -torch.exp(self.A_log.float()),
+            b.transpose(1, 2),
+            c.transpose(1, 2),
+            self.D,
+            z,
+            self.dt_proj.bias,
+            delta_softplus=True,
+            backend=self.backend,
+        )
+        return self.out_proj(y.transpose(1, 2))

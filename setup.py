@@ -18,18 +18,16 @@ def version() -> str:
 setup(
     name='irbox',
     version=version(),
-    description='An all-in-one image restoration toolbox: M2IR, M2Restore and every ablation as compositions of parts',
-    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
-    long_description_content_type='text/markdown',
+    description='All-in-one image restoration: M2IR, M2Restore and their ablations as parts',
     license='Apache-2.0',
     packages=find_packages(include=['irbox', 'irbox.*']),
     python_requires='>=3.11',
     install_requires=[
         'torch>=2.6',
         'torchvision',
-        # The light distribution of mmengine (same modules) and headless OpenCV: plain mmengine asks for an OpenCV that
-        # needs a display library, which servers and containers lack. The Runner imports cv2 and, on Python 3.12, distutils
-        # (from setuptools).
+        # The light distribution of mmengine (same modules) and headless OpenCV: plain mmengine asks
+        # for an OpenCV that needs a display library, which servers and containers lack. The Runner
+        # imports cv2 and, on Python 3.12, distutils (from setuptools).
         'mmengine-lite>=0.10.7,<0.12',
         'opencv-python-headless',
         'setuptools',
@@ -52,6 +50,14 @@ setup(
         'analysis': ['matplotlib', 'scikit-learn'],
         'export': ['onnx', 'onnxruntime'],
         'zoo': ['spandrel'],
-        'test': ['pytest', 'pytest-timeout', 'ruff', 'mypy', 'types-PyYAML', 'scikit-learn', 'tensorboard'],
+        'test': [
+            'pytest',
+            'pytest-timeout',
+            'ruff',
+            'mypy',
+            'types-PyYAML',
+            'scikit-learn',
+            'tensorboard',
+        ],
     },
 )

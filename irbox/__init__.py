@@ -19,11 +19,12 @@ def build_network(config: str | Path | dict[str, Any]) -> nn.Module:
     """Build the network that a configuration describes, with random weights.
 
     Args:
-        config: Path of a ``.py`` or ``.yaml`` config, or its content as a dict. Of the content only ``model``
-            (and ``plugins``) is read.
+        config: Path of a ``.py`` or ``.yaml`` config, or its content as a dict. Of the content only
+            ``model`` (and ``plugins``) is read.
 
     Returns:
-        The network in evaluation mode: ``network(image)`` takes and gives (B, 3, H, W), RGB, 0 to 1.
+        The network in evaluation mode: ``network(image)`` takes and gives (B, 3, H, W), RGB, 0 to
+        1.
 
     Raises:
         FileNotFoundError: There is no such file.

@@ -1,8 +1,8 @@
 """The registries, and the one function that builds a part from its config.
 
-A registry per contract: a part put in the wrong place is refused by name. Parts register when their folder is
-imported, which happens on the first build. Six registries hold what irbox is made of; the others are children of
-mmengine's, so that its Runner finds our parts and ours find mmengine's.
+A registry per contract: a part put in the wrong place is refused by name. Parts register when their
+folder is imported, which happens on the first build. Six registries hold what irbox is made of; the
+others are children of mmengine's, so that its Runner finds our parts and ours find mmengine's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SCOPE = 'irbox'
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Say which known name is nearest, and which names there are: ``Did you mean 'x'? Known: x, y.``"""
+    """Say which known name is nearest, and which names there are."""
     known = sorted(known)
     near = get_close_matches(name, known, n=1)
     hint = f'Did you mean {near[0]!r}? ' if near else ''
@@ -37,14 +37,16 @@ def find_part(name: Any, registry: Registry) -> Any:
     """The class registered under a name.
 
     Raises:
-        ValueError: The name is no text, is dotted (mmengine would import and call whatever it names), or is unknown.
+        ValueError: The name is no text, is dotted (mmengine would import and call whatever it
+            names), or is unknown.
     """
     kind = registry.name
     if not isinstance(name, str):
         raise ValueError(f'The type of a {kind} must be a name, got {name!r}.')
     if '.' in name:
         raise ValueError(
-            f'{kind} {name!r}: dotted type names are refused, since they would import and call any code. '
+            f'{kind} {name!r}: dotted type names are refused, '
+            'since they would import and call any code. '
             'Register the part and use its plain name.'
         )
     if name not in known_names(registry):
@@ -52,7 +54,9 @@ def find_part(name: Any, registry: Registry) -> Any:
     return registry.get(name)
 
 
-def check_arguments(name: str, part: Any, given: Iterable[str], kind: str, injected: Iterable[str] = ()) -> None:
+def check_arguments(
+    name: str, part: Any, given: Iterable[str], kind: str, injected: Iterable[str] = ()
+) -> None:
     """Refuse arguments that a part does not take.
 
     Args:
@@ -60,7 +64,8 @@ def check_arguments(name: str, part: Any, given: Iterable[str], kind: str, injec
         part: Its class or function.
         given: Names of the arguments that would be passed.
         kind: What it is ('block', 'router', ...), for the message.
-        injected: Arguments that the program passes and a config does not, left out of the list in the message.
+        injected: Arguments that the program passes and a config does not, left out of the list in
+            the message.
 
     Raises:
         ValueError: An argument is unknown; the message names the nearest and all.
@@ -84,7 +89,8 @@ def build_part(cfg: Mapping[str, Any], registry: Registry, **injected: Any) -> A
     Args:
         cfg: ``type`` and the arguments that a user wrote.
         registry: Where to look the type up.
-        **injected: Arguments that the surrounding part passes, such as ``stage``. A config may not set them.
+        **injected: Arguments that the surrounding part passes, such as ``stage``. A config may not
+        set them.
 
     Raises:
         ValueError: The type or an argument is unknown, set twice or missing.
@@ -98,13 +104,18 @@ def build_part(cfg: Mapping[str, Any], registry: Registry, **injected: Any) -> A
     check_arguments(name, part, arguments, kind, injected)
     twice = sorted(set(arguments) & set(injected))
     if twice:
-        raise ValueError(f'{kind} {name}: {", ".join(twice)} is set by the surrounding part. Remove it from the config.')
+        raise ValueError(
+            f'{kind} {name}: {", ".join(twice)} is set by the surrounding part. '
+            'Remove it from the config.'
+        )
     arguments.update(injected)
     check_arguments(name, part, arguments, kind)
     missing = [
         p.name
         for p in inspect.signature(part).parameters.values()
-        if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in arguments
+        if p.default is p.empty
+        and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        and p.name not in arguments
     ]
     if missing:
         raise ValueError(f'{kind} {name} needs {", ".join(missing)}. Add it beside `type: {name}`.')
@@ -138,14 +149,17 @@ LOOPS = _child('loop', mmengine_registry.LOOPS, 'engine')
 OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine_registry.OPTIM_WRAPPERS, 'engine')
 PARAM_SCHEDULERS = _child('parameter scheduler', mmengine_registry.PARAM_SCHEDULERS, 'engine')
 
-# Empty children: without one of its own for every root, mmengine warns that it found no registry of our scope.
+# Empty children: without one of its own for every root, mmengine warns that it found no registry of
+# our scope.
 RUNNERS = _child('runner', mmengine_registry.RUNNERS)
 RUNNER_CONSTRUCTORS = _child('runner constructor', mmengine_registry.RUNNER_CONSTRUCTORS)
 STRATEGIES = _child('strategy', mmengine_registry.STRATEGIES)
 MODEL_WRAPPERS = _child('model wrapper', mmengine_registry.MODEL_WRAPPERS)
 WEIGHT_INITIALIZERS = _child('weight initializer', mmengine_registry.WEIGHT_INITIALIZERS)
 OPTIMIZERS = _child('optimizer', mmengine_registry.OPTIMIZERS)
-OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor', mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS)
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    'optimizer wrapper constructor', mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS
+)
 EVALUATOR = _child('evaluator', mmengine_registry.EVALUATOR)
 TASK_UTILS = _child('task util', mmengine_registry.TASK_UTILS)
 VISUALIZERS = _child('visualizer', mmengine_registry.VISUALIZERS)

@@ -1,7 +1,8 @@
 """The records that parts are built with and run with.
 
-Letters used in shapes everywhere: ``B`` batch, ``C`` channels, ``H W`` height and width of the feature map,
-``N`` experts, ``K`` selected experts, ``F`` prior feature size, ``D`` degradation names, ``M`` prompt size.
+Letters used in shapes everywhere: ``B`` batch, ``C`` channels, ``H W`` height and width of the
+feature map, ``N`` experts, ``K`` selected experts, ``F`` prior feature size, ``D`` degradation
+names, ``M`` prompt size.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Routing:
 
 @dataclass
 class Context:
-    """What every part may know about the images being restored. It lives for one call of the network."""
+    """What every part may know about the images being restored. It lives for one call of the
+    network."""
 
     image: Tensor
     """(B, 3, H0, W0), the degraded images, RGB, 0 to 1."""

@@ -1,1 +1,1 @@
-"""Bricks: tensors in, tensors out; no registry, no context. Import each from its own file."""
+"""Bricks: tensors in, tensors out, with no registry and no context. Import each from its file."""

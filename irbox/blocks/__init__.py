@@ -1,0 +1,11 @@
+"""Blocks: ``block(x, context)`` keeps the shape of (B, C, H, W).
+
+Built with ``stage`` and own options.
+"""
+
+from irbox.blocks.adaptive_frequency_block import AdaptiveFrequencyBlock
+from irbox.blocks.dder import DDER
+from irbox.blocks.mamba_cnn_block import MambaCNNBlock
+from irbox.blocks.transformer_block import TransformerBlock
+
+__all__ = ['DDER', 'AdaptiveFrequencyBlock', 'MambaCNNBlock', 'TransformerBlock']

@@ -1,0 +1,59 @@
+"""AdaIR's frequency block, which M2Restore uses while decoding."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from irbox.layers.attention import TransposedCrossAttention
+from irbox.layers.frequency import BandSplit, FrequencyModulation, Mask
+from irbox.registry import BLOCKS
+from irbox.structures import Context, Stage
+
+
+@BLOCKS.register_module()
+class AdaptiveFrequencyBlock(nn.Module):
+    """Cleans features with the frequencies of the degraded image (AFLB; AdaIR, M2Restore III-A).
+
+    The image is resized to the map, split into two bands, each band asks the features by channel
+    attention, the bands modulate each other, and the features ask the result: ``alpha * attention +
+    beta * x`` with ``alpha`` 0 and ``beta`` 1 at the start.
+
+    Args:
+        stage: Where the block sits.
+        heads: Attention heads: 4 at every level in the public code, whatever the level's own
+            number.
+        mask: How the bands are split, see ``BandSplit``.
+        unused_weights: Also hold two convolutions that the public code owns and never calls, so
+            that its checkpoints load and its parameter count is met. They never get a gradient;
+            distributed training then needs ``find_unused_parameters: true``.
+    """
+
+    def __init__(
+        self, stage: Stage, heads: int = 4, mask: Mask = 'box', unused_weights: bool = False
+    ) -> None:
+        super().__init__()
+        dim = stage.dim
+        self.alpha = nn.Parameter(torch.zeros(dim, 1, 1))
+        self.beta = nn.Parameter(torch.ones(dim, 1, 1))
+        self.embed = nn.Conv2d(3, dim, 3, padding=1, bias=False)
+        self.split = BandSplit(dim, mask)
+        # With the published mask no gradient reaches the cut-offs: see BandSplit.
+        self.split.requires_grad_(mask != 'box' or unused_weights)
+        self.attend_low = TransposedCrossAttention(dim, heads)
+        self.attend_high = TransposedCrossAttention(dim, heads)
+        self.modulate = FrequencyModulation(dim)
+        self.attend = TransposedCrossAttention(dim, heads)
+        if unused_weights:
+            self.conv = nn.Conv2d(3, dim, 3, padding=1, bias=False)
+            self.score_gen = nn.Conv2d(2, 2, 7, padding=3)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """Clean a map, (B, C, H, W) -> same shape."""
+        image = F.interpolate(context.image, x.shape[-2:], mode='bilinear', align_corners=False).to(
+            memory_format=torch.channels_last
+        )
+        low, high = self.split(self.embed(image))
+        merged = self.modulate(self.attend_low(low, x), self.attend_high(high, x))
+        return self.alpha * self.attend(x, merged) + self.beta * x

@@ -1,0 +1,152 @@
+"""M2Restore's bottleneck block."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from irbox.layers.feed_forward import GatedFeedForward
+from irbox.layers.mamba import Mamba
+from irbox.layers.norm import LayerNorm2d
+from irbox.registry import BLOCKS
+from irbox.structures import Context, Stage
+
+
+def _perceptron(layers: int, sizes: tuple[int, int, int]) -> nn.Sequential:
+    """One linear layer, or two with GELU between."""
+    dim_in, hidden, dim_out = sizes
+    if layers == 1:
+        return nn.Sequential(nn.Linear(dim_in, dim_out))
+    return nn.Sequential(nn.Linear(dim_in, hidden), nn.GELU(), nn.Linear(hidden, dim_out))
+
+
+class DualBranch(nn.Module):
+    """A Mamba and a convolution branch, mixed by a gate (Eq. 12-17). Options as in the block."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        gate: Literal['edge_aware', 'mean'],
+        gate_on: Literal['cnn', 'mamba'],
+        gate_layers: int,
+        gate_channels: int | None,
+        projection_layers: int,
+        prior_feature: Literal['features', 'content'],
+        conv_norm: bool,
+        backend: str,
+    ) -> None:
+        super().__init__()
+        dim = stage.dim
+        self.gate_on, self.prior_feature = gate_on, prior_feature
+        self.mamba_norm_in = LayerNorm2d(dim)
+        self.mamba = Mamba(dim, backend=backend)
+        self.mamba_norm_out = LayerNorm2d(dim)
+        self.conv_norm = LayerNorm2d(dim) if conv_norm else None
+        self.conv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
+        self.gate: nn.Sequential | None = None
+        self.project: nn.Sequential | None = None
+        if gate == 'edge_aware':
+            joint = dim
+            if stage.prior_dim:
+                self.project = _perceptron(projection_layers, (stage.prior_dim, 4 * dim, dim))
+                joint = 2 * dim
+            self.gate = _perceptron(gate_layers, (joint, dim, gate_channels or dim))
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """Mix the branches' answers to a normalised map, (B, C, H, W) -> same shape."""
+        local = F.gelu(self.conv(x if self.conv_norm is None else self.conv_norm(x)))
+        height, width = x.shape[-2:]
+        # The raster scan of the paper: row after row.
+        sequence = self.mamba_norm_in(x).flatten(2).transpose(1, 2)
+        scanned = self.mamba(sequence).transpose(1, 2).unflatten(2, (height, width))
+        distant = self.mamba_norm_out(scanned)
+        if self.gate is None:
+            return (local + distant) / 2
+        gate = self._gate(x, context)
+        first, second = (local, distant) if self.gate_on == 'cnn' else (distant, local)
+        return gate * first + (1 - gate) * second
+
+    def _gate(self, x: Tensor, context: Context) -> Tensor:
+        """(B, 1 or C, H, W) in 0 to 1."""
+        joint = x.permute(0, 2, 3, 1)
+        if self.project is not None:
+            belief = self.project(getattr(context.prior, self.prior_feature)).to(joint.dtype)
+            joint = torch.cat([joint, belief[:, None, None].expand_as(joint)], dim=-1)
+        return self.gate(joint).sigmoid().permute(0, 3, 1, 2)
+
+
+@BLOCKS.register_module()
+class MambaCNNBlock(nn.Module):
+    """Mamba and convolution mixed by an edge-aware gate, then a gated feed-forward layer.
+
+    M2Restore, Sec. III-C (MCDB with DGF).
+
+    The selective scan sees the pixels row after row; a depthwise convolution sees their neighbours;
+    a gate computed from the features and the prior's embedding mixes both. In a network without a
+    prior the gate sees the features alone.
+
+    Args:
+        stage: Where the block sits.
+        gate: ``'edge_aware'`` (the paper's name; neither paper nor public code has an edge
+            operator) or ``'mean'``, the static aggregation of Table II's row without DGF.
+        gate_on: Which branch the gate weighs, the other getting the rest: ``'cnn'`` (Eq. 17) or
+            ``'mamba'`` (public code).
+        gate_layers: 1x1 convolutions of the gate: 1 (Eq. 16) or 2 with GELU (public code).
+        gate_channels: Values of the gate per pixel: ``null`` for one per channel (the text speaks
+            of spatial-channel attention; Eq. 16 leaves the number open), 1 in the public code.
+        projection_layers: Layers that bring the prior's embedding to the map's width: 1 (text) or 2
+            (public code).
+        prior_feature: Which embedding: ``'features'`` (the degradation; text) or ``'content'``
+            (public code).
+        conv_norm: Normalise again before the convolution (Eq. 12; the public code does not).
+        ratio: Expansion of the feed-forward layer.
+        backend: Of the selective scan, see ``irbox.layers.selective_scan``.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        gate: Literal['edge_aware', 'mean'] = 'edge_aware',
+        gate_on: Literal['cnn', 'mamba'] = 'cnn',
+        gate_layers: int = 1,
+        gate_channels: int | None = None,
+        projection_layers: int = 1,
+        prior_feature: Literal['features', 'content'] = 'features',
+        conv_norm: bool = True,
+        ratio: float = 2.66,
+        backend: str = 'auto',
+    ) -> None:
+        super().__init__()
+        for name, value, choices in (
+            ('gate', gate, ('edge_aware', 'mean')),
+            ('gate_on', gate_on, ('cnn', 'mamba')),
+            ('gate_layers', gate_layers, (1, 2)),
+            ('projection_layers', projection_layers, (1, 2)),
+            ('prior_feature', prior_feature, ('features', 'content')),
+        ):
+            if value not in choices:
+                raise ValueError(f'{name}={value!r} is unknown. Choose one of {choices}.')
+        if gate_channels not in (None, 1, stage.dim):
+            raise ValueError(f'gate_channels={gate_channels} must be 1, {stage.dim} or null.')
+        self.norm1 = LayerNorm2d(stage.dim)
+        self.branches = DualBranch(
+            stage,
+            gate,
+            gate_on,
+            gate_layers,
+            gate_channels,
+            projection_layers,
+            prior_feature,
+            conv_norm,
+            backend,
+        )
+        self.norm2 = LayerNorm2d(stage.dim)
+        self.ffn = GatedFeedForward(stage.dim, ratio)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """Transform a map, (B, C, H, W) -> same shape."""
+        x = x + self.branches(self.norm1(x), context)
+        return x + self.ffn(self.norm2(x))

@@ -1,0 +1,33 @@
+"""Restormer's block."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from irbox.layers.attention import TransposedAttention
+from irbox.layers.feed_forward import GatedFeedForward
+from irbox.layers.norm import LayerNorm2d
+from irbox.registry import BLOCKS
+from irbox.structures import Context, Stage
+
+
+@BLOCKS.register_module()
+class TransformerBlock(nn.Module):
+    """Channel attention (MDTA), then a gated feed-forward layer (GDFN), each normalised and added.
+
+    Args:
+        stage: Where the block sits.
+        ratio: Expansion of the feed-forward layer.
+    """
+
+    def __init__(self, stage: Stage, ratio: float = 2.66) -> None:
+        super().__init__()
+        self.norm1 = LayerNorm2d(stage.dim)
+        self.attn = TransposedAttention(stage.dim, stage.heads)
+        self.norm2 = LayerNorm2d(stage.dim)
+        self.ffn = GatedFeedForward(stage.dim, ratio)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """Transform a map, (B, C, H, W) -> same shape."""
+        x = x + self.attn(self.norm1(x))
+        return x + self.ffn(self.norm2(x))

@@ -1,0 +1,24 @@
+"""From a config to a network, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from irbox.registry import MODELS, suggest
+
+
+def build_network(config: str | Path | Mapping[str, Any]) -> nn.Module:
+    """Build the network of a config; see ``irbox.build_network``."""
+    if isinstance(config, (str, Path)):
+        from irbox.engine.config import load_config
+
+        config = load_config(config)
+    if 'model' not in config:
+        raise ValueError(f'The config has no `model`. {suggest("model", config)}')
+    if not isinstance(config['model'], Mapping) or 'network' not in config['model']:
+        raise ValueError('The config has no `model.network`.')
+    return MODELS.build(config['model']['network']).eval()

@@ -1,0 +1,106 @@
+"""Attention across channels: its cost grows with the number of pixels, not with its square."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def channel_attention(
+    query: Tensor, key: Tensor, value: Tensor, temperature: Tensor, projection: nn.Conv2d
+) -> Tensor:
+    """Multi-head attention in which channels attend to channels, with its output projection.
+
+    Equal to L2-normalising query and key over the pixels, ``softmax(q k^T * temperature) v`` and a
+    1x1 convolution, but cheaper: the norms divide the small product instead of the maps, and the
+    attention weights are folded into the projection, so that the values are multiplied once.
+
+    Args:
+        query: (B, C, H, W).
+        key: (B, C, H, W).
+        value: (B, C, H, W).
+        temperature: (heads, 1, 1).
+        projection: 1x1 convolution, C -> C.
+
+    Returns:
+        (B, C, H, W).
+    """
+    batch, dim, height, width = value.shape
+    heads = temperature.shape[0]
+    pixels = height * width
+    if query.dtype == torch.float16:
+        # Sums over all pixels overflow half precision; this factor cancels in the division by the
+        # norms.
+        query, key = query * pixels**-0.5, key * pixels**-0.5
+
+    def rows(x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1).reshape(batch, pixels, dim)
+
+    def split(x: Tensor) -> Tensor:
+        return rows(x).reshape(batch, pixels, heads, dim // heads)
+
+    query, key = split(query), split(key)
+    with torch.autocast(value.device.type, enabled=False):
+        product = torch.einsum('bphc,bphd->bhcd', query, key).float()
+        query_norm = query.float().square().sum(1).sqrt().clamp_min(1e-12)
+        key_norm = key.float().square().sum(1).sqrt().clamp_min(1e-12)
+        scores = product / (query_norm.unsqueeze(-1) * key_norm.unsqueeze(-2))
+        weights = (scores * temperature.float()).softmax(-1)
+        # (C_out, heads, c) x (heads, c, d) -> (heads, d, C_out): projection and attention in one
+        # matrix per image.
+        folded = torch.einsum(
+            'ohc,bhcd->bhdo', projection.weight.float().reshape(-1, heads, dim // heads), weights
+        ).reshape(batch, dim, -1)
+        out = torch.bmm(rows(value), folded.to(value.dtype))
+        if projection.bias is not None:
+            out = out + projection.bias.to(out.dtype)
+    return out.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+class TransposedAttention(nn.Module):
+    """Self-attention across channels (MDTA in Restormer).
+
+    Args:
+        dim: Number of channels.
+        heads: Number of heads; divides ``dim``.
+        bias: Give the convolutions a bias.
+    """
+
+    def __init__(self, dim: int, heads: int, bias: bool = False) -> None:
+        super().__init__()
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        self.qkv = nn.Conv2d(dim, 3 * dim, 1, bias=bias)
+        self.qkv_dwconv = nn.Conv2d(3 * dim, 3 * dim, 3, padding=1, groups=3 * dim, bias=bias)
+        self.project_out = nn.Conv2d(dim, dim, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend, (B, C, H, W) -> same shape."""
+        query, key, value = self.qkv_dwconv(self.qkv(x)).chunk(3, dim=1)
+        return channel_attention(query, key, value, self.temperature, self.project_out)
+
+
+class TransposedCrossAttention(nn.Module):
+    """Attention across channels with the query from one map, key and value from another.
+
+    The form of AdaIR's frequency blocks and of M2IR's CA (Eq. 3 and 7).
+
+    Args:
+        dim: Number of channels of both maps.
+        heads: Number of heads; divides ``dim``.
+        bias: Give the convolutions a bias.
+    """
+
+    def __init__(self, dim: int, heads: int, bias: bool = False) -> None:
+        super().__init__()
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        self.q = nn.Conv2d(dim, dim, 1, bias=bias)
+        self.q_dwconv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim, bias=bias)
+        self.kv = nn.Conv2d(dim, 2 * dim, 1, bias=bias)
+        self.kv_dwconv = nn.Conv2d(2 * dim, 2 * dim, 3, padding=1, groups=2 * dim, bias=bias)
+        self.project_out = nn.Conv2d(dim, dim, 1, bias=bias)
+
+    def forward(self, query: Tensor, source: Tensor) -> Tensor:
+        """Attend from ``query`` (B, C, H, W) to ``source`` (B, C, H, W) -> same shape."""
+        key, value = self.kv_dwconv(self.kv(source)).chunk(2, dim=1)
+        query = self.q_dwconv(self.q(query))
+        return channel_attention(query, key, value, self.temperature, self.project_out)

@@ -1,0 +1,85 @@
+"""Experts, and what a routing makes of their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from irbox.structures import Routing
+
+Combine = Literal['sum', 'logexp']
+
+
+class MixtureOfExperts(nn.Module):
+    """Weighted combination of expert answers (M2Restore Eq. 10-11, M2IR Eq. 6).
+
+    Where every expert treats each pixel alone (``pointwise = True``) only the pixels routed to an
+    expert are gathered for it; otherwise, and while compiling or exporting, every expert sees the
+    whole map. Both ways give the same answer.
+
+    Args:
+        experts: N modules (B, C, H, W) -> (B, C, H, W).
+        combine: ``'sum'``: ``sum_n w_n E_n(x)``. ``'logexp'``: ``log sum_n w_n exp(E_n(x))``, what
+            M2Restore's public code computes, here with the maximum taken out, so that no precision
+            overflows.
+    """
+
+    def __init__(self, experts: Iterable[nn.Module], combine: Combine = 'sum') -> None:
+        super().__init__()
+        if combine not in ('sum', 'logexp'):
+            raise ValueError(f"combine={combine!r} is unknown. Choose 'sum' or 'logexp'.")
+        self.experts = nn.ModuleList(experts)
+        self.combine = combine
+        self.pointwise = all(getattr(expert, 'pointwise', False) for expert in self.experts)
+
+    def forward(self, x: Tensor, routing: Routing) -> Tensor:
+        """Combine the experts' answers.
+
+        Args:
+            x: (B, C, H, W).
+            routing: With weights (B, N, H, W).
+
+        Returns:
+            (B, C, H, W) in the dtype of ``x``.
+        """
+        sparse = self.pointwise and not torch.compiler.is_compiling() and not x.is_meta
+        out = self._sparse(x, routing.weights) if sparse else self._dense(x, routing.weights)
+        return out.to(x.dtype)
+
+    def _dense(self, x: Tensor, weights: Tensor) -> Tensor:
+        answers = torch.stack([expert(x).float() for expert in self.experts], dim=1)
+        weights = weights.unsqueeze(2)
+        if self.combine == 'sum':
+            return (weights * answers).sum(1)
+        return torch.logsumexp(answers + weights.log(), dim=1)
+
+    def _sparse(self, x: Tensor, weights: Tensor) -> Tensor:
+        batch, dim, height, width = x.shape
+        pixels = x.permute(0, 2, 3, 1).reshape(-1, dim)
+        weights = weights.permute(0, 2, 3, 1).reshape(-1, len(self.experts))
+        rows, answers = [], []
+        for number, expert in enumerate(self.experts):
+            # An expert that no pixel chose still runs, on no pixels, so that its weights get a
+            # gradient of zero: distributed training waits for every gradient.
+            row = weights[:, number].nonzero().squeeze(1)
+            chosen = pixels.index_select(0, row)
+            answer = expert(chosen.view(1, -1, 1, dim).permute(0, 3, 1, 2))
+            answer = answer.permute(0, 2, 3, 1).reshape(-1, dim).float()
+            weight = weights[:, number].index_select(0, row).unsqueeze(1)
+            rows.append(row)
+            answers.append(weight * answer if self.combine == 'sum' else answer + weight.log())
+        out = torch.zeros(pixels.shape, dtype=torch.float32, device=x.device)
+        if self.combine == 'sum':
+            for row, answer in zip(rows, answers, strict=True):
+                out = out.index_add(0, row, answer)
+        else:
+            peak = torch.full_like(out, -torch.inf)
+            for row, answer in zip(rows, answers, strict=True):
+                peak[row] = torch.maximum(peak[row], answer.detach())
+            for row, answer in zip(rows, answers, strict=True):
+                out = out.index_add(0, row, (answer - peak[row]).exp())
+            out = peak + out.log()
+        return out.view(batch, height, width, dim).permute(0, 3, 1, 2)

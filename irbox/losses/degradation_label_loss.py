@@ -1,0 +1,59 @@
+"""Teaches a learned prior the names of the degradations."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from irbox.registry import LOSSES
+from irbox.structures import Context
+
+
+@LOSSES.register_module()
+class DegradationLabelLoss(nn.Module):
+    """Cross-entropy between the prior's probabilities and the degradation an image really has.
+
+    A label of several degradations joined by ``_`` (``low_haze``) spreads its probability evenly
+    over them.
+
+    Args:
+        names: Degradations, in the order of the prior's probabilities. A name may hold ``_``
+            itself: the whole label is tried first.
+        weight: Factor.
+    """
+
+    uses_label = True
+
+    def __init__(self, names: list[str], weight: float = 0.1) -> None:
+        super().__init__()
+        self.names, self.weight = list(names), weight
+
+    def forward(
+        self, restored: Tensor, target: Tensor, context: Context, label: list[str]
+    ) -> Tensor:
+        """Judge the prior in ``context`` against the labels of the B images.
+
+        Raises:
+            ValueError: There is no prior, its size differs from ``names``, or a label names an
+                unknown degradation.
+        """
+        if context.prior is None:
+            raise ValueError('DegradationLabelLoss needs a network with a prior.')
+        probabilities = context.prior.probabilities
+        if probabilities.shape[1] != len(self.names):
+            raise ValueError(
+                f'The prior tells {probabilities.shape[1]} degradations apart, '
+                f'the loss names {len(self.names)}: {", ".join(self.names)}. '
+                'Set num_degradations to match.'
+            )
+        wanted = probabilities.new_tensor([self._spread(one) for one in label])
+        return -self.weight * (wanted * probabilities.clamp_min(1e-8).log()).sum(1).mean()
+
+    def _spread(self, label: str) -> list[float]:
+        parts = [label] if label in self.names else label.split('_')
+        unknown = [part for part in parts if part not in self.names]
+        if unknown:
+            raise ValueError(
+                f'The label {label!r} names {", ".join(unknown)}, '
+                f'which is none of {", ".join(self.names)}.'
+            )
+        return [parts.count(name) / len(parts) for name in self.names]

@@ -1,0 +1,5 @@
+"""Models: what the Runner trains."""
+
+from irbox.models.restorer import Restorer
+
+__all__ = ['Restorer']

@@ -1,0 +1,79 @@
+"""A network and its losses, as mmengine's Runner wants them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from irbox.registry import LOSSES, MODELS
+
+Mode = Literal['tensor', 'loss', 'predict']
+
+
+@MODELS.register_module()
+class Restorer(BaseModel):
+    """An image restoration network with the losses that it is trained by.
+
+    Args:
+        network: Config of a network: ``network.describe(image)`` and ``network(image, context)``.
+        losses: Name -> config of a loss; a name set to ``null`` is left out. Their sum is
+            minimised.
+        data_preprocessor: Config of mmengine's data preprocessor. The default moves a batch to the
+            model's device.
+    """
+
+    def __init__(
+        self,
+        network: dict[str, Any],
+        losses: dict[str, Any] | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor or {'type': 'BaseDataPreprocessor'})
+        self.network = MODELS.build(network)
+        self.losses = {name: LOSSES.build(loss) for name, loss in (losses or {}).items() if loss}
+
+    def forward(
+        self,
+        image: Tensor,
+        target: Tensor | None = None,
+        label: list[str] | None = None,
+        name: list[str] | None = None,
+        mode: Mode = 'tensor',
+    ) -> Tensor | dict[str, Tensor] | list[dict[str, Any]]:
+        """Restore, judge or both.
+
+        Args:
+            image: (B, 3, H, W), degraded, RGB, 0 to 1.
+            target: Same shape, clean. Needed by ``mode='loss'``.
+            label: Degradation of each image.
+            name: Name of each image.
+            mode: ``'tensor'``: the restored images (B, 3, H, W), not clipped. ``'loss'``: a scalar
+                per loss. ``'predict'``: a dict per image with ``restored`` (3, H, W), clipped to 0
+                to 1, and what was given.
+        """
+        if mode == 'tensor':
+            return self.network(image)
+        if mode == 'loss':
+            return self._loss(image, target, label)
+        if mode == 'predict':
+            restored = self.network(image).float().clamp(0, 1)
+            given = {'image': image, 'target': target, 'label': label, 'name': name}
+            return [
+                {'restored': one}
+                | {key: value[i] for key, value in given.items() if value is not None}
+                for i, one in enumerate(restored)
+            ]
+        raise ValueError(f"mode={mode!r} is unknown. Choose 'tensor', 'loss' or 'predict'.")
+
+    def _loss(self, image: Tensor, target: Tensor, label: list[str] | None) -> dict[str, Tensor]:
+        context = self.network.describe(image)
+        restored = self.network(image, context).float()
+        return {
+            # mmengine sums the entries that have "loss" in their name.
+            f'loss_{name}': loss(restored, target, context, label)
+            if getattr(loss, 'uses_label', False)
+            else loss(restored, target, context)
+            for name, loss in self.losses.items()
+        }

@@ -1,0 +1,122 @@
+"""M2Restore's router."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from irbox.layers.top_k import Normalize, top_k_weights
+from irbox.registry import ROUTERS
+from irbox.structures import Context, Routing, Stage
+
+
+@ROUTERS.register_module()
+class NoisyTopKRouter(nn.Module):
+    """Prompt- and prior-guided routing of each pixel (M2Restore, Eq. 3-11).
+
+    ``S = [x; p] W_g + alpha * (d_g W_b)``; in training noise with a learned strength is added, in
+    evaluation none; the ``top_k`` best experts of each pixel share its weight. Without a prompt or
+    a prior in the network its term is left out. Everything is computed in float32.
+
+    Args:
+        stage: Where the router sits.
+        num_experts: N.
+        top_k: K, experts per pixel.
+        noise_mask: ``'bernoulli'``: noise reaches an expert of an image with probability 0.5 (Eq.
+            8-9). ``'none'``: noise reaches every entry (public code).
+        noise_eps: Smallest noise strength: 0 (Eq. 7) or 0.01 (public code).
+        alpha: ``'vector'``: a coefficient per expert (Eq. 6). ``'scalar'``: one (public code).
+            Starts at 0.5.
+        bias_in_prior: Give the prior's projection a bias (public code; Eq. 5 has none).
+        normalize: See ``top_k_weights``; ``'selected'`` in text and public code, ``'printed'`` is
+            Eq. 10-11 to the letter.
+        load: ``'count'``: how often each expert is selected (text). ``'corrected'``: in training,
+            the smooth estimate of noisy top-k gating. ``'official'``: the public code's version of
+            it, which compares scores *without* the prior's bias with thresholds *with* it. In
+            evaluation all count.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        num_experts: int,
+        top_k: int,
+        noise_mask: Literal['bernoulli', 'none'] = 'bernoulli',
+        noise_eps: float = 0.0,
+        alpha: Literal['vector', 'scalar'] = 'vector',
+        bias_in_prior: bool = False,
+        normalize: Normalize = 'selected',
+        load: Literal['count', 'corrected', 'official'] = 'count',
+    ) -> None:
+        super().__init__()
+        for name, value, choices in (
+            ('noise_mask', noise_mask, ('bernoulli', 'none')),
+            ('alpha', alpha, ('vector', 'scalar')),
+            ('normalize', normalize, ('selected', 'printed')),
+            ('load', load, ('count', 'corrected', 'official')),
+        ):
+            if value not in choices:
+                raise ValueError(
+                    f'{name}={value!r} is unknown. Choose one of {", ".join(choices)}.'
+                )
+        self.num_experts, self.top_k = num_experts, top_k
+        self.noise_mask, self.noise_eps = noise_mask, noise_eps
+        self.normalize, self.load = normalize, load
+        joint = stage.dim * (2 if stage.prompt_dim else 1)
+        self.prompt = nn.Linear(stage.prompt_dim, stage.dim) if stage.prompt_dim else None
+        self.score = nn.Linear(joint, num_experts, bias=False)
+        self.noise = nn.Linear(joint, num_experts, bias=False)
+        nn.init.zeros_(self.noise.weight)
+        self.prior_bias: nn.Linear | None = None
+        if stage.num_degradations:
+            self.prior_bias = nn.Linear(stage.num_degradations, num_experts, bias=bias_in_prior)
+            self.alpha = nn.Parameter(torch.full((num_experts if alpha == 'vector' else 1,), 0.5))
+
+    def forward(self, x: Tensor, context: Context) -> Routing:
+        """Route each pixel of (B, C, H, W)."""
+        with torch.autocast(x.device.type, enabled=False):
+            pixels = x.permute(0, 2, 3, 1).float()
+            prompt = self.prompt(context.prompt.float()) if self.prompt is not None else None
+            score = self._project(self.score, pixels, prompt)
+            biased = score
+            if self.prior_bias is not None:
+                bias = self.alpha * self.prior_bias(context.prior.probabilities.float())
+                biased = score + bias[:, None, None]
+            noisy, sigma = biased, None
+            if self.training:
+                sigma = F.softplus(self._project(self.noise, pixels, prompt)) + self.noise_eps
+                noisy = biased + self._mask(biased) * sigma * torch.randn_like(biased)
+            weights = top_k_weights(noisy.permute(0, 3, 1, 2), self.top_k, self.normalize)
+            load = self._load(score if self.load == 'official' else biased, noisy, sigma)
+        return Routing(weights=weights, load=load)
+
+    @staticmethod
+    def _project(layer: nn.Linear, pixels: Tensor, prompt: Tensor | None) -> Tensor:
+        """``[x; p] W`` without laying the prompt out over the pixels: (B, H, W, N)."""
+        if prompt is None:
+            return layer(pixels)
+        of_pixels, of_prompt = layer.weight.split(pixels.shape[-1], dim=1)
+        return F.linear(pixels, of_pixels) + F.linear(prompt, of_prompt)[:, None, None]
+
+    def _mask(self, scores: Tensor) -> Tensor | float:
+        """(B, 1, 1, N): which experts of an image are disturbed (Eq. 8)."""
+        if self.noise_mask == 'none':
+            return 1.0
+        batch, _, _, experts = scores.shape
+        return torch.bernoulli(torch.full((batch, 1, 1, experts), 0.5, device=scores.device))
+
+    def _load(self, clean: Tensor, noisy: Tensor, sigma: Tensor | None) -> Tensor:
+        """How often each expert is selected (N,), or how probable that is under fresh noise."""
+        if self.load == 'count' or sigma is None or self.top_k == self.num_experts:
+            index = noisy.topk(self.top_k, dim=-1).indices.flatten()
+            return torch.bincount(index, minlength=self.num_experts).float()
+        best = noisy.topk(self.top_k + 1, dim=-1).values
+        # What an expert must beat to be among the best K: the next best where it is in, the last
+        # kept where not.
+        if_in, if_out = best[..., -1:], best[..., -2:-1]
+        threshold = torch.where(noisy > if_in, if_in, if_out)
+        probability = torch.special.ndtr((clean - threshold) / sigma)
+        return probability.sum((0, 1, 2))

@@ -1,0 +1,34 @@
+"""Routing by the feature map alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from irbox.layers.top_k import top_k_weights
+from irbox.registry import ROUTERS
+from irbox.structures import Context, Routing, Stage
+
+
+@ROUTERS.register_module()
+class PixelRouter(nn.Module):
+    """Scores from the feature map alone: a linear layer and the ``top_k`` best of each pixel.
+
+    The baseline without prompt and prior (M2IR, Table VII, rows without DACP).
+
+    Args:
+        stage: Where the router sits.
+        num_experts: N.
+        top_k: K, experts per pixel.
+    """
+
+    def __init__(self, stage: Stage, num_experts: int, top_k: int) -> None:
+        super().__init__()
+        self.top_k = top_k
+        self.score = nn.Conv2d(stage.dim, num_experts, 1)
+
+    def forward(self, x: Tensor, context: Context) -> Routing:
+        """Route each pixel of (B, C, H, W)."""
+        with torch.autocast(x.device.type, enabled=False):
+            weights = top_k_weights(self.score(x.float()), self.top_k)
+        return Routing(weights=weights, load=(weights > 0).sum((0, 2, 3)).float())

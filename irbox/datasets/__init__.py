@@ -1,5 +1,7 @@
 """Data sets, samplers, and the degradations that synthetic data is made with."""
 
+from irbox.datasets import degradations
 from irbox.datasets.draw_sampler import DrawSampler
+from irbox.datasets.embedded_dataset import EmbeddedDataset
 
-__all__ = ['DrawSampler']
+__all__ = ['DrawSampler', 'EmbeddedDataset', 'degradations']

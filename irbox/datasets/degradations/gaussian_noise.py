@@ -1,0 +1,35 @@
+"""Gaussian noise as the all-in-one family adds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from irbox.datasets.degradations.degradation import Degradation
+from irbox.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class GaussianNoise(Degradation):
+    """``uint8(clip(x + sigma n, 0, 255))``, x on 0 to 255: clipped and truncated, not rounded.
+
+    Truncation is what PromptIR, AdaIR and their successors train and test with. It darkens by about
+    .4 grey levels, and clipping makes sigma 50 about 1.4 dB easier than unclipped protocols.
+
+    Args:
+        sigma: Standard deviation in grey levels of 255. One of several is chosen per image.
+    """
+
+    def __init__(self, sigma: float | Sequence[float] = (15, 25, 50)) -> None:
+        self.sigmas = tuple(np.atleast_1d(sigma).tolist())
+        if not self.sigmas or min(self.sigmas) < 0:
+            raise ValueError(f'sigma={sigma!r} must be one or more numbers of at least 0.')
+
+    def apply(
+        self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
+    ) -> np.ndarray:
+        """See ``Degradation``."""
+        sigma = np.float32(self.sigmas[rng.integers(len(self.sigmas))])
+        noise = rng.standard_normal(image.shape, dtype=np.float32)
+        return np.floor((image * 255 + sigma * noise).clip(0, 255)) / np.float32(255)

@@ -1,0 +1,63 @@
+"""The photographs that installed packages bring along: data without a download."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from irbox.utils.optional import require
+
+TRAINING = ('astronaut', 'coffee', 'rocket', 'motorcycle', 'flower')
+HELD_OUT = ('china', 'chelsea')
+"""Photographs that no training sample comes from."""
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A clean picture, and how far away things in it are, where that is known."""
+
+    name: str
+    image: Image.Image
+    """RGB, 8 bits."""
+    depth: Image.Image | None = None
+    """Mode F, the same size, 0 near to 1 far."""
+
+
+@cache
+def photograph(name: str) -> Photograph:
+    """Load one of the embedded photographs.
+
+    astronaut (512x512), coffee (600x400), rocket (640x427), chelsea (451x300) and motorcycle
+    (741x500, the left view of Middlebury's stereo pair, with depth) come with scikit-image; china
+    and flower (640x427) with scikit-learn.
+
+    Raises:
+        ImportError: scikit-learn is not installed.
+    """
+    if name in ('china', 'flower'):
+        package = require('sklearn', package='scikit-learn', needed_by=f'The photograph {name!r}')
+        path = Path(package.__file__).parent / 'datasets' / 'images' / f'{name}.jpg'
+        return Photograph(name, Image.open(path).convert('RGB'))
+
+    from skimage import data
+
+    if name == 'motorcycle':
+        left, _, disparity = data.stereo_motorcycle()
+        return Photograph(name, Image.fromarray(left), Image.fromarray(_depth(disparity)))
+    return Photograph(name, Image.fromarray(getattr(data, name)()))
+
+
+def _depth(disparity: np.ndarray) -> np.ndarray:
+    """Depth, 0 near to 1 far, from a disparity map whose holes are infinite."""
+    hole = ~np.isfinite(disparity)
+    rows, columns = ndimage.distance_transform_edt(
+        hole, return_distances=False, return_indices=True
+    )
+    filled = disparity[rows, columns]
+    near, far = filled.max(), filled.min()
+    return ndimage.median_filter((near - filled) / (near - far), 5).astype(np.float32)

@@ -8,14 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irbox.layers.selective_scan import selective_scan
+from irbox.layers.selective_scan import check_backend, selective_scan
+from irbox.layers.selective_scan_op import autocast_off
 
 
 class Mamba(nn.Module):
     """Selective state space layer over a sequence (Gu and Dao, 2023, Sec. 3.4).
 
-    Parameters are named, shaped and initialised as in ``mamba_ssm.Mamba``, so that its weights load. The layer computes
-    in float32, also under autocast and for half inputs; the answer has the dtype of the input.
+    Parameters are named, shaped and initialised as in ``mamba_ssm.Mamba``, so that its weights load.
+    The layer computes in the dtype of its weights, float32, also under autocast and for half inputs
+    (as M2Restore does); the scan is float32 whatever the weights are.
+
+    ``A_log`` and ``D`` carry ``_no_weight_decay``, and the bias of ``dt_proj`` ``_no_reinit``.
 
     Args:
         d_model: Channels of the sequence.
@@ -34,6 +38,8 @@ class Mamba(nn.Module):
         backend: str = 'auto',
     ) -> None:
         super().__init__()
+        check_backend(backend)
+        self.d_model = d_model
         self.d_inner = expand * d_model
         self.d_state = d_state
         self.dt_rank = math.ceil(d_model / 16)
@@ -63,27 +69,32 @@ class Mamba(nn.Module):
         self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix along the sequence: (B, L, d_model) to (B, L, d_model)."""
-        with torch.autocast(x.device.type, enabled=False):
-            y = self._forward(x.float())
-        return y.to(x.dtype)
+        """Mix along the sequence.
 
-    def _forward(self, x: Tensor) -> Tensor:
-        length = x.shape[1]
-        u, z = self.in_proj(x).transpose(1, 2).chunk(2, dim=1)
-        u = F.silu(self.conv1d(u)[..., :length])
-        dt, b, c = self.x_proj(u.transpose(1, 2)).split(
-            [self.dt_rank, self.d_state, self.d_state], dim=-1
-        )
+        Args:
+            x: (B, L, d_model).
+
+        Returns:
+            (B, L, d_model), in the dtype of ``x``.
+        """
+        if x.dim() != 3 or x.shape[-1] != self.d_model:
+            raise ValueError(f'Mamba expects (B, L, {self.d_model}), got {tuple(x.shape)}.')
+        with autocast_off(x.device.type):
+            return self._mix(x.to(self.in_proj.weight.dtype)).to(x.dtype)
+
+    def _mix(self, x: Tensor) -> Tensor:
+        u, gate = self.in_proj(x).transpose(1, 2).chunk(2, dim=1)
+        u = F.silu(self.conv1d(u)[..., : x.shape[1]])
+        widths = [self.dt_rank, self.d_state, self.d_state]
+        step, write, read = self.x_proj(u.transpose(1, 2)).split(widths, dim=-1)
         y = selective_scan(
             u,
-            F.linear(dt, self.dt_proj.weight).transpose(1, 2),
+            self.dt_proj(step).transpose(1, 2),
             -torch.exp(self.A_log.float()),
-            b.transpose(1, 2),
-            c.transpose(1, 2),
+            write.transpose(1, 2),
+            read.transpose(1, 2),
             self.D,
-            z,
-            self.dt_proj.bias,
+            gate,
             delta_softplus=True,
             backend=self.backend,
         )

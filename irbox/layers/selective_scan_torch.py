@@ -1,0 +1,222 @@
+"""The selective scan in torch, forward and backward, with memory bounded by chunks of the sequence.
+
+Everything here is time-major: ``L`` is the second dimension and the channels come last, so that a
+step is one contiguous row of all states. Letters in shapes: ``T`` steps of a chunk, ``N`` states per
+channel.
+
+The forward pass keeps the state at every chunk boundary and nothing else; the backward pass computes
+a chunk's states again. Inside a chunk the linear recurrence runs in one of two ways, both without
+logarithms, divisions or growing exponentials, hence stable for any time step:
+
+* in steps: one fused multiply-add per step, in place. Least work, and a chunk stays in the cache.
+* in levels: a parallel prefix (Brent and Kung, 1982), about ``2 log2 T`` launches for ``T`` steps.
+  For devices on which a launch costs more than its arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Recurrence = Callable[[Tensor, Tensor, bool], None]
+
+
+def recur_in_steps(links: Tensor, values: Tensor, reverse: bool = False) -> None:
+    """Turn inputs into states of a linear recurrence, in place.
+
+    ``values[:, t] += links[:, t - 1] * values[:, t - 1]`` for ascending t; reversed,
+    ``values[:, t] += links[:, t] * values[:, t + 1]`` for descending t.
+
+    Args:
+        links: (B, T - 1, ...), the factor between neighbours.
+        values: (B, T, ...), inputs, which become states.
+        reverse: Run from the last step to the first.
+    """
+    factors, states = links.unbind(1), values.unbind(1)
+    if reverse:
+        for t in range(len(factors) - 1, -1, -1):
+            states[t].addcmul_(factors[t], states[t + 1])
+    else:
+        for t in range(len(factors)):
+            states[t + 1].addcmul_(factors[t], states[t])
+
+
+def recur_in_levels(links: Tensor, values: Tensor, reverse: bool = False) -> None:
+    """The same as `recur_in_steps`, as a parallel prefix over the steps."""
+    length = values.shape[1]
+    edge = torch.ones_like(values[:, :1])  # meets only the sums that start at the first step
+    products = torch.cat([links, edge] if reverse else [edge, links], dim=1)
+
+    def join(first: int, stride: int, span: int) -> tuple[slice, slice]:
+        # Steps first, first + stride, ... and the steps one span before each; both counted from the
+        # end if reversed.
+        start, stop = (
+            ((length - 1 - first) % stride, length - first) if reverse else (first, length)
+        )
+        shift = span if reverse else -span
+        return slice(start, stop, stride), slice(start + shift, stop + shift, stride)
+
+    span = 1
+    while 2 * span <= length:
+        target, source = join(2 * span - 1, 2 * span, span)
+        values[:, target].addcmul_(products[:, target], values[:, source])
+        products[:, target].mul_(products[:, source])
+        span *= 2
+    while span >= 1:
+        if 3 * span <= length:
+            target, source = join(3 * span - 1, 2 * span, span)
+            values[:, target].addcmul_(products[:, target], values[:, source])
+        span //= 2
+
+
+def scan_forward(
+    u: Tensor,
+    delta: Tensor,
+    rates: Tensor,
+    b: Tensor,
+    c: Tensor,
+    skip: Tensor | None,
+    gate: Tensor | None,
+    bias: Tensor | None,
+    softplus: bool,
+    chunk: int,
+    recur: Recurrence,
+) -> tuple[Tensor, Tensor]:
+    """Scan, and keep the state before every chunk.
+
+    Args:
+        u: (B, L, C), the sequence.
+        delta: (B, L, C), time steps, before bias and softplus.
+        rates: (N, C), Mamba's A, transposed.
+        b: (B, L, N), what a step writes into the states.
+        c: (B, L, N), what it reads from them.
+        skip: (C,), Mamba's D.
+        gate: (B, L, C), Mamba's z.
+        bias: (C,), added to ``delta``.
+        softplus: Whether the time step is softplus(delta + bias).
+        chunk: Steps per chunk.
+        recur: How a chunk's recurrence runs.
+
+    Returns:
+        The answer, (B, L, C), and the states, (B, number of chunks, N, C).
+    """
+    batch, length, channels = u.shape
+    num_states = rates.shape[0]
+    chunk = max(1, min(chunk, length))
+    answer = u.new_empty(batch, length, channels)
+    kept = u.new_empty(batch, -(-length // chunk), num_states, channels)
+    # Reused by all chunks: fresh memory for each would cost as much time as the arithmetic.
+    decay = u.new_empty(batch, chunk, num_states, channels)
+    states = u.new_empty(batch, chunk + 1, num_states, channels)
+    last = torch.zeros_like(states[:, 0])
+    for k, start in enumerate(range(0, length, chunk)):
+        part = slice(start, start + chunk)
+        kept[:, k] = last
+        step, _ = _time_step(delta[:, part], bias, softplus)
+        known = _chunk_states(
+            step, step * u[:, part], rates, b[:, part], kept[:, k], decay, states, recur
+        )[1]
+        y = (c[:, part, None] @ known[:, 1:]).squeeze(2)
+        if skip is not None:
+            y.addcmul_(skip, u[:, part])
+        if gate is not None:
+            y.mul_(F.silu(gate[:, part]))
+        answer[:, part] = y
+        last = known[:, -1]
+    return answer, kept
+
+
+def scan_backward(
+    grad: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    rates: Tensor,
+    b: Tensor,
+    c: Tensor,
+    skip: Tensor | None,
+    gate: Tensor | None,
+    bias: Tensor | None,
+    softplus: bool,
+    chunk: int,
+    recur: Recurrence,
+    kept: Tensor,
+) -> list[Tensor | None]:
+    """Gradients of `scan_forward` for its tensors, in their order.
+
+    ``grad`` is the gradient of the answer and ``kept`` the states that the forward pass kept; the
+    other arguments are those of the forward pass.
+    """
+    batch, length, channels = u.shape
+    num_states = rates.shape[0]
+    chunk = max(1, min(chunk, length))
+    grad_u, grad_delta = (u.new_empty(batch, length, channels) for _ in range(2))
+    grad_b, grad_c = (u.new_empty(batch, length, num_states) for _ in range(2))
+    grad_gate = None if gate is None else torch.empty_like(grad_u)
+    grad_skip = None if skip is None else torch.zeros_like(skip)
+    grad_rates = rates.new_zeros(rates.shape)
+    decay = u.new_empty(batch, chunk, num_states, channels)
+    states = u.new_empty(batch, chunk + 1, num_states, channels)
+    grad_states = torch.empty_like(decay)
+    carry = torch.zeros_like(decay[:, 0])
+    for k in reversed(range(kept.shape[1])):
+        part = slice(k * chunk, (k + 1) * chunk)
+        x, writes, reads, dy = u[:, part], b[:, part], c[:, part], grad[:, part]
+        step, slope = _time_step(delta[:, part], bias, softplus)
+        entered = step * x
+        a, h = _chunk_states(step, entered, rates, writes, kept[:, k], decay, states, recur)
+        if gate is not None:
+            z = gate[:, part]
+            sigmoid = torch.sigmoid(z)
+            y = (reads[:, :, None] @ h[:, 1:]).squeeze(2)
+            y = y if skip is None else y.addcmul_(skip, x)
+            grad_gate[:, part] = dy * y * sigmoid * (1 + z * (1 - sigmoid))
+            dy = dy * z * sigmoid
+        # A row times a transposed matrix: on CPU 2.7 times as fast as a matrix times a column.
+        grad_c[:, part] = (dy[:, :, None] @ h[:, 1:].transpose(2, 3)).squeeze(2)
+        g = grad_states[:, : dy.shape[1]]
+        torch.mul(dy[:, :, None], reads[..., None], out=g)
+        g[:, -1].add_(carry)
+        recur(a[:, 1:], g, True)
+        torch.mul(a[:, 0], g[:, 0], out=carry)
+        grad_b[:, part] = (entered[:, :, None] @ g.transpose(2, 3)).squeeze(2)
+        grad_entered = (writes[:, :, None] @ g).squeeze(2)
+        # Gradient of the exponent step * rates.
+        exponent = a.mul_(h[:, :-1]).mul_(g)
+        grad_rates += torch.mul(exponent, step[:, :, None], out=g).sum((0, 1))
+        grad_step = torch.addcmul(exponent.mul_(rates).sum(2), grad_entered, x)
+        grad_delta[:, part] = grad_step if slope is None else grad_step * slope
+        grad_x = grad_entered * step
+        if skip is not None:
+            grad_x.addcmul_(skip, dy)
+            grad_skip += (dy * x).sum((0, 1))
+        grad_u[:, part] = grad_x
+    grad_bias = None if bias is None else grad_delta.sum((0, 1))
+    return [grad_u, grad_delta, grad_rates, grad_b, grad_c, grad_skip, grad_gate, grad_bias]
+
+
+def _time_step(delta: Tensor, bias: Tensor | None, softplus: bool) -> tuple[Tensor, Tensor | None]:
+    """The time step, and its derivative by ``delta`` (None for 1)."""
+    delta = delta if bias is None else delta + bias
+    return (F.softplus(delta), torch.sigmoid(delta)) if softplus else (delta, None)
+
+
+def _chunk_states(
+    step: Tensor,
+    entered: Tensor,
+    rates: Tensor,
+    writes: Tensor,
+    before: Tensor,
+    decay: Tensor,
+    states: Tensor,
+    recur: Recurrence,
+) -> tuple[Tensor, Tensor]:
+    """Fill the buffers with a chunk's decays (B, T, N, C), and its states after the one before."""
+    decay, states = decay[:, : step.shape[1]], states[:, : step.shape[1] + 1]
+    torch.mul(step[:, :, None], rates, out=decay).exp_()
+    states[:, 0] = before
+    torch.mul(entered[:, :, None], writes[..., None], out=states[:, 1:])
+    recur(decay, states, False)
+    return decay, states

@@ -28,8 +28,8 @@ class DenseRain(Degradation):
         self,
         length: Range = (24, 56),
         angle: float = 18.0,
-        mean: Range = (0.045, 0.095),
-        contrast: Range = (0.022, 0.045),
+        mean: Range = (0.05, 0.1),
+        contrast: Range = (0.02, 0.042),
     ) -> None:
         self.length = check_range('length', length, lowest=1)
         self.angle = angle

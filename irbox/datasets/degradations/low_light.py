@@ -33,8 +33,8 @@ class LowLight(Degradation):
     ) -> np.ndarray:
         """See ``Degradation``."""
         brightest = ndimage.maximum_filter(image.max(axis=2), 5)
-        light = 0.5 * ndimage.uniform_filter(brightest, 9)
-        light += 0.5 * ndimage.uniform_filter(image.mean(axis=2), 3)
+        light = 0.25 * ndimage.uniform_filter(brightest, 9)
+        light += 0.75 * ndimage.uniform_filter(image.mean(axis=2), 3)
         gain = light.clip(0.02, 1) ** np.float32(rng.uniform(*self.gamma) - 1)
         noise = rng.standard_normal(image.shape, dtype=np.float32)
         return (image * gain[..., None] + np.float32(rng.uniform(*self.noise)) * noise).clip(0, 1)

@@ -1,0 +1,55 @@
+"""The eleven degradations of CDD11."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from irbox.datasets.degradations.degradation import Degradation, round_to_8_bits
+from irbox.datasets.degradations.dense_rain import DenseRain
+from irbox.datasets.degradations.haze import Haze
+from irbox.datasets.degradations.low_light import LowLight
+from irbox.datasets.degradations.snow import Snow
+from irbox.registry import TRANSFORMS, suggest
+
+CDD11_TYPES = (
+    'low',
+    'haze',
+    'rain',
+    'snow',
+    'low_haze',
+    'low_rain',
+    'low_snow',
+    'haze_rain',
+    'haze_snow',
+    'low_haze_rain',
+    'low_haze_snow',
+)
+
+
+@TRANSFORMS.register_module()
+class CDD11Composition(Degradation):
+    """Low light, rain, snow and haze together, as CDD11 (OneRestore) composes them.
+
+    In the published order, whatever the order in the name: low light, then rain, then snow, then
+    haze, then clipped and rounded to 8 bits once. So the noise of the low light lies behind the
+    haze, and nothing is clipped in between.
+
+    Args:
+        kind: One of the eleven folder names, such as ``low_haze_rain``.
+    """
+
+    margin = LowLight.margin
+
+    def __init__(self, kind: str) -> None:
+        if kind not in CDD11_TYPES:
+            raise ValueError(f'CDD11 has no kind {kind!r}. {suggest(kind, CDD11_TYPES)}')
+        order = {'low': LowLight(), 'rain': DenseRain(), 'snow': Snow(amount=0.8), 'haze': Haze()}
+        self.steps = [step for name, step in order.items() if name in kind.split('_')]
+
+    def apply(
+        self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
+    ) -> np.ndarray:
+        """See ``Degradation``."""
+        for step in self.steps:
+            image = step.apply(image, rng, depth)
+        return round_to_8_bits(image)

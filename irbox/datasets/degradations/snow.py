@@ -1,0 +1,118 @@
+"""Snow as in Snow100K."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+from irbox.datasets.degradations.degradation import Degradation
+from irbox.registry import TRANSFORMS
+
+# Flakes are drawn at this many times the size and averaged.
+OVERSAMPLING = 4
+
+# Per kind of flake: flakes per pixel, radius in pixels, opacity, smear by the wind and softness of
+# the edge, both in pixels.
+SMALL = {
+    'density': (0.003, 0.006),
+    'radius': (0.6, 1.5),
+    'opacity': (0.6, 1.0),
+    'smear': 0,
+    'softness': 0.35,
+}
+MEDIUM = {
+    'density': (0.0008, 0.0016),
+    'radius': (1.5, 3.2),
+    'opacity': (0.5, 0.95),
+    'smear': 2,
+    'softness': 0.6,
+}
+LARGE = {
+    'density': (0.0003, 0.0008),
+    'radius': (3.2, 7.5),
+    'opacity': (0.5, 0.9),
+    'smear': 3,
+    'softness': 1.0,
+}
+SIZES = {'S': (SMALL,), 'M': (SMALL, MEDIUM), 'L': (SMALL, MEDIUM, LARGE)}
+
+
+@TRANSFORMS.register_module()
+class Snow(Degradation):
+    """Flakes over the image: ``z C + x (1 - z)`` with opacity z and a nearly white colour C.
+
+    Source: the model of Snow100K (DesnowNet), whose sets S, M and L add larger flakes. Densities
+        and
+    radii are ours, chosen by the input PSNR and SSIM; flakes are irregular polygons, the larger
+    ones smeared by the wind; every fourth image has a fine veil.
+
+    Args:
+        size: ``S``, ``M`` or ``L``; ``mixed`` chooses one per image.
+        amount: Multiplies the number of flakes.
+    """
+
+    def __init__(
+        self, size: Literal['S', 'M', 'L', 'mixed'] = 'mixed', amount: float = 1.0
+    ) -> None:
+        if size not in (*SIZES, 'mixed'):
+            raise ValueError(f"size={size!r} must be 'S', 'M', 'L' or 'mixed'.")
+        if amount < 0:
+            raise ValueError(
+                f'amount={amount} must be at least 0: it multiplies the number of flakes.'
+            )
+        self.sizes = tuple(SIZES) if size == 'mixed' else (size,)
+        self.amount = amount
+
+    def apply(
+        self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
+    ) -> np.ndarray:
+        """See ``Degradation``."""
+        shape = image.shape[:2]
+        wind = rng.uniform(-0.8, 0.8)
+        clear = np.ones(shape, dtype=np.float32)
+        for kind in SIZES[self.sizes[rng.integers(len(self.sizes))]]:
+            clear *= 1 - _flakes(rng, shape, wind, amount=self.amount, **kind)
+        if rng.random() < 0.25:
+            veil = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), 0.8)
+            clear *= 1 - (np.float32(rng.uniform(0.02, 0.06)) * (1 + 2 * veil)).clip(0, 1)
+        colour = np.float32(rng.uniform(0.88, 1)) * np.array([0.98, 0.99, 1.0], dtype=np.float32)
+        return colour + clear[..., None] * (image - colour)
+
+
+def _flakes(
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    wind: float,
+    *,
+    density: tuple[float, float],
+    radius: tuple[float, float],
+    opacity: tuple[float, float],
+    smear: int,
+    softness: float,
+    amount: float,
+) -> np.ndarray:
+    """Opacity of one kind of flakes, (H, W) in 0 to 1."""
+    height, width = shape
+    count = rng.poisson(amount * rng.uniform(*density) * height * width)
+    centre = rng.uniform(0, 1, (count, 1, 2)) * (width, height)
+    corners = 6 if radius[1] < 2 else 10
+    angle = np.arange(corners) * (2 * np.pi / corners) + rng.uniform(0, 2 * np.pi, (count, 1))
+    ragged = rng.uniform(*radius, (count, 1)) * rng.uniform(0.6, 1.25, (count, corners))
+    # Flakes are seen from all sides: some of them are slim.
+    slim = rng.uniform(0.6, 1, (count, 1))
+    points = centre + np.stack([ragged * np.cos(angle), slim * ragged * np.sin(angle)], axis=2)
+    greys = (255 * rng.uniform(*opacity, count)).astype(int).tolist()
+    sheet = Image.new('L', (width * OVERSAMPLING, height * OVERSAMPLING))
+    draw = ImageDraw.Draw(sheet)
+    for outline, grey in zip(
+        (OVERSAMPLING * points).reshape(count, -1).tolist(), greys, strict=True
+    ):
+        draw.polygon(outline, fill=grey)
+    flakes = np.asarray(sheet.reduce(OVERSAMPLING), dtype=np.float32) / np.float32(255)
+    if smear:
+        steps = [np.roll(flakes, (s, round(s * wind)), axis=(0, 1)) for s in range(smear + 1)]
+        flakes = np.mean(steps, axis=0, dtype=np.float32)
+    return ndimage.gaussian_filter(flakes, softness)

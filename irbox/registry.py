@@ -144,10 +144,10 @@ DATASETS = _child('dataset', mmengine_registry.DATASETS, 'datasets')
 TRANSFORMS = _child('transform', mmengine_registry.TRANSFORMS, 'datasets')
 DATA_SAMPLERS = _child('data sampler', mmengine_registry.DATA_SAMPLERS, 'datasets')
 METRICS = _child('metric', mmengine_registry.METRICS, 'evaluation')
-HOOKS = _child('hook', mmengine_registry.HOOKS, 'engine')
-LOOPS = _child('loop', mmengine_registry.LOOPS, 'engine')
-OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine_registry.OPTIM_WRAPPERS, 'engine')
-PARAM_SCHEDULERS = _child('parameter scheduler', mmengine_registry.PARAM_SCHEDULERS, 'engine')
+HOOKS = _child('hook', mmengine_registry.HOOKS, 'engine.hooks')
+LOOPS = _child('loop', mmengine_registry.LOOPS, 'engine.loops')
+OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine_registry.OPTIM_WRAPPERS, 'engine.optim')
+PARAM_SCHEDULERS = _child('parameter scheduler', mmengine_registry.PARAM_SCHEDULERS)
 
 # Empty children: without one of its own for every root, mmengine warns that it found no registry of
 # our scope.

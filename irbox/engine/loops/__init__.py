@@ -1,0 +1,1 @@
+"""Loops: training by iteration, evaluation on several sets."""

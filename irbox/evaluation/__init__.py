@@ -1,0 +1,1 @@
+"""Scores of restored images, and tables of them."""

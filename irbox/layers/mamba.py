@@ -15,7 +15,7 @@ from irbox.layers.selective_scan_op import autocast_off
 class Mamba(nn.Module):
     """Selective state space layer over a sequence (Gu and Dao, 2023, Sec. 3.4).
 
-    Parameters are named, shaped and initialised as in ``mamba_ssm.Mamba``, so that its weights load.
+    Parameters are named, shaped and initialised as in ``mamba_ssm.Mamba``: its weights load.
     The layer computes in the dtype of its weights, float32, also under autocast and for half inputs
     (as M2Restore does); the scan is float32 whatever the weights are.
 

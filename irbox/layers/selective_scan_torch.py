@@ -1,12 +1,11 @@
 """The selective scan in torch, forward and backward, with memory bounded by chunks of the sequence.
 
 Everything here is time-major: ``L`` is the second dimension and the channels come last, so that a
-step is one contiguous row of all states. Letters in shapes: ``T`` steps of a chunk, ``N`` states per
-channel.
+step is one contiguous row of all states. Letters in shapes: ``T`` steps of a chunk, ``N`` states.
 
-The forward pass keeps the state at every chunk boundary and nothing else; the backward pass computes
-a chunk's states again. Inside a chunk the linear recurrence runs in one of two ways, both without
-logarithms, divisions or growing exponentials, hence stable for any time step:
+The forward pass keeps the state at every chunk boundary and nothing else; the backward pass
+computes a chunk's states again. Inside a chunk the linear recurrence runs in one of two ways, both
+without logarithms, divisions or growing exponentials, hence stable for any time step:
 
 * in steps: one fused multiply-add per step, in place. Least work, and a chunk stays in the cache.
 * in levels: a parallel prefix (Brent and Kung, 1982), about ``2 log2 T`` launches for ``T`` steps.

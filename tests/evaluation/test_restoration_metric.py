@@ -1,0 +1,50 @@
+import pytest
+import torch
+
+from irbox.evaluation import RestorationMetric, score
+
+
+def samples(labels):
+    generator = torch.Generator().manual_seed(0)
+    return [
+        {
+            'label': label,
+            'name': f'image_{index}',
+            'image': torch.rand(3, 32, 32 + 16 * index, generator=generator),
+            'target': torch.rand(3, 32, 32 + 16 * index, generator=generator),
+            'restored': torch.rand(3, 32, 32 + 16 * index, generator=generator),
+        }
+        for index, label in enumerate(labels)
+    ]
+
+
+def test_mean_per_label_of_images_of_any_size():
+    given = samples(['haze', 'rain', 'haze'])
+    metric = RestorationMetric()
+    metric.process({}, given[:2])
+    metric.process({}, given[2:])
+    results = metric.evaluate(size=3)
+    assert list(results) == [
+        f'{label}/{name}'
+        for label in ('haze', 'rain')
+        for name in ('input_psnr', 'input_ssim', 'psnr', 'ssim')
+    ]
+    expected = [
+        score(given[i]['restored'][None], given[i]['target'][None])['psnr'].item() for i in (0, 2)
+    ]
+    assert results['haze/psnr'] == pytest.approx(sum(expected) / 2, abs=1e-12)
+    before = score(given[1]['image'][None], given[1]['target'][None])['ssim'].item()
+    assert results['rain/input_ssim'] == pytest.approx(before, abs=1e-12)
+
+
+def test_starts_anew_after_evaluating():
+    metric = RestorationMetric()
+    metric.process({}, samples(['haze']))
+    metric.evaluate(size=1)
+    metric.process({}, samples(['rain']))
+    assert {key.split('/')[0] for key in metric.evaluate(size=1)} == {'rain'}
+
+
+def test_unknown_protocol_is_refused_at_once():
+    with pytest.raises(ValueError, match="Did you mean 'cdd11'"):
+        RestorationMetric(protocol='cdd1')

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from irbox.utils.precision import full_precision
+
 
 def channel_attention(
     query: Tensor, key: Tensor, value: Tensor, temperature: Tensor, projection: nn.Conv2d
@@ -40,10 +42,11 @@ def channel_attention(
         return rows(x).reshape(batch, pixels, heads, dim // heads)
 
     query, key = split(query), split(key)
-    with torch.autocast(value.device.type, enabled=False):
+    with full_precision(value):
         product = torch.einsum('bphc,bphd->bhcd', query, key).float()
-        query_norm = query.float().square().sum(1).sqrt().clamp_min(1e-12)
-        key_norm = key.float().square().sum(1).sqrt().clamp_min(1e-12)
+        # Clamped before the root, whose gradient at zero is infinite: an empty band is a zero query.
+        query_norm = query.float().square().sum(1).clamp_min(1e-24).sqrt()
+        key_norm = key.float().square().sum(1).clamp_min(1e-24).sqrt()
         scores = product / (query_norm.unsqueeze(-1) * key_norm.unsqueeze(-2))
         weights = (scores * temperature.float()).softmax(-1)
         # (C_out, heads, c) x (heads, c, d) -> (heads, d, C_out): projection and attention in one

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from irbox.registry import PRIORS
 from irbox.structures import DegradationPrior
+from irbox.utils.precision import full_precision
 
 
 @PRIORS.register_module()
@@ -40,7 +41,7 @@ class FrozenRandomPrior(nn.Module):
     def forward(self, image: Tensor) -> DegradationPrior:
         """Describe images (B, 3, H, W) in 0 to 1."""
         pixels = F.adaptive_avg_pool2d(image.float(), 8).flatten(1) - 0.5
-        with torch.autocast(image.device.type, enabled=False):
+        with full_precision(image):
             return DegradationPrior(
                 features=pixels @ self.features.T,
                 probabilities=(pixels @ self.classes.T).softmax(-1),

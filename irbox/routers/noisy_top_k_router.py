@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from irbox.layers.top_k import Normalize, top_k_weights
 from irbox.registry import ROUTERS
 from irbox.structures import Context, Routing, Stage
+from irbox.utils.precision import full_precision
 
 
 @ROUTERS.register_module()
@@ -77,7 +78,7 @@ class NoisyTopKRouter(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Routing:
         """Route each pixel of (B, C, H, W)."""
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x):
             pixels = x.permute(0, 2, 3, 1).float()
             prompt = self.prompt(context.prompt.float()) if self.prompt is not None else None
             score = self._project(self.score, pixels, prompt)
@@ -112,7 +113,9 @@ class NoisyTopKRouter(nn.Module):
         """How often each expert is selected (N,), or how probable that is under fresh noise."""
         if self.load == 'count' or sigma is None or self.top_k == self.num_experts:
             index = noisy.topk(self.top_k, dim=-1).indices.flatten()
-            return torch.bincount(index, minlength=self.num_experts).float()
+            return clean.new_zeros(self.num_experts).index_add(
+                0, index, clean.new_ones(()).expand_as(index)
+            )
         best = noisy.topk(self.top_k + 1, dim=-1).values
         # What an expert must beat to be among the best K: the next best where it is in, the last
         # kept where not.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from irbox.layers.top_k import top_k_weights
 from irbox.registry import ROUTERS
 from irbox.structures import Context, Routing, Stage
+from irbox.utils.precision import full_precision
 
 
 @ROUTERS.register_module()
@@ -29,6 +29,6 @@ class PixelRouter(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Routing:
         """Route each pixel of (B, C, H, W)."""
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x):
             weights = top_k_weights(self.score(x.float()), self.top_k)
         return Routing(weights=weights, load=(weights > 0).sum((0, 2, 3)).float())

@@ -1,0 +1,19 @@
+"""Full precision where half would do harm."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+
+def full_precision(x: Tensor) -> AbstractContextManager[object]:
+    """A context in which automatic mixed precision leaves operations on the device of ``x`` alone.
+
+    Inputs must be cast to float32 by the caller. Some devices (meta) know no automatic mixed
+    precision.
+    """
+    if torch.amp.is_autocast_available(x.device.type):
+        return torch.autocast(x.device.type, enabled=False)
+    return nullcontext()

@@ -1,0 +1,76 @@
+"""Print what a config's network is made of: place, class, file, parameters and cost."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from irbox.engine.cli import add_config_options, run_tool
+
+
+def size(text: str) -> tuple[int, int]:
+    """Read ``WIDTHxHEIGHT``."""
+    found = re.fullmatch(r'(\d+)x(\d+)', text)
+    if not found or not int(found[1]) or not int(found[2]):
+        raise argparse.ArgumentTypeError(f'{text!r}: write WIDTHxHEIGHT, such as 720x480')
+    return int(found[1]), int(found[2])
+
+
+def main() -> None:
+    """Describe the network of a config."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='a .py or .yaml config')
+    parser.add_argument(
+        '--size',
+        type=size,
+        default=(720, 480),
+        metavar='WxH',
+        help='size of the image that the cost is counted for (default: 720x480, as in the papers)',
+    )
+    add_config_options(parser)
+    options = parser.parse_args()
+
+    import torch
+    from rich.console import Console
+    from rich.table import Table
+
+    from irbox.engine.build import build_network
+    from irbox.engine.complexity import count_macs, sparse_share
+    from irbox.engine.config import load_config
+    from irbox.engine.describe import count_parameters, describe
+
+    config = load_config(options.config, options.cfg_options, sections=['model'])
+    with torch.device('meta'):
+        network = build_network(config)
+    width, height = options.size
+    macs = count_macs(network, height, width)
+    table = Table(title=f'{options.config} at {width}x{height}', title_justify='left')
+    for name in ('place', 'class', 'file'):
+        table.add_column(name, no_wrap=True)
+    for name in ('parameters', 'GMACs'):
+        table.add_column(name, justify='right', no_wrap=True)
+    for row in describe(network, macs):
+        table.add_row(row.place, row.part, row.file, f'{row.parameters:,}', f'{row.macs / 1e9:.2f}')
+    console = Console()
+    # Not a terminal: as wide as it needs to be, so that nothing is cut in a log or a pipe.
+    console = console if console.is_terminal else Console(width=160)
+    console.print(table)
+    trainable, frozen = count_parameters(network)
+    exact = count_macs(network, height, width, 'exact').total()
+    sparse = sparse_share(network, macs).total()
+    console.print(f'Parameters: {trainable:,} trainable, {frozen:,} frozen', highlight=False)
+    console.print(
+        "Cost, papers' convention (convolutions, linear layers, activations): "
+        f'{macs.total() / 1e9:.1f} G with every expert on every pixel, '
+        f'{sparse / 1e9:.1f} G with the selected ones',
+        highlight=False,
+    )
+    console.print(
+        'Cost, exact (attention products and the selective scan too): '
+        f'{exact / 1e9:.1f} G with every expert on every pixel',
+        highlight=False,
+    )
+
+
+if __name__ == '__main__':
+    run_tool(main)

@@ -3,5 +3,6 @@
 from irbox.datasets import degradations
 from irbox.datasets.draw_sampler import DrawSampler
 from irbox.datasets.embedded_dataset import EmbeddedDataset
+from irbox.datasets.paired_image_dataset import PairedImageDataset
 
-__all__ = ['DrawSampler', 'EmbeddedDataset', 'degradations']
+__all__ = ['DrawSampler', 'EmbeddedDataset', 'PairedImageDataset', 'degradations']

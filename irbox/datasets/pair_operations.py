@@ -1,10 +1,19 @@
-"""What is done to a degraded and a clean image alike."""
+"""What is done to a degraded and its clean image alike; arrays are (H, W, 3) uint8."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+SIZE_POLICIES = ('error', 'center_crop_to_min', 'resize_clean_to_input')
+SMALL_POLICIES = ('reflect_pad', 'resize_up', 'skip')
+MULTIPLE_POLICIES = ('center_crop', 'reflect_pad', 'resize_up')
+AUGMENTATIONS = {'none': (0,), 'flips': (0, 2, 4, 6), 'dihedral': tuple(range(8))}
+"""Modes of ``dihedral`` to choose from; flips are left-right, upside down, both or none."""
 
 
 def dihedral(image: np.ndarray, mode: int) -> np.ndarray:
@@ -20,6 +29,105 @@ def dihedral(image: np.ndarray, mode: int) -> np.ndarray:
     return np.rot90(image, mode % 4)
 
 
+def match_sizes(degraded: np.ndarray, clean: np.ndarray, policy: str, name: str) -> Pair:
+    """Bring two images of different sizes to one.
+
+    Args:
+        degraded: The input.
+        clean: Its target.
+        policy: ``error``, ``center_crop_to_min`` (both to the smaller height and width) or
+            ``resize_clean_to_input`` (bicubic).
+        name: For the message.
+
+    Raises:
+        ValueError: The sizes differ and the policy is ``error``.
+    """
+    if degraded.shape == clean.shape:
+        return degraded, clean
+    if policy == 'error':
+        raise ValueError(
+            f'{name}: the degraded image is {_size(degraded)}, the clean one {_size(clean)}. Set '
+            f'size_policy to {" or ".join(SIZE_POLICIES[1:])} if that is expected.'
+        )
+    if policy == 'resize_clean_to_input':
+        return degraded, _resize(clean, *degraded.shape[:2], Image.BICUBIC)
+    height, width = np.minimum(degraded.shape[:2], clean.shape[:2])
+    return center_crop(degraded, height, width), center_crop(clean, height, width)
+
+
+def enlarge(pair: Pair, least: int, policy: str) -> Pair:
+    """Bring images that are smaller than a patch to its size.
+
+    Args:
+        pair: Two images of one size.
+        least: Height and width that are needed.
+        policy: ``reflect_pad`` (right and below) or ``resize_up`` (the short dimensions only,
+            Lanczos, as TransWeather does).
+    """
+    height, width = pair[0].shape[:2]
+    wanted = max(height, least), max(width, least)
+    return _grow(pair, wanted, policy)
+
+
+def to_multiple(pair: Pair, multiple: int, policy: str) -> Pair:
+    """Bring height and width to multiples of a number.
+
+    Args:
+        pair: Two images of one size.
+        multiple: Such as 16.
+        policy: ``center_crop`` (of r rows too many, r // 2 go at the top, as in PromptIR and its
+            successors), ``reflect_pad`` (right and below) or ``resize_up`` (Lanczos, as
+            TransWeather's test does).
+
+    Raises:
+        ValueError: Cropping leaves nothing.
+    """
+    height, width = pair[0].shape[:2]
+    if policy != 'center_crop':
+        return _grow(
+            pair, (-(-height // multiple) * multiple, -(-width // multiple) * multiple), policy
+        )
+    wanted = height - height % multiple, width - width % multiple
+    if 0 in wanted:
+        raise ValueError(
+            f'An image of {width}x{height} cannot be cropped to a multiple of {multiple}. '
+            "Use 'reflect_pad' or 'resize_up'."
+        )
+    return tuple(center_crop(image, *wanted) for image in pair)
+
+
+def random_crop(pair: Pair, size: int, rng: np.random.Generator) -> Pair:
+    """The same random square of both images."""
+    height, width = pair[0].shape[:2]
+    top, left = rng.integers(height - size + 1), rng.integers(width - size + 1)
+    return tuple(image[top : top + size, left : left + size] for image in pair)
+
+
+def center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The middle of an image; of an odd number of spare rows the smaller half goes at the top."""
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return image[top : top + height, left : left + width]
+
+
 def to_tensor(image: np.ndarray) -> Tensor:
-    """(H, W, 3) float32 array to (3, H, W) tensor with memory of its own."""
-    return torch.from_numpy(image.transpose(2, 0, 1).copy())
+    """(H, W, 3) uint8 or float32 to a (3, H, W) float32 tensor in 0 to 1 with memory of its own."""
+    pixels = image.transpose(2, 0, 1).astype(np.float32, order='C')
+    return torch.from_numpy(pixels / np.float32(255) if image.dtype == np.uint8 else pixels)
+
+
+def _grow(pair: Pair, wanted: tuple[int, int], policy: str) -> Pair:
+    height, width = pair[0].shape[:2]
+    if wanted == (height, width):
+        return pair
+    if policy == 'resize_up':
+        return tuple(_resize(image, *wanted, Image.LANCZOS) for image in pair)
+    pad = ((0, wanted[0] - height), (0, wanted[1] - width), (0, 0))
+    return tuple(np.pad(image, pad, mode='reflect') for image in pair)
+
+
+def _resize(image: np.ndarray, height: int, width: int, method: Image.Resampling) -> np.ndarray:
+    return np.asarray(Image.fromarray(image).resize((width, height), method))
+
+
+def _size(image: np.ndarray) -> str:
+    return f'{image.shape[1]}x{image.shape[0]}'

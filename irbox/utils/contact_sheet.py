@@ -22,8 +22,8 @@ def contact_sheet(
 ) -> Image.Image:
     """Put images into a grid with a caption under each.
 
-    Columns are as wide as their widest image, rows as high as their highest; captions longer than an
-    image is wide are broken into lines.
+    Columns are as wide as their widest image, rows as high as their highest; captions longer than
+    an image is wide are broken into lines.
 
     Args:
         rows: Images, (H, W, 3) floats in 0 to 1 (clipped). Rows may differ in length and images in

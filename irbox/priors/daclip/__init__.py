@@ -1,0 +1,1 @@
+"""What ``DACLIPPrior`` is made of: DA-CLIP on open_clip, files, pixels, presets, cache."""

@@ -1,0 +1,137 @@
+"""Building DA-CLIP with the weights of a file, and converting files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from irbox.priors.daclip.composition import ARCHITECTURES, DACLIP, architecture
+from irbox.priors.daclip.reading import few, fingerprint, read_tensors
+
+
+def load_daclip(path: Path, arch: Mapping[str, Any], name: str) -> tuple[DACLIP, str]:
+    """Build DA-CLIP with the weights of a file.
+
+    Args:
+        path: See ``read_tensors``.
+        arch: Sizes of the towers, from ``architecture``.
+        name: What the user calls them, for messages.
+
+    Returns:
+        The model, whose tensors may be backed by the file, and the fingerprint of its weights.
+
+    Raises:
+        ValueError: See ``read_tensors``; also where the file's architecture is another, or tensors
+            are missing, unknown or of another shape.
+    """
+    tensors = read_tensors(path)
+    found, wanted = _sizes_of_file(tensors), _sizes_of_config(arch)
+    if found != wanted:
+        raise ValueError(
+            f'{path} is {_name_sizes(found)}, but arch is {name} {wanted}. '
+            'Set arch to what the file is, or take the file for this arch.'
+        )
+    model = empty_daclip(arch)
+    _check_match(tensors, model, path)
+    model.load_state_dict(tensors, assign=True)
+    # The only tensor that is not in a file: each caption token sees itself and those before it.
+    length = model.clip.context_length
+    model.clip.attn_mask = torch.full((length, length), float('-inf'), device='cpu').triu(1)
+    return model, fingerprint(tensors)
+
+
+def empty_daclip(arch: Mapping[str, Any]) -> DACLIP:
+    """DA-CLIP without memory for its weights: names, shapes, counts."""
+    with torch.device('meta'):
+        return DACLIP(arch)
+
+
+def convert(source: Path, target: Path, trust_pickle: bool = False) -> tuple[int, int]:
+    """Write the weights of any DA-CLIP file as safetensors: smaller, and nothing in it can run.
+
+    Returns:
+        Number of tensors and of parameters.
+
+    Raises:
+        FileNotFoundError: The source, or the folder of the target, does not exist.
+        ValueError: The target exists, has another suffix or cannot be written, or ``read_tensors``
+            refuses the source.
+    """
+    if not source.is_file():
+        raise FileNotFoundError(f'There is no file {source}.')
+    if target.suffix != '.safetensors':
+        raise ValueError(f'The output must be named .safetensors, got {target}.')
+    if target.exists():
+        raise ValueError(f'{target} exists. Remove it or choose another name.')
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f'There is no folder {target.parent}.')
+    tensors = read_tensors(source, trust_pickle)
+    sizes = _sizes_of_file(tensors)
+    known = [name for name in ARCHITECTURES if _sizes_of_config(architecture(name)) == sizes]
+    if known:
+        _check_match(tensors, empty_daclip(architecture(known[0])), source)
+    partial = target.with_name(f'.{target.name}.partial')
+    try:
+        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, partial)
+        os.replace(partial, target)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ValueError(f'{target} cannot be written: {error}') from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return len(tensors), sum(tensor.numel() for tensor in tensors.values())
+
+
+def _check_match(tensors: Mapping[str, Tensor], model: nn.Module, path: Path) -> None:
+    wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    faults = {
+        'missing': wanted.keys() - found.keys(),
+        'unknown': found.keys() - wanted.keys(),
+        'of another shape': {
+            key for key in wanted.keys() & found.keys() if wanted[key] != found[key]
+        },
+    }
+    texts = [f'{len(keys)} {kind} ({few(keys)})' for kind, keys in faults.items() if keys]
+    if texts:
+        raise ValueError(
+            f'{path} does not hold the {len(wanted)} tensors of DA-CLIP: {"; ".join(texts)}.'
+        )
+
+
+def _sizes_of_file(tensors: Mapping[str, Tensor]) -> dict[str, int]:
+    def size(key: str, dimension: int) -> int:
+        return tensors[key].shape[dimension] if key in tensors else 0
+
+    linears = [key for key in tensors if key.startswith('visual_control.transformer.zero_modules.')]
+    return {
+        'width': size('clip.visual.conv1.weight', 0),
+        'patch': size('clip.visual.conv1.weight', -1),
+        'layers': sum(key.endswith('.weight') for key in linears),
+        'embedding': size('clip.visual.proj', 1),
+        'text width': size('clip.token_embedding.weight', 1),
+    }
+
+
+def _sizes_of_config(arch: Mapping[str, Any]) -> dict[str, int]:
+    vision = arch['vision_cfg']
+    return {
+        'width': vision['width'],
+        'patch': vision['patch_size'],
+        'layers': vision['layers'],
+        'embedding': arch['embed_dim'],
+        'text width': arch['text_cfg']['width'],
+    }
+
+
+def _name_sizes(sizes: Mapping[str, int]) -> str:
+    for name in ARCHITECTURES:
+        if _sizes_of_config(architecture(name)) == sizes:
+            return f'{name} {dict(sizes)}'
+    return f'of other sizes {dict(sizes)}'

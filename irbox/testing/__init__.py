@@ -1,0 +1,1 @@
+"""Helpers for tests, of ours and of people who write parts."""

@@ -1,0 +1,53 @@
+"""Modules that keep the weights they were built with."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from torch import Tensor, nn
+
+
+class FrozenModule(nn.Module):
+    """A module that is never trained and never saved: its weights come from a file of their own.
+
+    * Always in evaluation mode, whatever mode its parents are put in.
+    * Absent from every state dict that holds it, however that is made (a checkpoint, averaged
+      weights, an export). Hundreds of megabytes that never change are not written again and again.
+    * Loading a state dict, strictly too, leaves its weights as they are: missing keys are not
+      missed, and keys that an older or foreign file has for it are ignored.
+
+    A subclass calls ``freeze()`` at the end of its constructor and says by other means which
+    weights it holds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_state_dict_post_hook(_leave_out)
+        self.register_load_state_dict_pre_hook(_keep_own)
+
+    def freeze(self) -> None:
+        """No gradient for any weight, evaluation mode for every part."""
+        self.requires_grad_(False)
+        super().train(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode."""
+        del mode
+        return super().train(False)
+
+
+def _leave_out(module: nn.Module, state_dict: dict[str, Any], prefix: str, _: Any) -> None:
+    for key in [key for key in state_dict if key.startswith(prefix)]:
+        del state_dict[key]
+
+
+def _keep_own(module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Put the module's own weights where the loader looks for them."""
+    _leave_out(module, state_dict, prefix, None)
+    for name, child in module.named_children():
+        child.state_dict(destination=state_dict, prefix=f'{prefix}{name}.')
+    for name, weight in module.named_parameters(recurse=False):
+        state_dict[prefix + name] = weight.detach()
+    for name, buffer in module.named_buffers(recurse=False):
+        if name not in module._non_persistent_buffers_set:
+            state_dict[prefix + name] = buffer

@@ -71,6 +71,12 @@ def recur_in_levels(links: Tensor, values: Tensor, reverse: bool = False) -> Non
         span //= 2
 
 
+def time_step(delta: Tensor, bias: Tensor | None, softplus: bool) -> tuple[Tensor, Tensor | None]:
+    """The time step, and its derivative by ``delta`` (None for 1)."""
+    delta = delta if bias is None else delta + bias
+    return (F.softplus(delta), torch.sigmoid(delta)) if softplus else (delta, None)
+
+
 def scan_forward(
     u: Tensor,
     delta: Tensor,
@@ -114,11 +120,11 @@ def scan_forward(
     for k, start in enumerate(range(0, length, chunk)):
         part = slice(start, start + chunk)
         kept[:, k] = last
-        step, _ = _time_step(delta[:, part], bias, softplus)
+        step, _ = time_step(delta[:, part], bias, softplus)
         known = _chunk_states(
             step, step * u[:, part], rates, b[:, part], kept[:, k], decay, states, recur
         )[1]
-        y = (c[:, part, None] @ known[:, 1:]).squeeze(2)
+        y = _over_states(c[:, part], known[:, 1:])
         if skip is not None:
             y.addcmul_(skip, u[:, part])
         if gate is not None:
@@ -163,25 +169,24 @@ def scan_backward(
     for k in reversed(range(kept.shape[1])):
         part = slice(k * chunk, (k + 1) * chunk)
         x, writes, reads, dy = u[:, part], b[:, part], c[:, part], grad[:, part]
-        step, slope = _time_step(delta[:, part], bias, softplus)
+        step, slope = time_step(delta[:, part], bias, softplus)
         entered = step * x
         a, h = _chunk_states(step, entered, rates, writes, kept[:, k], decay, states, recur)
         if gate is not None:
             z = gate[:, part]
             sigmoid = torch.sigmoid(z)
-            y = (reads[:, :, None] @ h[:, 1:]).squeeze(2)
+            y = _over_states(reads, h[:, 1:])
             y = y if skip is None else y.addcmul_(skip, x)
             grad_gate[:, part] = dy * y * sigmoid * (1 + z * (1 - sigmoid))
             dy = dy * z * sigmoid
-        # A row times a transposed matrix: on CPU 2.7 times as fast as a matrix times a column.
-        grad_c[:, part] = (dy[:, :, None] @ h[:, 1:].transpose(2, 3)).squeeze(2)
+        grad_c[:, part] = _over_channels(dy, h[:, 1:])
         g = grad_states[:, : dy.shape[1]]
         torch.mul(dy[:, :, None], reads[..., None], out=g)
         g[:, -1].add_(carry)
         recur(a[:, 1:], g, True)
         torch.mul(a[:, 0], g[:, 0], out=carry)
-        grad_b[:, part] = (entered[:, :, None] @ g.transpose(2, 3)).squeeze(2)
-        grad_entered = (writes[:, :, None] @ g).squeeze(2)
+        grad_b[:, part] = _over_channels(entered, g)
+        grad_entered = _over_states(writes, g)
         # Gradient of the exponent step * rates.
         exponent = a.mul_(h[:, :-1]).mul_(g)
         grad_rates += torch.mul(exponent, step[:, :, None], out=g).sum((0, 1))
@@ -194,12 +199,6 @@ def scan_backward(
         grad_u[:, part] = grad_x
     grad_bias = None if bias is None else grad_delta.sum((0, 1))
     return [grad_u, grad_delta, grad_rates, grad_b, grad_c, grad_skip, grad_gate, grad_bias]
-
-
-def _time_step(delta: Tensor, bias: Tensor | None, softplus: bool) -> tuple[Tensor, Tensor | None]:
-    """The time step, and its derivative by ``delta`` (None for 1)."""
-    delta = delta if bias is None else delta + bias
-    return (F.softplus(delta), torch.sigmoid(delta)) if softplus else (delta, None)
 
 
 def _chunk_states(
@@ -219,3 +218,19 @@ def _chunk_states(
     torch.mul(entered[:, :, None], writes[..., None], out=states[:, 1:])
     recur(decay, states, False)
     return decay, states
+
+
+def _over_states(weights: Tensor, values: Tensor) -> Tensor:
+    """Sum (B, T, N, C) over the states with weights (B, T, N): (B, T, C)."""
+    if values.device.type == 'cpu':
+        return (weights[:, :, None] @ values).squeeze(2)
+    # Not a matrix product: accelerators may be told to round those to fewer bits (TF32).
+    return (weights[..., None] * values).sum(2)
+
+
+def _over_channels(weights: Tensor, values: Tensor) -> Tensor:
+    """Sum (B, T, N, C) over the channels with weights (B, T, C): (B, T, N)."""
+    if values.device.type == 'cpu':
+        # A row times a transposed matrix: 2.7 times as fast as a matrix times a column.
+        return (weights[:, :, None] @ values.transpose(2, 3)).squeeze(2)
+    return (weights[:, :, None] * values).sum(3)

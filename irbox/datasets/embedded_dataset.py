@@ -100,7 +100,7 @@ class EmbeddedDataset(Dataset):
         self.labels = tuple(chains)
         self.chains = tuple(chains.values())
         self.shares = _shares(weights or {}, self.labels)
-        self.margin = max(getattr(step, 'margin', 0) for chain in self.chains for step in chain)
+        self.margins = [sum(getattr(step, 'margin', 0) for step in chain) for chain in self.chains]
         self.split = split
         self.patch_size = patch_size
         self.length = length
@@ -141,11 +141,11 @@ class EmbeddedDataset(Dataset):
             # Canvases come and go with the draws, so that a long training sees ever new ones; which
             # one a draw uses does not depend on what was drawn before.
             number = draw // DRAWS_PER_CANVAS + int(rng.integers(CANVASES))
-            name, picture, depth = f'dead_leaves_{number}', *_canvas(self.seed, number)
+            name, picture, depth = f'leaves_{number}', *_canvas(self.seed, number)
         else:
             source = self.photographs[rng.integers(len(self.photographs))]
             name, picture, depth = source.name, source.image, source.depth
-        side = self.patch_size + 2 * self.margin
+        side = self.patch_size + 2 * self.margins[which]
         window = self._draw_window(picture.size, side, rng)
         clean, depth = _cut(picture, depth, window, side, rng)
         if self.dihedral:
@@ -165,7 +165,7 @@ class EmbeddedDataset(Dataset):
         left, top = share * (width - short), share * (height - short)
         window = (left, top, left + short, top + short)
         clean, depth = _cut(source.image, source.depth, window, self.size, rng)
-        pad = ((self.margin, self.margin),) * 2
+        pad = ((self.margins[which], self.margins[which]),) * 2
         clean = np.pad(clean, (*pad, (0, 0)), mode='reflect')
         depth = np.pad(depth, pad, mode='reflect')
         part = f'_{crop + 1}' if self.crops > 1 else ''
@@ -177,7 +177,7 @@ class EmbeddedDataset(Dataset):
         degraded = clean
         for step in self.chains[which]:
             degraded = step(degraded, rng, depth)
-        inner = slice(self.margin, -self.margin or None)
+        inner = slice(self.margins[which], -self.margins[which] or None)
         return {
             'image': to_tensor(round_to_8_bits(degraded[inner, inner])),
             'target': to_tensor(clean[inner, inner]),
@@ -199,15 +199,13 @@ class EmbeddedDataset(Dataset):
         return float(left), float(top), float(left + wide), float(top + wide)
 
     def _check_patch_fits(self) -> None:
-        if self.split == 'test':
-            return
-        side = self.patch_size + 2 * self.margin
         smallest = min(self.photographs, key=lambda source: min(source.image.size))
-        if side > min(smallest.image.size):
-            most = min(smallest.image.size) - 2 * self.margin
+        margin = max(self.margins)
+        most = min(smallest.image.size) - 2 * margin
+        if self.split == 'train' and self.patch_size > most:
             raise ValueError(
                 f'patch_size={self.patch_size} does not fit the photograph {smallest.name}. '
-                f'Use {most} at most (the degradations need a margin of {self.margin}).'
+                f'Use {most} at most (the degradations need a margin of {margin}).'
             )
 
 

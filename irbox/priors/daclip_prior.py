@@ -249,17 +249,16 @@ class DACLIPPrior(FrozenModule):
             features, said = degradation_features(self.controller, pixels)
             content = features if self.visual is None else image_features(self.visual, pixels, said)
         features, content = features.float(), content.float()
-        with full_precision(image):
-            # Element by element: a matrix product might run in TF32.
-            similarity = F.cosine_similarity(features[:, None], self.text.float(), dim=-1)
-            if chosen.similarity != 'cosine':
-                similarity = chosen.temperature * similarity
-            if chosen.similarity == 'probability':
-                similarity = similarity.softmax(-1)
-            if chosen.normalize_features:
-                features = F.normalize(features, dim=-1)
-            if chosen.normalize_content:
-                content = F.normalize(content, dim=-1)
+        # Element by element: a matrix product might run in half precision or TF32.
+        similarity = F.cosine_similarity(features[:, None], self.text.float(), dim=-1)
+        if chosen.similarity != 'cosine':
+            similarity = chosen.temperature * similarity
+        if chosen.similarity == 'probability':
+            similarity = similarity.softmax(-1)
+        if chosen.normalize_features:
+            features = F.normalize(features, dim=-1)
+        if chosen.normalize_content:
+            content = F.normalize(content, dim=-1)
         return DegradationPrior(features, similarity, features if self.visual is None else content)
 
     def _towers_precision(self, image: Tensor) -> AbstractContextManager[Any]:

@@ -1,1 +1,19 @@
 """Hooks: what happens beside the training and testing itself."""
+
+from irbox.engine.hooks.averaged_model import AveragedModel
+from irbox.engine.hooks.checkpoint_hook import CheckpointHook
+from irbox.engine.hooks.ema_hook import EMAHook
+from irbox.engine.hooks.final_weights_hook import FinalWeightsHook
+from irbox.engine.hooks.predictions_hook import PredictionsHook
+from irbox.engine.hooks.progress_hook import ProgressHook
+from irbox.engine.hooks.runtime_info_hook import RuntimeInfoHook
+
+__all__ = [
+    'AveragedModel',
+    'CheckpointHook',
+    'EMAHook',
+    'FinalWeightsHook',
+    'PredictionsHook',
+    'ProgressHook',
+    'RuntimeInfoHook',
+]

@@ -1,0 +1,211 @@
+"""Checkpoint files: read safely, written whole, found again after a crash, and checked for fit."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer, MessageHub, print_log
+from torch import Tensor, nn
+
+from irbox.engine.files import atomic_write
+
+# mmengine keeps a million values per logged number and copies them all at each new one. Nothing
+# looks back further than a smoothing window.
+HISTORY_LENGTH = 1000
+
+
+def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
+    """Read a checkpoint without running anything that it holds.
+
+    Args:
+        path: A ``.pth`` file with tensors and plain values, or ``.safetensors``.
+        map_location: Where the tensors go, as for ``torch.load``.
+
+    Returns:
+        A dict with ``state_dict``; a file that is a bare state dict is wrapped in one.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, holds code, or is no checkpoint.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        kind = 'is a folder, not a checkpoint' if path.is_dir() else 'does not exist'
+        raise FileNotFoundError(f'Checkpoint {path} {kind}.')
+    if path.suffix == '.safetensors':
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return {'state_dict': load_file(path, device=str(map_location))}
+        except SafetensorError as error:
+            raise ValueError(f'Checkpoint {path} is damaged: {error}.') from error
+    try:
+        content = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(
+            r'(?:GLOBAL|Unsupported (?:global|class):?)\s+(?:GLOBAL )?`?([\w.]+)', str(error)
+        )
+        what = f' ({found[1]})' if found else ''
+        raise ValueError(
+            f'Checkpoint {path} is refused: it holds more than tensors and plain values{what}, and '
+            'reading it would run code from the file. Convert it where you trust it: load it with '
+            'torch.load(..., weights_only=False) and save only its state dict.'
+        ) from error
+    except (RuntimeError, EOFError, OSError, KeyError) as error:
+        raise ValueError(f'Checkpoint {path} is damaged: {_first_sentence(error)}.') from error
+    return _with_state_dict(content, path)
+
+
+def _with_state_dict(content: Any, path: Path) -> dict[str, Any]:
+    if isinstance(content, Mapping) and isinstance(content.get('state_dict'), Mapping):
+        return dict(content)
+    if isinstance(content, Mapping) and content:
+        if all(isinstance(value, Tensor) for value in content.values()):
+            return {'state_dict': dict(content)}
+        keys = ', '.join(map(str, list(content)[:5]))
+        raise ValueError(f'{path} is no checkpoint: it has no `state_dict`, but {keys}.')
+    raise ValueError(f'{path} is no checkpoint: it holds a {type(content).__name__}.')
+
+
+def write_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:
+    """Write a checkpoint that ``read_checkpoint`` reads; the file appears whole or not at all."""
+    with atomic_write(path) as file:
+        torch.save(to_plain(content), file)
+
+
+def newest_checkpoint(work_dir: str | Path) -> Path | None:
+    """The checkpoint of the latest iteration that can be read, or None.
+
+    mmengine's ``last_checkpoint`` is not asked: it holds an absolute path, and after a crash it may
+    name a file that is damaged or gone.
+    """
+    numbered = [
+        (int(found[1]), path)
+        for path in Path(work_dir).glob('iter_*.pth')
+        if (found := re.fullmatch(r'iter_(\d+)\.pth', path.name))
+    ]
+    for _, path in sorted(numbered, reverse=True):
+        try:
+            # Reads the directory at the end of the file and leaves the tensors on the disk.
+            torch.load(path, map_location='cpu', weights_only=True, mmap=True)
+        except Exception as error:
+            print_log(
+                f'{path} cannot be read and is passed over: {_first_sentence(error)}.',
+                logger='current',
+                level=logging.WARNING,
+            )
+        else:
+            return path
+    return None
+
+
+def _first_sentence(error: Exception) -> str:
+    return re.split(r'[.\n]\s?', f'{error} ')[0].strip() or type(error).__name__
+
+
+def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor], origin: str | Path) -> None:
+    """Load weights that must fit exactly.
+
+    Weights that a model keeps out of its state dict (frozen priors) are not asked for.
+
+    Raises:
+        ValueError: Keys are missing, unknown or of another shape; all are counted and the first
+            few named.
+    """
+    given = {re.sub(r'^module\.', '', key): value for key, value in state_dict.items()}
+    own = model.state_dict()
+    misfits = {
+        key: f'{key} ({_shape(value)} instead of {_shape(own[key])})'
+        for key, value in given.items()
+        if key in own and _shape(value) != _shape(own[key])
+    }
+    fitting = {key: value for key, value in given.items() if key not in misfits}
+    missing, unexpected = model.load_state_dict(fitting, strict=False)
+    missing = [key for key in missing if key not in misfits]
+    problems = [
+        f'{len(keys)} {what} ({", ".join(keys[:3])}{", ..." if len(keys) > 3 else ""})'
+        for what, keys in (
+            ('missing', missing),
+            ('unexpected', unexpected),
+            ('of another shape', list(misfits.values())),
+        )
+        if keys
+    ]
+    if problems:
+        raise ValueError(
+            f'Checkpoint {origin} is of another architecture. Of the {len(own)} weights of the '
+            f'config: {"; ".join(problems)}. Use the config that it was trained with.'
+        )
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(getattr(value, 'shape', ()))
+
+
+def to_plain(value: Any) -> Any:
+    """The same content in types that safe loading accepts, tensors in the main memory.
+
+    Raises:
+        TypeError: Something has no plain form.
+    """
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    if isinstance(value, Mapping):
+        return {key: to_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [to_plain(item) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.copy())
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (str, bytes, int, float, bool, complex, torch.dtype, type(None))):
+        return value
+    raise TypeError(f'A {type(value).__name__} cannot be saved in a checkpoint: {value!r}')
+
+
+def pack_message_hub(hub: MessageHub) -> dict[str, Any]:
+    """The content of mmengine's message hub as plain values; what has no plain form is left out."""
+    state = hub.state_dict()
+    infos = {}
+    for key, value in state['runtime_info'].items():
+        try:
+            infos[key] = to_plain(value)
+        except TypeError:
+            continue
+    scalars = {
+        key: [side[-HISTORY_LENGTH:].tolist() for side in buffer.data]
+        for key, buffer in state['log_scalars'].items()
+    }
+    kept = set(infos) | set(scalars)
+    resumed = {key: flag for key, flag in state['resumed_keys'].items() if key in kept}
+    return {'log_scalars': scalars, 'runtime_info': infos, 'resumed_keys': resumed}
+
+
+def unpack_message_hub(packed: Mapping[str, Any], work_dir: str | Path) -> dict[str, Any]:
+    """What ``MessageHub.load_state_dict`` takes, with paths moved to this work dir.
+
+    mmengine keeps absolute paths. A copied work dir that is resumed would delete the best
+    checkpoint of the original.
+    """
+    infos = {
+        key: str(Path(work_dir, Path(value).name))
+        if isinstance(value, str) and (key == 'last_ckpt' or key.startswith('best_ckpt'))
+        else value
+        for key, value in packed['runtime_info'].items()
+    }
+    scalars = {
+        key: HistoryBuffer(history, counts, max_length=HISTORY_LENGTH)
+        for key, (history, counts) in packed['log_scalars'].items()
+    }
+    return {**packed, 'runtime_info': infos, 'log_scalars': scalars}

@@ -1,0 +1,54 @@
+"""What a person sees while a run goes on, beside the log file."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from rich.console import Console
+
+
+def console() -> Console:
+    """The terminal, wherever standard output goes at the moment."""
+    return Console(soft_wrap=True, highlight=False)
+
+
+class DropMessages(logging.Filter):
+    """Drops records about mmengine's own affairs, that no user can act upon."""
+
+    TEXTS = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to keep a record."""
+        return not record.getMessage().startswith(self.TEXTS)
+
+
+class ConsoleHandler(logging.Handler):
+    """Warnings and errors on stderr, one line each, without disturbing a progress bar."""
+
+    def __init__(self, level: int = logging.WARNING) -> None:
+        super().__init__(level)
+        self.setFormatter(logging.Formatter('%(levelname)s: %(message)s'))
+        self.addFilter(DropMessages())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        # Looked up anew each time: a running progress bar replaces the stream by its own.
+        print(self.format(record), file=sys.stderr)
+
+
+def quieten(logger: logging.Logger) -> None:
+    """Let a logger print warnings only; its file keeps everything.
+
+    mmengine prints hundreds of lines about the environment, the hooks and the config.
+    """
+    replaced = [
+        handler
+        for handler in logger.handlers
+        if isinstance(handler, logging.StreamHandler)
+        and not isinstance(handler, logging.FileHandler)
+    ]
+    for handler in replaced:
+        logger.removeHandler(handler)
+        level = max(handler.level, logging.WARNING)
+        logger.addHandler(ConsoleHandler(level))

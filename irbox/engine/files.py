@@ -1,0 +1,58 @@
+"""Files that appear whole or not at all, and folders that can be written to."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+MARK = '.tmp.'
+
+
+@contextmanager
+def atomic_write(path: str | Path, mode: str = 'wb') -> Iterator[IO[Any]]:
+    """Open a file for writing that takes its name only when everything is on the disk.
+
+    A process that is killed in between leaves the old file, if there was one, and a temporary file
+    that ``remove_leftovers`` takes away.
+    """
+    path = Path(path)
+    partial = path.with_name(f'{path.name}{MARK}{os.getpid()}')
+    try:
+        with open(partial, mode, encoding=None if 'b' in mode else 'utf-8') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove the temporary files of writers that were killed."""
+    for file in Path(folder).glob(f'*{MARK}*'):
+        file.unlink(missing_ok=True)
+
+
+def check_writable(folder: str | Path) -> None:
+    """Refuse a folder that cannot be written to, without creating anything that stays.
+
+    Raises:
+        PermissionError: The folder, or the nearest existing one above it, cannot be written to.
+    """
+    folder = Path(folder).absolute()
+    above = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        # Asking for permission bits would let an administrator pass on a read-only disk.
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        reason = 'it is a file' if above.is_file() else error.strerror or str(error)
+        where = '' if above == folder else f' ({above}: {reason})'
+        raise PermissionError(
+            f'The folder {folder} cannot be written to: {reason}{where}. Choose another one.'
+        ) from error

@@ -1,0 +1,54 @@
+"""A model whose weights are the running average of another's."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from mmengine.model import BaseAveragedModel
+from torch import Tensor, nn
+
+
+class AveragedModel(BaseAveragedModel):
+    """Exponential moving average of a model's weights.
+
+    In mmengine's class, frozen weights are copied and averaged like all others; here they are
+    shared, since they never change. And each weight is averaged by itself; here it is one call for
+    all.
+
+    Args:
+        model: Whose weights are averaged.
+        momentum: Weight of the newest weights, in the long run.
+        warm_up: See ``EMAHook``.
+    """
+
+    def __init__(self, model: nn.Module, momentum: float, warm_up: float) -> None:
+        nn.Module.__init__(self)
+        frozen = {id(weight): weight for weight in model.parameters() if not weight.requires_grad}
+        self.module = copy.deepcopy(model, memo=frozen).requires_grad_(False)
+        self.register_buffer('steps', torch.tensor(0))
+        self.momentum, self.warm_up = momentum, warm_up
+        self.interval, self.update_buffers = 1, False
+        self.avg_parameters = {
+            name: weight
+            for name, weight in self.module.named_parameters()
+            if id(weight) not in frozen
+        }
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Let the average take in the model's present weights."""
+        source = dict(model.named_parameters())
+        average: list[Tensor] = list(self.avg_parameters.values())
+        newest: list[Tensor] = [source[name] for name in self.avg_parameters]
+        steps = int(self.steps)
+        share = max(self.momentum, self.warm_up / (self.warm_up + steps) if self.warm_up else 0.0)
+        if average:
+            torch._foreach_lerp_(average, newest, 1.0 if steps == 0 else share)
+        for ours, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
+            ours.copy_(theirs)
+        self.steps += 1
+
+    def avg_func(self, averaged_param: Tensor, source_param: Tensor, steps: int) -> None:
+        """Average one weight; ``update_parameters`` does it for all at once."""
+        averaged_param.lerp_(source_param, self.momentum)

@@ -1,0 +1,44 @@
+"""Averaged weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.hooks import EMAHook as MMEngineEMAHook
+from mmengine.model import is_model_wrapper
+
+from irbox.engine.hooks.averaged_model import AveragedModel
+from irbox.registry import HOOKS
+
+
+@HOOKS.register_module()
+class EMAHook(MMEngineEMAHook):
+    """Keeps a running average of the weights, and validates and saves that instead of the weights.
+
+    mmengine's hook of this name, with its own average: see ``AveragedModel``. A checkpoint's
+    ``state_dict`` holds the average; the weights that are being trained stand beside it.
+
+    Args:
+        momentum: Weight of the newest weights in the average, in the long run.
+        warm_up: While it is larger than ``momentum``, the newest weights count ``warm_up /
+            (warm_up + iterations)``, so that the first, random weights are soon forgotten. 0 counts
+            ``momentum`` from the start.
+        begin_iter: Average from this iteration on; before it the average follows the weights.
+
+    Raises:
+        ValueError: An option is out of its range.
+    """
+
+    def __init__(self, momentum: float = 0.001, warm_up: float = 10, begin_iter: int = 0) -> None:
+        if not 0 < momentum < 1:
+            raise ValueError(f'momentum={momentum} must lie between 0 and 1, such as 0.001.')
+        if warm_up < 0:
+            raise ValueError(f'warm_up={warm_up} must not be negative.')
+        super().__init__(begin_iter=begin_iter)
+        self.momentum, self.warm_up = momentum, warm_up
+
+    def before_run(self, runner: Any) -> None:
+        """Copy the model."""
+        model = runner.model
+        self.src_model = model.module if is_model_wrapper(model) else model
+        self.ema_model = AveragedModel(self.src_model, self.momentum, self.warm_up)

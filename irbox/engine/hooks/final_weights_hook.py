@@ -1,0 +1,51 @@
+"""What a training leaves for use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from irbox import __version__
+from irbox.engine.checkpoint import write_checkpoint
+from irbox.engine.config import config_text
+from irbox.engine.hooks.ema_hook import EMAHook
+from irbox.registry import HOOKS
+
+
+@HOOKS.register_module()
+class FinalWeightsHook(Hook):
+    """Writes ``final.pth`` at the end: the weights to use, and nothing that only a training needs.
+
+    The averaged weights where an ``EMAHook`` keeps them. Frozen priors are not among them. Beside
+    ``state_dict`` it holds ``meta``: the config as YAML text, irbox's version, the iterations and
+    the seed. It loads with ``torch.load(..., weights_only=True)``.
+
+    Args:
+        filename: Of the file in the work dir.
+    """
+
+    priority = 'VERY_LOW'
+
+    def __init__(self, filename: str = 'final.pth') -> None:
+        self.filename = filename
+
+    @master_only
+    def after_train(self, runner: Any) -> None:
+        """Write the file."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        for hook in runner.hooks:
+            if isinstance(hook, EMAHook):
+                model = hook.ema_model.module
+        meta = {
+            'cfg': config_text(runner.cfg),
+            'irbox_version': __version__,
+            'iter': runner.iter,
+            'seed': runner.seed,
+        }
+        path = Path(runner.work_dir, self.filename)
+        write_checkpoint({'meta': meta, 'state_dict': model.state_dict()}, path)
+        runner.logger.info(f'Wrote {path}')

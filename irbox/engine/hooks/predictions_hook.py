@@ -1,0 +1,111 @@
+"""Pictures of what a test restored."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from PIL import Image
+from torch import Tensor
+
+from irbox.evaluation import score
+from irbox.registry import HOOKS
+from irbox.utils.contact_sheet import contact_sheet
+
+
+@HOOKS.register_module()
+class PredictionsHook(Hook):
+    """Writes restored images and a contact sheet of degraded, restored and clean ones.
+
+    Args:
+        out_dir: Folder for the restored images, 8-bit PNG files ``{task}_{name}.png``; none by
+            default.
+        sheet: File for the sheet; none by default.
+        rows_per_task: Images of each task on the sheet.
+        protocol: Of the scores under the images.
+    """
+
+    def __init__(
+        self,
+        out_dir: str | Path | None = None,
+        sheet: str | Path | None = None,
+        rows_per_task: int = 1,
+        protocol: str = 'aio',
+    ) -> None:
+        self.out_dir = Path(out_dir) if out_dir is not None else None
+        self.sheet = Path(sheet) if sheet is not None else None
+        self.rows_per_task = rows_per_task
+        self.protocol = protocol
+        self.written: list[tuple[Path, tuple[str, str], str]] = []
+        self.samples: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+
+    def before_test(self, runner: Any) -> None:
+        """Make room for the files."""
+        for folder in (self.out_dir, self.sheet.parent if self.sheet else None):
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+
+    def after_test_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[dict[str, Any]] | None = None,
+    ) -> None:
+        """Write or keep what was restored."""
+        for sample in outputs or ():
+            key = (runner.test_loop.current_set, sample['label'])
+            if self.out_dir is not None:
+                # The name of the task is known only when all sets have been seen.
+                stem = '_'.join(part for part in (*key, sample['name']) if part)
+                path = self.out_dir / f'{_safe(stem)}.png'
+                _to_image(sample['restored']).save(path)
+                self.written.append((path, key, sample['name']))
+            if self.sheet is not None and len(self.samples[key]) < self.rows_per_task:
+                self.samples[key].append(sample)
+
+    def after_test(self, runner: Any) -> None:
+        """Give the files their names, and draw the sheet."""
+        tasks = runner.test_loop.tasks
+        for path, key, name in self.written:
+            os.replace(path, path.with_name(f'{_safe(f"{tasks[key]}_{name}")}.png'))
+        if self.sheet is not None and is_main_process():
+            self._draw(self.sheet, tasks)
+
+    def _draw(self, path: Path, tasks: dict[tuple[str, str], str]) -> None:
+        rows, captions = [], []
+        for key, samples in self.samples.items():
+            for sample in samples:
+                target = sample['target'][None]
+                before, after = (
+                    score(sample[which][None], target, self.protocol)['psnr'].item()
+                    for which in ('image', 'restored')
+                )
+                rows.append([_pixels(sample[which]) for which in ('image', 'restored', 'target')])
+                captions.append(
+                    [
+                        f'{tasks[key]}, {sample["name"]}: {before:.2f} dB',
+                        f'{after:.2f} dB ({after - before:+.2f})',
+                        '',
+                    ]
+                )
+        contact_sheet(rows, captions, ['degraded', 'restored', 'clean']).save(path)
+
+
+def _safe(name: str) -> str:
+    return re.sub(r'[^\w.-]', '_', name)
+
+
+def _pixels(image: Tensor) -> np.ndarray:
+    return image.detach().float().cpu().permute(1, 2, 0).numpy()
+
+
+def _to_image(image: Tensor) -> Image.Image:
+    return Image.fromarray(np.rint(_pixels(image).clip(0, 1) * 255).astype(np.uint8))

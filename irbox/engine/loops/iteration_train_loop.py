@@ -1,0 +1,113 @@
+"""Training by iteration, resumable to the bit."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.runner import BaseLoop, IterBasedTrainLoop
+from mmengine.runner.utils import calc_dynamic_intervals
+from torch import nn
+from torch.utils.data import DataLoader
+
+from irbox.registry import LOOPS
+
+
+@LOOPS.register_module()
+class IterationTrainLoop(IterBasedTrainLoop):
+    """Trains for a number of iterations, so that what was interrupted continues as if it was not.
+
+    Two things make a resumed training equal to an uninterrupted one, to the bit on a CPU. The
+    sampler starts where the training stopped (``sampler.start_at``), without reading again what was
+    read before. And all global random generators are seeded anew in each iteration, from the seed,
+    the iteration and the process, so that no state of theirs has to be saved.
+
+    Args:
+        runner: The Runner.
+        dataloader: A data loader or its config. Its sampler is endless and has ``start_at``, as
+            ``DrawSampler`` does.
+        max_iters: Iterations in all. With gradient accumulation, each of its batches counts.
+        val_begin: Validate not before this iteration.
+        val_interval: Iterations between validations. There is one after the last iteration, too.
+
+    Raises:
+        ValueError: The sampler has no ``start_at``.
+    """
+
+    def __init__(
+        self,
+        runner: Any,
+        dataloader: DataLoader | dict[str, Any],
+        max_iters: int,
+        val_begin: int = 1,
+        val_interval: int = 1000,
+    ) -> None:
+        # Not the parent's constructor: it starts reading data at once, before a resumed training
+        # could say where.
+        BaseLoop.__init__(self, runner, dataloader)
+        self._max_iters = max_iters
+        self._max_epochs = 1
+        self._epoch = 0
+        self._iter = 0
+        self.val_begin = val_begin
+        self.val_interval = val_interval
+        self.stop_training = False
+        self.dynamic_milestones, self.dynamic_intervals = calc_dynamic_intervals(val_interval)
+        self._started_at = (0, 0)
+        sampler = self.dataloader.sampler
+        if not hasattr(sampler, 'start_at'):
+            raise ValueError(
+                f'train_dataloader.sampler: {type(sampler).__name__} cannot start in the middle, '
+                'which resuming needs. Use DrawSampler.'
+            )
+
+    def draws_after(self, iteration: int) -> int:
+        """Samples that all processes have used together after a number of iterations."""
+        since, draws = self._started_at
+        return draws + (iteration - since) * self.dataloader.batch_size * self.runner.world_size
+
+    def continue_from(self, iteration: int, draws: int) -> None:
+        """Go on after an iteration, as the saved state of another run of this loop says.
+
+        Args:
+            iteration: How many are done.
+            draws: How many samples they used.
+        """
+        self._iter = iteration
+        self._started_at = (iteration, draws)
+
+    def run(self) -> nn.Module:
+        """Train."""
+        self.runner.call_hook('before_train')
+        self.runner.call_hook('before_train_epoch')
+        self.dataloader.sampler.start_at(self.draws_after(self._iter))
+        if self._iter > 0 and self.runner.message_hub.get_info('validated') != self._iter:
+            # It was interrupted during the validation that belongs to its last iteration.
+            self._validate_if_due()
+        self.dataloader_iterator = iter(self.dataloader)
+        while self._iter < self._max_iters and not self.stop_training:
+            self.runner.model.train()
+            self._seed_generators()
+            self.run_iter(next(self.dataloader_iterator))
+            self._validate_if_due()
+        self.runner.call_hook('after_train_epoch')
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _validate_if_due(self) -> None:
+        due = self._iter % self.val_interval == 0 or self._iter == self._max_iters
+        if self.runner.val_loop is not None and self._iter >= self.val_begin and due:
+            self.runner.message_hub.update_info('validated', self._iter)
+            self.runner.val_loop.run()
+
+    def _seed_generators(self) -> None:
+        key = (self.runner.seed, self._iter, self.runner.rank)
+        seed = int(np.random.SeedSequence(key).generate_state(1)[0])
+        random.seed(seed)
+        np.random.seed(seed)
+        # torch.manual_seed would visit every kind of device that torch knows, each time.
+        torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_available():
+            torch.cuda.manual_seed(seed)

@@ -1,0 +1,36 @@
+"""Mixed precision in bfloat16, on CPUs and GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.optim import OptimWrapper
+from torch import nn
+
+from irbox.registry import OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPERS.register_module()
+class AutocastOptimWrapper(OptimWrapper):
+    """Computes losses under ``torch.autocast`` to bfloat16; weights and updates stay float32.
+
+    bfloat16 has the range of float32 and needs no gradient scaler. mmengine's ``AmpOptimWrapper``,
+    which has one, serves float16 on GPUs and refuses CPUs.
+
+    Args:
+        **kwargs: As for mmengine's ``OptimWrapper``: ``optimizer``, ``accumulative_counts``,
+            ``clip_grad``.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """The context that a loss is computed in."""
+        device = next(model.parameters()).device.type
+        with super().optim_context(model), torch.autocast(device, dtype=torch.bfloat16):
+            yield

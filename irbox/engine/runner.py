@@ -1,0 +1,244 @@
+"""mmengine's Runner, safe to resume and quiet on the terminal."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import mmengine
+import torch
+from mmengine.device import get_device
+from mmengine.dist import is_main_process, master_only
+from mmengine.logging import MMLogger
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from irbox import __version__
+from irbox.engine.checkpoint import (
+    load_weights,
+    pack_message_hub,
+    read_checkpoint,
+    unpack_message_hub,
+    write_checkpoint,
+)
+from irbox.engine.config import config_text
+from irbox.engine.console import quieten
+from irbox.engine.files import atomic_write
+from irbox.engine.hooks.ema_hook import EMAHook
+
+
+class RestorationRunner(Runner):
+    """Trains and tests like mmengine's Runner, with these differences.
+
+    * Checkpoints hold tensors and plain values only, are read without running code, are written
+      whole or not at all, and must fit the model exactly.
+    * Resuming with another seed is refused; paths of a copied work dir are moved with it.
+    * Works on several CPU processes.
+    * The terminal shows warnings and what hooks print; the log file has everything.
+    * An error inside a hook keeps its traceback.
+    * The work dir holds the whole config as ``config.yaml``.
+    """
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Build mmengine's logger, its terminal output cut to warnings."""
+        logger = super().build_logger(*args, **kwargs)
+        quieten(logger)
+        return logger
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Call a method of all hooks that have it."""
+        # mmengine catches every TypeError here and loses the line where it happened.
+        for hook in self._hooks:
+            if hasattr(hook, fn_name):
+                getattr(hook, fn_name)(self, **kwargs)
+
+    def train(self) -> nn.Module:
+        """Launch training."""
+        try:
+            return super().train()
+        finally:
+            self.call_hook('on_exit')
+
+    def test(self) -> dict[str, float]:
+        """Launch testing; gives the metrics."""
+        try:
+            return super().test()
+        finally:
+            self.call_hook('on_exit')
+
+    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
+        """Move the model to its device and wrap it for several processes."""
+        if self.distributed and not torch.cuda.is_available():
+            model_wrapper_cfg = {
+                'type': 'MMDistributedDataParallel',
+                'broadcast_buffers': False,
+                'find_unused_parameters': self.cfg.get('find_unused_parameters', False),
+                **(model_wrapper_cfg or {}),
+                'device_ids': None,
+            }
+        return super().wrap_model(model_wrapper_cfg, model)
+
+    @master_only
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        file_client_args: dict[str, Any] | None = None,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: dict[str, Any] | None = None,
+        by_epoch: bool = False,
+        backend_args: dict[str, Any] | None = None,
+    ) -> None:
+        """Write a checkpoint; the signature is what mmengine's hooks call.
+
+        Args:
+            out_dir: Folder.
+            filename: Name in it.
+            file_client_args: Of mmengine's remote storages, which are not supported.
+            save_optimizer: Keep the optimiser's state, which resuming needs.
+            save_param_scheduler: Keep the schedulers' states.
+            meta: What to record beside the config, the seed, the iteration and the version.
+            by_epoch: Training counts iterations; must be false.
+            backend_args: See ``file_client_args``.
+        """
+        assert not by_epoch and not file_client_args and not backend_args
+        meta = {'epoch': self.epoch, 'iter': self.iter + 1} | (meta or {})
+        meta |= {
+            'draws': self.train_loop.draws_after(meta['iter']),
+            'cfg': config_text(self.cfg),
+            'seed': self.seed,
+            'experiment_name': self.experiment_name,
+            'time': time.strftime('%Y%m%d_%H%M%S'),
+            'irbox_version': __version__,
+        }
+        content: dict[str, Any] = {'meta': meta, 'state_dict': _inner(self.model).state_dict()}
+        if save_optimizer:
+            content['optimizer'] = self.optim_wrapper.state_dict()
+        if save_param_scheduler:
+            content['param_schedulers'] = [one.state_dict() for one in self.param_schedulers or ()]
+        self.call_hook('before_save_checkpoint', checkpoint=content)
+        content['message_hub'] = pack_message_hub(self.message_hub)
+        write_checkpoint(content, Path(out_dir, filename))
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: str | Callable[..., Any] = 'cpu',
+        strict: bool = True,
+        revise_keys: Any = None,
+    ) -> dict[str, Any]:
+        """Load weights that fit the model exactly; gives the whole checkpoint.
+
+        Args:
+            filename: Of this machine.
+            map_location: As for ``torch.load``.
+            strict: Must be true.
+            revise_keys: Of mmengine, not supported.
+
+        Raises:
+            FileNotFoundError, ValueError: See ``read_checkpoint`` and ``load_weights``.
+        """
+        assert strict and not revise_keys
+        checkpoint = read_checkpoint(filename, map_location)
+        if 'message_hub' in checkpoint:
+            hub = unpack_message_hub(checkpoint['message_hub'], self.work_dir)
+            checkpoint['message_hub'] = hub
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        load_weights(_inner(self.model), checkpoint['state_dict'], filename)
+        self._has_loaded = True
+        self.logger.info(f'Loaded {filename}')
+        return checkpoint
+
+    def resume(self, filename: str, *_: Any, **__: Any) -> None:
+        """Continue from a checkpoint as if the run had not been interrupted.
+
+        Raises:
+            ValueError: The checkpoint holds weights only, does not fit the model or the optimiser,
+                or was trained with another seed.
+        """
+        checkpoint = read_checkpoint(filename, 'meta')
+        check_resumable(checkpoint, filename, self.seed)
+        averages = any(isinstance(hook, EMAHook) for hook in self.hooks)
+        if averages != ('ema_state_dict' in checkpoint):
+            has, runs = ('without', 'with') if averages else ('with', 'without')
+            raise ValueError(
+                f'{filename} was trained {has} averaged weights, this run is {runs} them (`ema`). '
+                'Resume with the config that it was trained with.'
+            )
+        checkpoint = self.load_checkpoint(filename, map_location=get_device())
+        self.message_hub.load_state_dict(checkpoint['message_hub'])
+        try:
+            self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+        except ValueError as error:
+            raise ValueError(f'{filename} does not fit optim_wrapper: {error}') from error
+        states = checkpoint['param_schedulers']
+        if len(states) != len(self.param_schedulers or ()):
+            raise ValueError(
+                f'{filename} has the state of {len(states)} parameter schedulers, param_scheduler '
+                f'describes {len(self.param_schedulers or ())}.'
+            )
+        for scheduler, state in zip(self.param_schedulers or (), states, strict=True):
+            scheduler.load_state_dict(state)
+        meta = checkpoint['meta']
+        self.train_loop.continue_from(meta['iter'], meta['draws'])
+        self.logger.info(f'Resumed from {filename} after iteration {meta["iter"]}')
+
+    def dump_config(self) -> None:
+        """Write the whole config: of a training into the work dir, of a test beside its log."""
+        if is_main_process():
+            folder = self.log_dir if self._train_loop is None else self.work_dir
+            with atomic_write(Path(folder, 'config.yaml'), 'w') as file:
+                file.write(config_text(self.cfg))
+
+    def _log_env(self, env_cfg: dict[str, Any]) -> None:
+        """Log what a run depends on. mmengine's version starts compilers to ask for theirs."""
+        cuda = torch.cuda.is_available()
+        lines = {
+            'irbox': __version__,
+            'mmengine': mmengine.__version__,
+            'torch': torch.__version__,
+            'Python': platform.python_version(),
+            'system': platform.platform(),
+            'device': torch.cuda.get_device_name()
+            if cuda
+            else f'CPU, {torch.get_num_threads()} threads',
+            'processes': self.world_size,
+            'seed': self.seed,
+        }
+        self.logger.info('\n'.join(['Environment:', *(f'  {k}: {v}' for k, v in lines.items())]))
+        self.logger.info(f'Config:\n{config_text(self.cfg)}')
+
+
+def check_resumable(checkpoint: Mapping[str, Any], origin: str | Path, seed: int | None) -> None:
+    """Refuse a checkpoint that a training cannot continue from.
+
+    Args:
+        checkpoint: As ``read_checkpoint`` gives it.
+        origin: Its file, for the message.
+        seed: Of the run that would continue; None if it takes the checkpoint's.
+
+    Raises:
+        ValueError: It holds weights only, or was trained with another seed.
+    """
+    if not {'meta', 'optimizer', 'param_schedulers', 'message_hub'} <= set(checkpoint):
+        raise ValueError(
+            f'{origin} holds weights only, not the state of a training: it cannot be resumed. '
+            f'Start a new training from it with --cfg-options load_from={origin}'
+        )
+    trained = checkpoint['meta']['seed']
+    if seed is not None and trained != seed:
+        raise ValueError(
+            f'{origin} was trained with seed {trained}, this run has seed {seed}. Resume with '
+            f'--seed {trained}, or start anew in another work dir.'
+        )
+
+
+def _inner(model: nn.Module) -> nn.Module:
+    inner = model.module if is_model_wrapper(model) else model
+    assert isinstance(inner, nn.Module)
+    return inner

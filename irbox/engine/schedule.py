@@ -1,0 +1,100 @@
+"""A training's length and intervals, in iterations, whatever a config gives them in."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from mmengine.config import Config
+
+# What a parameter scheduler may count in epochs.
+TIMES = ('begin', 'end', 'T_max', 'step_size', 'milestones')
+DEFAULT_VAL_INTERVAL = 1000
+
+
+def to_iterations(config: Config, samples: int, world_size: int) -> list[str]:
+    """Replace epochs by iterations, fill in intervals, and check that they fit together.
+
+    An epoch is as many samples as the training set has, whoever draws them. ``train_cfg`` counts
+    epochs where it has ``max_epochs`` (its ``val_interval`` then, too), a parameter scheduler where
+    it says ``by_epoch: true``, the checkpoint hook likewise.
+
+    Args:
+        config: Changed in place: ``train_cfg``, ``param_scheduler`` and
+            ``default_hooks.checkpoint``.
+        samples: Length of the training set.
+        world_size: Number of processes.
+
+    Returns:
+        What was converted, a sentence each, for the log.
+
+    Raises:
+        ValueError: An interval does not fit the gradient accumulation, or a scheduler cannot be
+            converted.
+    """
+    batch = config.train_dataloader.get('batch_size', 1) * world_size
+    counts = config.optim_wrapper.get('accumulative_counts', 1)
+    per_epoch = samples / batch
+    notes = []
+
+    def convert(epochs: float, multiple: int = 1) -> int:
+        return max(1, math.ceil(round(epochs * per_epoch / multiple, 6))) * multiple
+
+    train = config.train_cfg
+    if 'max_epochs' in train:
+        epochs = train.pop('max_epochs')
+        train.max_iters = convert(epochs)
+        train.val_interval = convert(train.get('val_interval', 1), counts)
+        notes.append(
+            f'{epochs} epochs of {samples} samples at {batch} per iteration are '
+            f'{train.max_iters} iterations, with a validation every {train.val_interval}.'
+        )
+    train.setdefault('val_interval', DEFAULT_VAL_INTERVAL)
+
+    checkpoint = (config.get('default_hooks') or {}).get('checkpoint')
+    if checkpoint is not None:
+        if checkpoint.pop('by_epoch', False):
+            checkpoint.interval = convert(checkpoint.get('interval', 1), counts)
+            notes.append(f'Checkpoints are written every {checkpoint.interval} iterations.')
+        checkpoint.setdefault('interval', train.val_interval)
+
+    schedulers = config.get('param_scheduler') or []
+    for index, scheduler in enumerate(schedulers if isinstance(schedulers, list) else [schedulers]):
+        scheduler.pop('convert_to_iter_based', None)
+        if scheduler.get('by_epoch', False):
+            notes.append(_scheduler_to_iterations(scheduler, index, convert))
+        # mmengine's default counts epochs, of which a training by iteration has one.
+        scheduler.by_epoch = False
+    _check_intervals(config, counts)
+    return notes
+
+
+def _scheduler_to_iterations(scheduler: Any, index: int, convert: Any) -> str:
+    if scheduler.type.startswith(('Exponential', 'Poly')):
+        raise ValueError(
+            f'param_scheduler.{index}: {scheduler.type} changes with each step and cannot be '
+            'turned from epochs into iterations. Give it in iterations, with by_epoch: false.'
+        )
+    for key in TIMES:
+        value = scheduler.get(key)
+        if isinstance(value, (list, tuple)):
+            scheduler[key] = [convert(item) for item in value]
+        elif isinstance(value, (int, float)) and 0 < value < math.inf:
+            scheduler[key] = convert(value)
+    given = ', '.join(f'{key} {scheduler[key]}' for key in TIMES if scheduler.get(key) is not None)
+    return f'{scheduler.type} counts iterations: {given or "to the end"}.'
+
+
+def _check_intervals(config: Config, counts: int) -> None:
+    """A checkpoint inside an accumulation would lose the gradients gathered so far."""
+    intervals = {'train_cfg.val_interval': config.train_cfg.val_interval}
+    checkpoint = (config.get('default_hooks') or {}).get('checkpoint')
+    if checkpoint is not None and checkpoint.interval != -1:
+        intervals['default_hooks.checkpoint.interval'] = checkpoint.interval
+    for name, interval in intervals.items():
+        if interval % counts:
+            raise ValueError(
+                f'{name}={interval} must be a multiple of optim_wrapper.accumulative_counts='
+                f'{counts}: checkpoints are written there, and half-accumulated gradients would be '
+                f'lost. Take {max(counts, round(interval / counts) * counts)}.'
+            )

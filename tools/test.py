@@ -1,0 +1,60 @@
+"""Score a checkpoint: ``python tools/test.py configs/m2restore_demo.py CHECKPOINT``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from irbox.engine.cli import add_config_options, run_tool
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Score a checkpoint on the test sets of a config.')
+    parser.add_argument('config', type=Path, help='the config that the checkpoint was trained with')
+    parser.add_argument('checkpoint', type=Path, help='such as work_dirs/CONFIG/final.pth')
+    parser.add_argument(
+        '--work-dir', type=Path, help='where results.json is written; work_dirs/CONFIG by default'
+    )
+    parser.add_argument('--out', type=Path, metavar='FOLDER', help='write the restored images here')
+    parser.add_argument(
+        '--contact-sheet',
+        type=Path,
+        metavar='FILE',
+        help='write one picture with degraded, restored and clean images of each task',
+    )
+    parser.add_argument('--protocol', help="how to score, in place of the config's protocol")
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch'),
+        help='pytorch: one of several processes started by torchrun',
+    )
+    add_config_options(parser)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Test."""
+    args = parse(arguments)
+    # Only now: --help should not wait for torch.
+    from irbox.engine import compat
+    from irbox.engine.config import load_config
+    from irbox.engine.testing import test
+
+    options: dict[str, Any] = {
+        'work_dir': str(args.work_dir) if args.work_dir else None,
+        'launcher': args.launcher,
+    }
+    given = {key: value for key, value in options.items() if value is not None}
+    config = load_config(args.config, args.cfg_options | given)
+    compat.set_up_processes(config.get('launcher') or 'none')
+    try:
+        test(config, args.checkpoint, args.out, args.contact_sheet, args.protocol)
+    finally:
+        compat.leave_processes()
+
+
+if __name__ == '__main__':
+    run_tool(main)

@@ -1,1 +1,6 @@
 """Helpers for tests, of ours and of people who write parts."""
+
+from irbox.testing.checks import check_block, check_expert, check_router
+from irbox.testing.image_checks import check_loss, check_prior
+
+__all__ = ['check_block', 'check_expert', 'check_loss', 'check_prior', 'check_router']

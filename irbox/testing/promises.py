@@ -1,0 +1,267 @@
+"""The promises that experts, blocks, routers and priors share."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from irbox.testing.samples import MAPS, Inputs
+
+DRAWS = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """A part and how to try it."""
+
+    name: str
+    build: Callable[[], nn.Module]
+    inputs: Callable[[int, int, int], Inputs]
+    """Random inputs for a batch, height and width."""
+    call: Callable[[nn.Module, Inputs], Inputs]
+    """Runs the part; what it gives for each image, by name."""
+    verify: Callable[[Inputs, Inputs], None]
+    """Raises an AssertionError where inputs and outputs do not fit together."""
+    no_gradient: Sequence[str] = ()
+    sizes: Sequence[tuple[int, int, int]] = MAPS
+    exact_under_autocast: bool = False
+    """Automatic mixed precision must not change the answer to float32 inputs."""
+
+
+def require(kept: bool, name: str, text: str) -> None:
+    """Raise an AssertionError that names the part and the promise where it is not kept."""
+    if not kept:
+        raise AssertionError(f'{name} {text}.')
+
+
+def check_promises(case: Case) -> nn.Module:
+    """Try a part on everything that its kind promises; gives the part, in evaluation mode."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = case.build()
+        _stir(module)
+        for size in case.sizes:
+            _evaluation(case, module.eval(), size)
+        _alone_and_in_a_batch(case, module)
+        _gradients(case, module.train())
+        _autocast(case, module.eval())
+        _state_dict(case, module)
+        _meta(case)
+    return module
+
+
+def _stir(module: nn.Module) -> None:
+    """Move every weight a little: one that starts at zero would hide whether others matter."""
+    with torch.no_grad():
+        for weight in module.parameters():
+            if weight.requires_grad:
+                weight.add_(0.05 * torch.randn_like(weight))
+
+
+def _verify(case: Case, given: Inputs, outputs: Inputs, where: str = '') -> None:
+    try:
+        case.verify(given, outputs)
+    except AssertionError as error:
+        text = str(error).removeprefix(f'{case.name} ').rstrip('.')
+        raise AssertionError(f'{case.name}{where} {text}.') from error
+
+
+def _evaluation(case: Case, module: nn.Module, size: tuple[int, int, int]) -> None:
+    given = case.inputs(*size)
+    before = {name: tensor.clone() for name, tensor in given.items()}
+    attributes = dict(_attributes(module))
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    with torch.no_grad():
+        first = case.call(module, given)
+        second = case.call(module, given)
+    _verify(case, given, first)
+    for name, output in first.items():
+        require(
+            bool(output.isfinite().all()), case.name, f'gives {name} that is not finite at {size}'
+        )
+        require(
+            torch.equal(output, second[name]),
+            case.name,
+            f'gives another {name} when called again in evaluation mode. Draw random numbers only '
+            'if self.training',
+        )
+    for name, tensor in before.items():
+        require(
+            torch.equal(tensor, given[name]),
+            case.name,
+            f'changes its input {name} in place. Others use the same tensor: make a new one',
+        )
+    _nothing_kept(case, module, attributes)
+    for name, buffer in module.named_buffers():
+        require(
+            name in buffers and torch.equal(buffer, buffers[name]),
+            case.name,
+            f'changes its buffer {name} in evaluation mode',
+        )
+
+
+def _attributes(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """What is set on a module and its children, as values that can be compared."""
+    torchs_own = set(vars(nn.Module()))
+    for path, child in module.named_modules():
+        for name, value in vars(child).items():
+            if name not in torchs_own:
+                plain = isinstance(value, (bool, int, float, str, type(None)))
+                sized = isinstance(value, (list, dict, set))
+                seen = value if plain else len(value) if sized else id(value)
+                yield f'{path}.{name}'.strip('.'), seen
+
+
+def _nothing_kept(case: Case, module: nn.Module, before: dict[str, Any]) -> None:
+    now = dict(_attributes(module))
+    changed = sorted(name for name in now if name not in before or now[name] != before[name])
+    require(
+        not changed,
+        case.name,
+        f'keeps {", ".join(changed)} from its last call. A module holds weights and settings: pass '
+        'values on, or record them in the context',
+    )
+
+
+def _alone_and_in_a_batch(case: Case, module: nn.Module) -> None:
+    for _, height, width in case.sizes[:2]:
+        given = case.inputs(3, height, width)
+        with torch.no_grad():
+            together = case.call(module, given)
+            for index in range(3):
+                one = {name: tensor[index : index + 1] for name, tensor in given.items()}
+                for name, output in case.call(module, one).items():
+                    require(
+                        torch.allclose(output[0], together[name][index], atol=1e-4, rtol=1e-4),
+                        case.name,
+                        f'gives an image another {name} in a batch than alone. Do not mix values '
+                        'across the first dimension',
+                    )
+
+
+def _gradients(case: Case, module: nn.Module) -> None:
+    attributes = dict(_attributes(module))
+    trainable = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    never, moved = set(trainable), set()
+    for draw in range(DRAWS):
+        module.zero_grad(set_to_none=True)
+        given = case.inputs(*case.sizes[draw % 2])
+        outputs = case.call(module, given)
+        if not trainable:
+            break
+        # Random factors: some sums, such as that of a softmax, are constant.
+        total = sum((output * torch.randn_like(output)).sum() for output in outputs.values())
+        require(
+            isinstance(total, Tensor) and total.requires_grad,
+            case.name,
+            'gives an answer without a gradient. Remove detach() and no_grad() from its forward',
+        )
+        total.backward()
+        for name, weight in trainable.items():
+            if weight.grad is None:
+                continue
+            never.discard(name)
+            require(
+                bool(weight.grad.isfinite().all()),
+                case.name,
+                f'gives {name} a gradient that is not finite',
+            )
+            if weight.grad.any():
+                moved.add(name)
+    allowed = set(case.no_gradient)
+    require(
+        allowed <= set(trainable) - moved,
+        case.name,
+        f'was said to give no gradient to {", ".join(sorted(allowed - (set(trainable) - moved)))}, '
+        'but does, or has no such weight',
+    )
+    require(
+        not never - allowed,
+        case.name,
+        f'never gives a gradient to {", ".join(sorted(never - allowed))}: distributed training '
+        'waits for it forever. Use the weight, remove it, or set requires_grad_(False)',
+    )
+    zero = sorted(set(trainable) - moved - allowed)
+    require(
+        not zero,
+        case.name,
+        f'always gives a zero gradient to {", ".join(zero)}: it has no effect. If this is meant, '
+        'name it in no_gradient',
+    )
+    _nothing_kept(case, module, attributes)
+    try:
+        copy.deepcopy(module)
+    except RuntimeError as error:
+        raise AssertionError(
+            f'{case.name} cannot be copied after a call, which averaged weights need: {error}'
+        ) from error
+    module.zero_grad(set_to_none=True)
+
+
+def _autocast(case: Case, module: nn.Module) -> None:
+    given = case.inputs(*case.sizes[1])
+    with torch.no_grad():
+        full = case.call(module, given)
+        with torch.autocast('cpu', torch.bfloat16):
+            low = case.call(module, given)
+            halves = {name: tensor.bfloat16() for name, tensor in given.items() if name == 'x'}
+            half = case.call(module, given | halves)
+            _verify(case, given, low, ' under automatic mixed precision')
+            _verify(case, given | halves, half, ' under automatic mixed precision')
+    # bfloat16 keeps 8 bits: an error of some percent means a sum or an exponential went wrong.
+    limit = 1e-4 if case.exact_under_autocast else 0.1
+    for name, output in full.items():
+        error = (low[name].float() - output).norm() / output.norm().clamp_min(1e-6)
+        require(
+            bool(half[name].isfinite().all()) and bool(error < limit),
+            case.name,
+            f'under automatic mixed precision gives a {name} that is off by {error.item():.2g}. '
+            'Compute scores, exponentials and statistics in float32, see irbox.utils.precision',
+        )
+    module.zero_grad(set_to_none=True)
+    with torch.autocast('cpu', torch.bfloat16):
+        outputs = case.call(module.train(), given)
+        total = sum(output.float().square().mean() for output in outputs.values())
+    if isinstance(total, Tensor) and total.requires_grad:
+        total.backward()
+        for name, weight in module.named_parameters():
+            require(
+                weight.grad is None or bool(weight.grad.isfinite().all()),
+                case.name,
+                f'under automatic mixed precision gives {name} a gradient that is not finite',
+            )
+    module.zero_grad(set_to_none=True)
+    module.eval()
+
+
+def _state_dict(case: Case, module: nn.Module) -> None:
+    other = case.build().eval()
+    other.load_state_dict(module.state_dict())
+    given = case.inputs(*case.sizes[0])
+    with torch.no_grad():
+        ours, theirs = case.call(module, given), case.call(other, given)
+    for name, output in ours.items():
+        require(
+            torch.allclose(output, theirs[name], atol=1e-6),
+            case.name,
+            f'gives another {name} after its state dict was loaded into a second one. Register '
+            'what decides the answer: nn.Parameter, register_buffer, nn.ModuleList',
+        )
+
+
+def _meta(case: Case) -> None:
+    try:
+        with torch.device('meta'), torch.no_grad():
+            given = case.inputs(*case.sizes[1])
+            outputs = case.call(case.build().eval(), given)
+    except (NotImplementedError, RuntimeError) as error:
+        raise AssertionError(
+            f'{case.name} cannot run on the meta device, on which costs are counted: {error}. Make '
+            'new tensors on the device of the input, and choose no shapes by values'
+        ) from error
+    _verify(case, given, outputs, ' on the meta device')

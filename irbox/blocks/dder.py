@@ -46,6 +46,7 @@ class DDER(nn.Module):
                 f'top_k={top_k} must be between 1 and num_experts={num_experts}. '
                 'Lower top_k or add experts.'
             )
+        self.top_k = top_k
         self.router = ROUTERS.build(router, stage=stage, num_experts=num_experts, top_k=top_k)
         experts = [EXPERTS.build(expert, dim=stage.dim) for _ in range(num_experts)]
         self.mixture = MixtureOfExperts(experts, combine)

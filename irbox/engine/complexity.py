@@ -59,15 +59,18 @@ def count_macs(
 
 
 def sparse_share(network: nn.Module, macs: Counter[str]) -> Counter[str]:
-    """What of a count remains when each pixel visits only the experts that were selected for it."""
+    """What of a count remains when each pixel visits only the experts that were selected for it.
+
+    Blocks with a ``mixture`` of pointwise experts say how many by ``top_k``.
+    """
     remaining = Counter(macs)
     for name, module in network.named_modules():
-        mixture, router = getattr(module, 'mixture', None), getattr(module, 'router', None)
-        if isinstance(mixture, MixtureOfExperts) and mixture.pointwise:
+        mixture, top_k = getattr(module, 'mixture', None), getattr(module, 'top_k', None)
+        if isinstance(mixture, MixtureOfExperts) and mixture.pointwise and top_k:
             experts = f'{name}.mixture.experts.'
             for key in remaining:
                 if key.startswith(experts):
-                    remaining[key] = remaining[key] * router.top_k // len(mixture.experts)
+                    remaining[key] = remaining[key] * top_k // len(mixture.experts)
     return remaining
 
 

@@ -30,10 +30,6 @@ def channel_attention(
     batch, dim, height, width = value.shape
     heads = temperature.shape[0]
     pixels = height * width
-    if query.dtype == torch.float16:
-        # Sums over all pixels overflow half precision; this factor cancels in the division by the
-        # norms.
-        query, key = query * pixels**-0.5, key * pixels**-0.5
 
     def rows(x: Tensor) -> Tensor:
         return x.permute(0, 2, 3, 1).reshape(batch, pixels, dim)
@@ -43,11 +39,15 @@ def channel_attention(
 
     query, key = split(query), split(key)
     with full_precision(value):
-        product = torch.einsum('bphc,bphd->bhcd', query, key).float()
-        # Clamped before the root, whose gradient at zero is infinite: an empty band is a zero query.
-        query_norm = query.float().square().sum(1).clamp_min(1e-24).sqrt()
-        key_norm = key.float().square().sum(1).clamp_min(1e-24).sqrt()
-        scores = product / (query_norm.unsqueeze(-1) * key_norm.unsqueeze(-2))
+        of_query, of_key = _inverse_norms(query), _inverse_norms(key)
+        if query.dtype == torch.float16:
+            # Sums over all pixels leave half precision's range: up for large maps, down for small.
+            query = (query * of_query.unsqueeze(1)).half()
+            key = (key * of_key.unsqueeze(1)).half()
+            scores = torch.einsum('bphc,bphd->bhcd', query, key).float()
+        else:
+            product = torch.einsum('bphc,bphd->bhcd', query, key).float()
+            scores = product * of_query.unsqueeze(-1) * of_key.unsqueeze(-2)
         weights = (scores * temperature.float()).softmax(-1)
         # (C_out, heads, c) x (heads, c, d) -> (heads, d, C_out): projection and attention in one
         # matrix per image.
@@ -60,6 +60,22 @@ def channel_attention(
     return out.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
+def _inverse_norms(x: Tensor) -> Tensor:
+    """One over the L2 norm over the pixels, (B, pixels, heads, C) -> (B, heads, C), float32."""
+    square = x.float().square().sum(1)
+    # A channel that is zero everywhere (an empty band) has no direction. It gets none, and no
+    # gradient: the quotient's would be infinite.
+    return torch.where(square > 1e-24, square.clamp_min(1e-24).rsqrt(), 0)
+
+
+def _check_heads(dim: int, heads: int) -> None:
+    if heads < 1 or dim % heads:
+        raise ValueError(
+            f'heads={heads} must divide the {dim} channels of its level. '
+            'Change the heads or the width of the network.'
+        )
+
+
 class TransposedAttention(nn.Module):
     """Self-attention across channels (MDTA in Restormer).
 
@@ -67,10 +83,14 @@ class TransposedAttention(nn.Module):
         dim: Number of channels.
         heads: Number of heads; divides ``dim``.
         bias: Give the convolutions a bias.
+
+    Raises:
+        ValueError: ``heads`` does not divide ``dim``.
     """
 
     def __init__(self, dim: int, heads: int, bias: bool = False) -> None:
         super().__init__()
+        _check_heads(dim, heads)
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
         self.qkv = nn.Conv2d(dim, 3 * dim, 1, bias=bias)
         self.qkv_dwconv = nn.Conv2d(3 * dim, 3 * dim, 3, padding=1, groups=3 * dim, bias=bias)
@@ -91,10 +111,14 @@ class TransposedCrossAttention(nn.Module):
         dim: Number of channels of both maps.
         heads: Number of heads; divides ``dim``.
         bias: Give the convolutions a bias.
+
+    Raises:
+        ValueError: ``heads`` does not divide ``dim``.
     """
 
     def __init__(self, dim: int, heads: int, bias: bool = False) -> None:
         super().__init__()
+        _check_heads(dim, heads)
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
         self.q = nn.Conv2d(dim, dim, 1, bias=bias)
         self.q_dwconv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim, bias=bias)

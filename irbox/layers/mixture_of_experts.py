@@ -54,7 +54,10 @@ class MixtureOfExperts(nn.Module):
         weights = weights.unsqueeze(2)
         if self.combine == 'sum':
             return (weights * answers).sum(1)
-        return torch.logsumexp(answers + weights.log(), dim=1)
+        # The logarithm of zero has an infinite gradient, which times zero is not a number.
+        unused = weights == 0
+        shares = weights.masked_fill(unused, 1).log().masked_fill(unused, -torch.inf)
+        return torch.logsumexp(answers + shares, dim=1)
 
     def _sparse(self, x: Tensor, weights: Tensor) -> Tensor:
         batch, dim, height, width = x.shape

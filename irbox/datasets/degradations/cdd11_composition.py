@@ -41,7 +41,12 @@ class CDD11Composition(Degradation):
     def __init__(self, kind: str) -> None:
         if kind not in CDD11_TYPES:
             raise ValueError(f'CDD11 has no kind {kind!r}. {suggest(kind, CDD11_TYPES)}')
-        order = {'low': LowLight(), 'rain': DenseRain(), 'snow': Snow(amount=0.8), 'haze': Haze()}
+        order = {
+            'low': LowLight(),
+            'rain': DenseRain(),
+            'snow': Snow(amount=0.8),
+            'haze': Haze(),
+        }
         self.steps = [step for name, step in order.items() if name in kind.split('_')]
         self.margin = sum(step.margin for step in self.steps)
 

@@ -18,9 +18,8 @@ class MotionBlur(Degradation):
     """The camera shakes along a curved path while the shutter is open.
 
     Source: GoPro averages successive frames in linear light (gamma 2.2). Here the frames are the
-        image
-    moved along a path, so unlike GoPro's the blur is the same everywhere. Only the few pixels of
-    the path are summed, as shifted copies, which is ten times cheaper than a Fourier transform.
+    image moved along a path, so unlike GoPro's the blur is the same everywhere. Only the few pixels
+    of the path are summed, as shifted copies, which is ten times cheaper than a Fourier transform.
 
     Args:
         length: Of the path, in pixels, at most 18, drawn uniformly per image.

@@ -15,8 +15,7 @@ class RainFog(Degradation):
     """Streaks first, then fog over the background and the streaks: ``t (x + S) + (1 - t) A``.
 
     Source: the heavy-rain model of Outdoor-Rain, with ``t = exp(-beta (near + d))``: there is some
-        fog
-    before even the nearest thing.
+    fog before even the nearest thing.
 
     Args:
         density: Streaks per pixel and layer, as in ``SparseRain``, but more of them.

@@ -14,9 +14,8 @@ class Raindrops(Degradation):
     """Drops on a window or lens, out of focus: ``(1 - M) x + M R``.
 
     Source: the model of the Raindrop data set (Qian et al., 2018), whose pictures are real. R is
-        the blurred
-    view upside down and made smaller, as a drop shows it, darker at its top; M has a soft, uneven
-    edge. Some drops sit next to another and melt into it.
+    the blurred view upside down and made smaller, as a drop shows it, darker at its top; M has a
+    soft, uneven edge. Some drops sit next to another and melt into it.
 
     Args:
         density: Drops per pixel, drawn uniformly per image.

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from irbox.datasets.degradations.degradation import Degradation
+from irbox.datasets.degradations.degradation import Degradation, Range, check_range
 from irbox.registry import TRANSFORMS
 
 # Flakes are drawn at this many times the size and averaged.
@@ -31,7 +31,7 @@ MEDIUM = {
     'softness': 0.6,
 }
 LARGE = {
-    'density': (0.0003, 0.0008),
+    'density': (0.0004, 0.0011),
     'radius': (3.2, 7.5),
     'opacity': (0.5, 0.9),
     'smear': 3,
@@ -45,17 +45,20 @@ class Snow(Degradation):
     """Flakes over the image: ``z C + x (1 - z)`` with opacity z and a nearly white colour C.
 
     Source: the model of Snow100K (DesnowNet), whose sets S, M and L add larger flakes. Densities
-        and
-    radii are ours, chosen by the input PSNR and SSIM; flakes are irregular polygons, the larger
-    ones smeared by the wind; every fourth image has a fine veil.
+    and radii are ours, chosen by the input PSNR and SSIM. Flakes are irregular polygons, the larger
+    ones smeared by the wind; what falls far away is a veil, grainy in every fourth image.
 
     Args:
         size: ``S``, ``M`` or ``L``; ``mixed`` chooses one per image.
         amount: Multiplies the number of flakes.
+        veil: Opacity of what falls far away, drawn uniformly per image.
     """
 
     def __init__(
-        self, size: Literal['S', 'M', 'L', 'mixed'] = 'mixed', amount: float = 1.0
+        self,
+        size: Literal['S', 'M', 'L', 'mixed'] = 'mixed',
+        amount: float = 1.0,
+        veil: Range = (0.0, 0.09),
     ) -> None:
         if size not in (*SIZES, 'mixed'):
             raise ValueError(f"size={size!r} must be 'S', 'M', 'L' or 'mixed'.")
@@ -65,6 +68,7 @@ class Snow(Degradation):
             )
         self.sizes = tuple(SIZES) if size == 'mixed' else (size,)
         self.amount = amount
+        self.veil = check_range('veil', veil, lowest=0)
 
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
@@ -75,9 +79,11 @@ class Snow(Degradation):
         clear = np.ones(shape, dtype=np.float32)
         for kind in SIZES[self.sizes[rng.integers(len(self.sizes))]]:
             clear *= 1 - _flakes(rng, shape, wind, amount=self.amount, **kind)
+        veil = np.float32(rng.uniform(*self.veil))
         if rng.random() < 0.25:
-            veil = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), 0.8)
-            clear *= 1 - (np.float32(rng.uniform(0.02, 0.06)) * (1 + 2 * veil)).clip(0, 1)
+            grain = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), 0.8)
+            veil = (veil * (1 + grain)).clip(0, 1)
+        clear *= 1 - veil
         colour = np.float32(rng.uniform(0.88, 1)) * np.array([0.98, 0.99, 1.0], dtype=np.float32)
         return colour + clear[..., None] * (image - colour)
 
@@ -108,7 +114,7 @@ def _flakes(
     sheet = Image.new('L', (width * OVERSAMPLING, height * OVERSAMPLING))
     draw = ImageDraw.Draw(sheet)
     for outline, grey in zip(
-        (OVERSAMPLING * points).reshape(count, -1).tolist(), greys, strict=True
+        (OVERSAMPLING * points).reshape(count, 2 * corners).tolist(), greys, strict=True
     ):
         draw.polygon(outline, fill=grey)
     flakes = np.asarray(sheet.reduce(OVERSAMPLING), dtype=np.float32) / np.float32(255)

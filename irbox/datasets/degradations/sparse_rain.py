@@ -18,8 +18,7 @@ class SparseRain(Degradation):
     """Single streaks of one direction, added to the image: ``x + S``.
 
     Source: the model of Rain100L, whose masks are not described; three layers of lines (far,
-        middle,
-    near) reach its input PSNR and SSIM.
+    middle, near) reach its input PSNR and SSIM.
 
     Args:
         density: Streaks per pixel and layer, drawn uniformly per image.

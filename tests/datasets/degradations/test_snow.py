@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from irbox.datasets.degradations import Snow
+
+
+def black(side=192):
+    return np.zeros((side, side, 3), dtype=np.float32)
+
+
+def changed(size, seed=0, **options):
+    return np.mean(Snow(size, **options)(black(), np.random.default_rng(seed)) ** 2)
+
+
+def test_larger_sizes_hide_more():
+    small, medium, large = (np.mean([changed(size, seed) for seed in range(4)]) for size in 'SML')
+    assert small < medium < large
+
+
+def test_amount_multiplies_flakes():
+    few, many = (np.mean([changed('L', s, amount=a) for s in range(4)]) for a in (0.3, 1))
+    assert few < 0.6 * many
+    assert min(changed('L', s, amount=0) for s in range(4)) == 0
+
+
+def test_flakes_are_nearly_white_and_opaque():
+    result = Snow('L')(black(), np.random.default_rng(0))
+    red, green, blue = np.moveaxis(result, 2, 0)
+    assert result.max() > 0.7
+    assert (red <= green + 1e-6).all()
+    assert (green <= blue + 1e-6).all()
+    assert (blue - red).max() < 0.03
+
+
+def test_a_flake_hides_what_is_behind_it():
+    """``z C + x (1 - z)``: opacity from a black and a white image agree."""
+    on_black, on_white = (
+        Snow('M')(np.full((64, 64, 3), value, np.float32), np.random.default_rng(3))
+        for value in (0.0, 1.0)
+    )
+    visible = on_white - on_black  # 1 - z
+    assert 0 <= visible.min() < 0.4
+    np.testing.assert_allclose(visible, visible[..., :1].repeat(3, axis=2), atol=1e-6)
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="size='XL'"):
+        Snow('XL')
+    with pytest.raises(ValueError, match='amount=-1'):
+        Snow(amount=-1)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +13,23 @@ from torch import Tensor, nn
 
 from irbox.layers.selective_scan import check_backend, selective_scan
 from irbox.layers.selective_scan_op import autocast_off
+
+KERNEL_WIDTHS = (2, 3, 4)
+
+
+def causal_convolution_kernel(device_type: str, backend: str) -> Callable[..., Tensor] | None:
+    """``causal_conv1d_fn`` of the package causal-conv1d, or None where torch convolves."""
+    if device_type != 'cuda' or backend == 'torch' or torch.compiler.is_compiling():
+        return None
+    return _causal_conv1d_fn()
+
+
+@cache
+def _causal_conv1d_fn() -> Callable[..., Tensor] | None:
+    try:
+        return import_module('causal_conv1d').causal_conv1d_fn
+    except (ImportError, OSError):  # OSError: built for another torch or CUDA
+        return None
 
 
 class Mamba(nn.Module):
@@ -55,9 +75,16 @@ class Mamba(nn.Module):
         self.D = nn.Parameter(torch.ones(self.d_inner))
         self.out_proj = nn.Linear(self.d_inner, d_model, bias=False)
         self._init_time_step()
+        self._flag_parameters()
+
+    def _flag_parameters(self) -> None:
         self.A_log._no_weight_decay = True
         self.D._no_weight_decay = True
         self.dt_proj.bias._no_reinit = True
+
+    def __setstate__(self, state: dict) -> None:
+        super().__setstate__(state)
+        self._flag_parameters()  # copy.deepcopy makes new parameters, without flags
 
     @torch.no_grad()
     def _init_time_step(self) -> None:
@@ -82,9 +109,16 @@ class Mamba(nn.Module):
         with autocast_off(x.device.type):
             return self._mix(x.to(self.in_proj.weight.dtype)).to(x.dtype)
 
+    def _convolve(self, u: Tensor) -> Tensor:
+        """Causal depthwise convolution and SiLU of (B, d_inner, L)."""
+        kernel = causal_convolution_kernel(u.device.type, self.backend)
+        if kernel is None or self.conv1d.kernel_size[0] not in KERNEL_WIDTHS:
+            return F.silu(self.conv1d(u)[..., : u.shape[-1]])
+        return kernel(u.contiguous(), self.conv1d.weight[:, 0], self.conv1d.bias, activation='silu')
+
     def _mix(self, x: Tensor) -> Tensor:
         u, gate = self.in_proj(x).transpose(1, 2).chunk(2, dim=1)
-        u = F.silu(self.conv1d(u)[..., : x.shape[1]])
+        u = self._convolve(u)
         widths = [self.dt_rank, self.d_state, self.d_state]
         step, write, read = self.x_proj(u.transpose(1, 2)).split(widths, dim=-1)
         y = selective_scan(

@@ -8,9 +8,13 @@ from functools import cache
 import torch
 from mmengine.logging import print_log
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from irbox.layers import selective_scan_mamba_ssm as mamba_ssm
 from irbox.layers import selective_scan_op as own
+
+# Before torch 2.7, compiling counts as exporting: the portable path is right, if slower.
+_is_exporting = getattr(torch.compiler, 'is_exporting', torch.compiler.is_compiling)
 
 BACKENDS = ('auto', 'cuda', 'torch')
 
@@ -61,10 +65,9 @@ def selective_scan(
     """
     check_backend(backend)
     _check_shapes(u, delta, A, B, C, D, z, delta_bias)
-    # While exporting, tensors have no values to try a kernel on, and the program is for other
-    # machines too.
-    exporting = torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
-    path = choose_path(backend, u.device.type, u.device.index, exporting)
+    # An export is for other machines too, and tensors without values cannot try a kernel.
+    portable = _is_exporting() or isinstance(u, FakeTensor)
+    path = choose_path(backend, u.device.type, u.device.index, portable)
     tensors = [None if t is None else t.float() for t in (u, delta, A, B, C, D, z, delta_bias)]
     if path == 'mamba-ssm':
         tensors[3:5] = [t if t.dim() == 4 else t[:, None] for t in tensors[3:5]]
@@ -83,8 +86,7 @@ def check_backend(backend: str) -> None:
         raise ValueError(f'No scan backend is called {backend!r}. Known: {", ".join(BACKENDS)}.')
 
 
-@torch.compiler.assume_constant_result
-def choose_path(backend: str, device_type: str, device_index: int | None, exporting: bool) -> str:
+def choose_path(backend: str, device_type: str, device_index: int | None, portable: bool) -> str:
     """Decide where a scan runs, and say so once per process.
 
     Returns:
@@ -108,8 +110,8 @@ def choose_path(backend: str, device_type: str, device_index: int | None, export
         path, reason = plain, "backend='torch' was asked for"
     elif device_type != 'cuda':
         path, reason = plain, f'the tensors are on {device_type}'
-    elif exporting:
-        path, reason = plain, 'the model is being exported'
+    elif portable:
+        path, reason = plain, 'the model is being exported or described, not run'
     elif missing is None:
         path, reason = 'mamba-ssm', 'its kernels are installed'
     else:
@@ -119,6 +121,10 @@ def choose_path(backend: str, device_type: str, device_index: int | None, export
         _say(path, device_type, reason)
     return path
 
+
+# The compiler takes the result as it is. This is what torch.compiler.assume_constant_result sets;
+# calling that would import the compiler, two seconds, for everyone who imports this file.
+choose_path._dynamo_marked_constant = True
 
 _NAMES = {
     'mamba-ssm': 'the CUDA kernels of mamba-ssm',

@@ -16,7 +16,6 @@ RECIPE = (
     "pip install --no-build-isolation 'irbox[cuda]', in an environment that has torch and the CUDA "
     'toolkit (docs/mamba.md)'
 )
-MAX_STATES = 256
 STEPS_PER_CHUNK = 2048  # of the kernels; decides the shape of what they keep
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from irbox.layers.selective_scan_torch import (
+    num_kept,
     recur_in_levels,
     recur_in_steps,
     scan_backward,
@@ -80,7 +81,7 @@ def scan(
 def _(u, delta, rates, b, c, skip, gate, bias, softplus, path, chunk):
     batch, length, channels = u.shape
     answer = u.new_empty(batch, length, channels)
-    return answer, u.new_empty(batch, -(-length // chunk), rates.shape[0], channels)
+    return answer, u.new_empty(batch, num_kept(length, chunk), rates.shape[0], channels)
 
 
 @torch.library.custom_op('irbox::selective_scan_backward', mutates_args=())

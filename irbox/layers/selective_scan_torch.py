@@ -77,6 +77,11 @@ def time_step(delta: Tensor, bias: Tensor | None, softplus: bool) -> tuple[Tenso
     return (F.softplus(delta), torch.sigmoid(delta)) if softplus else (delta, None)
 
 
+def num_kept(length: int, chunk: int) -> int:
+    """How many states a scan keeps: one before every chunk, and the last."""
+    return (length + chunk - 1) // chunk + 1
+
+
 def scan_forward(
     u: Tensor,
     delta: Tensor,
@@ -90,7 +95,7 @@ def scan_forward(
     chunk: int,
     recur: Recurrence,
 ) -> tuple[Tensor, Tensor]:
-    """Scan, and keep the state before every chunk.
+    """Scan, and keep the states between chunks.
 
     Args:
         u: (B, L, C), the sequence.
@@ -106,20 +111,20 @@ def scan_forward(
         recur: How a chunk's recurrence runs.
 
     Returns:
-        The answer, (B, L, C), and the states, (B, number of chunks, N, C).
+        The answer, (B, L, C), and the states before every chunk and at the end,
+        (B, number of chunks + 1, N, C).
     """
     batch, length, channels = u.shape
     num_states = rates.shape[0]
     chunk = max(1, min(chunk, length))
     answer = u.new_empty(batch, length, channels)
-    kept = u.new_empty(batch, -(-length // chunk), num_states, channels)
+    kept = u.new_empty(batch, num_kept(length, chunk), num_states, channels)
     # Reused by all chunks: fresh memory for each would cost as much time as the arithmetic.
     decay = u.new_empty(batch, chunk, num_states, channels)
     states = u.new_empty(batch, chunk + 1, num_states, channels)
-    last = torch.zeros_like(states[:, 0])
+    kept[:, 0] = 0
     for k, start in enumerate(range(0, length, chunk)):
         part = slice(start, start + chunk)
-        kept[:, k] = last
         step, _ = time_step(delta[:, part], bias, softplus)
         known = _chunk_states(
             step, step * u[:, part], rates, b[:, part], kept[:, k], decay, states, recur
@@ -130,7 +135,7 @@ def scan_forward(
         if gate is not None:
             y.mul_(F.silu(gate[:, part]))
         answer[:, part] = y
-        last = known[:, -1]
+        kept[:, k + 1] = known[:, -1]
     return answer, kept
 
 
@@ -166,7 +171,7 @@ def scan_backward(
     states = u.new_empty(batch, chunk + 1, num_states, channels)
     grad_states = torch.empty_like(decay)
     carry = torch.zeros_like(decay[:, 0])
-    for k in reversed(range(kept.shape[1])):
+    for k in reversed(range(kept.shape[1] - 1)):
         part = slice(k * chunk, (k + 1) * chunk)
         x, writes, reads, dy = u[:, part], b[:, part], c[:, part], grad[:, part]
         step, slope = time_step(delta[:, part], bias, softplus)

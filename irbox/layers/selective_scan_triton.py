@@ -55,9 +55,8 @@ def _forward_kernel(
     rate = tl.load(rates + cell, mask=is_cell, other=0.0)
     state = tl.zeros([tile_channels, tile_states], tl.float32)
     for k in range(num_chunks):
-        tl.store(
-            kept + (image * num_chunks + k) * num_states * channels + cell, state, mask=is_cell
-        )
+        place = (image * (num_chunks + 1) + k) * num_states * channels
+        tl.store(kept + place + cell, state, mask=is_cell)
         t = k * tile_time + tl.arange(0, tile_time)
         row = (image * channels + ch[:, None]) * length + t[None, :]  # (channel, time)
         is_row = (ch[:, None] < channels) & (t[None, :] < length)
@@ -74,6 +73,8 @@ def _forward_kernel(
         tl.store(answer + row, tl.sum(states * read[None, :, :], axis=1), mask=is_row)
         is_last = (tl.arange(0, tile_time) == tile_time - 1)[None, None, :]
         state = tl.sum(tl.where(is_last, states, 0.0), axis=2)
+    place = (image * (num_chunks + 1) + num_chunks) * num_states * channels
+    tl.store(kept + place + cell, state, mask=is_cell)
 
 
 @triton.jit
@@ -128,7 +129,7 @@ def _backward_kernel(
         dt_before = tl.load(step + row - 1, mask=is_row & is_inner, other=0.0)
         x_before = tl.load(u + row - 1, mask=is_row & is_inner, other=0.0)
         write_before = tl.load(b + line - 1, mask=is_line & is_inner, other=0.0)
-        start = (image * num_chunks + k) * num_states * channels
+        start = (image * (num_chunks + 1) + k) * num_states * channels
         state = tl.load(kept + start + cell, mask=is_cell, other=0.0)
         decay_before = tl.exp(rate[:, :, None] * dt_before[:, None, :])
         entered_before = (dt_before * x_before)[:, None, :] * write_before[None, :, :]
@@ -180,7 +181,7 @@ def scan_forward(
     inputs = [_channel_major(t) for t in (u, step)] + [rates.contiguous()]
     inputs += [_channel_major(t) for t in (b, c)]
     y = torch.empty_like(inputs[0])
-    kept = u.new_empty(batch, triton.cdiv(length, chunk), num_states, channels)
+    kept = u.new_empty(batch, plain.num_kept(length, chunk), num_states, channels)
     grid, tile = _layout(batch, channels, num_states, chunk)
     with torch.cuda.device_of(u):
         _forward_kernel[grid](*inputs, y, kept, length, channels, num_states, **tile)

@@ -21,7 +21,7 @@ PUBLISHED = {
     'low_haze_rain': (15.25, 0.483),
     'low_haze_snow': (14.63, 0.495),
 }
-SEEDS = 4
+SEEDS = 6
 
 
 @pytest.fixture(scope='module')

@@ -20,7 +20,17 @@ def test_larger_sizes_hide_more():
 def test_amount_multiplies_flakes():
     few, many = (np.mean([changed('L', s, amount=a) for s in range(4)]) for a in (0.3, 1))
     assert few < 0.6 * many
-    assert min(changed('L', s, amount=0) for s in range(4)) == 0
+    assert changed('L', amount=0, veil=0) == 0
+
+
+def test_the_veil_has_the_drawn_opacity():
+    """Without flakes, opacity times colour is what a black image becomes."""
+    results = [
+        Snow(amount=0, veil=0.2)(black(64), np.random.default_rng(seed)) for seed in range(8)
+    ]
+    assert all(0.2 * 0.88 * 0.98 < result.mean() < 0.2 * 1.01 for result in results)
+    grainy = [result.std(axis=(0, 1)).max() > 0.02 for result in results]
+    assert 0 < sum(grainy) < 8
 
 
 def test_flakes_are_nearly_white_and_opaque():

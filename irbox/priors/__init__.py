@@ -4,8 +4,9 @@ A prior says ``feature_dim`` and ``num_degradations`` and gives a ``DegradationP
 says ``prompt_dim`` and gives (B, M).
 """
 
+from irbox.priors.daclip_prior import DACLIPPrior
 from irbox.priors.frozen_random_prior import FrozenRandomPrior
 from irbox.priors.mlp_prior import MLPPrior
 from irbox.priors.prompt_bank import PromptBank
 
-__all__ = ['FrozenRandomPrior', 'MLPPrior', 'PromptBank']
+__all__ = ['DACLIPPrior', 'FrozenRandomPrior', 'MLPPrior', 'PromptBank']

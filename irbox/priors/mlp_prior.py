@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from irbox.registry import PRIORS
 from irbox.structures import DegradationPrior
@@ -13,11 +14,11 @@ from irbox.structures import DegradationPrior
 class MLPPrior(nn.Module):
     """A perceptron on pooled image statistics, trained with the network (cf. M2IR, Table VII).
 
-    Three strided convolutions see the image; mean and standard deviation of their maps over the
-    image feed a perceptron that gives an embedding, and class probabilities by a softmax. Both
-    statistics are needed: haze and darkness move the mean, noise and rain the deviation. With
-    ``DegradationLabelLoss`` the probabilities learn the names of the degradations; without, they
-    are free.
+    Mean, standard deviation and maximum of the image and of the maps of three strided convolutions
+    feed a perceptron that gives an embedding, and class probabilities by a softmax. Each statistic
+    is needed: haze and darkness move the mean, noise and rain the deviation, flakes the maximum;
+    and so is each scale, since noise is gone after the first. With ``DegradationLabelLoss`` the
+    probabilities learn the names of the degradations; without, they are free.
 
     Args:
         num_degradations: D.
@@ -25,19 +26,17 @@ class MLPPrior(nn.Module):
         width: Channels of the first convolution, doubled by each of the two that follow.
     """
 
-    def __init__(self, num_degradations: int, feature_dim: int = 512, width: int = 16) -> None:
+    def __init__(self, num_degradations: int, feature_dim: int = 512, width: int = 24) -> None:
         super().__init__()
         self.feature_dim, self.num_degradations = feature_dim, num_degradations
-        self.convs = nn.Sequential(
-            nn.Conv2d(3, width, 3, stride=2, padding=1),
-            nn.GELU(),
-            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
-            nn.GELU(),
-            nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1),
-            nn.GELU(),
+        widths = (3, width, 2 * width, 4 * width)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(before, after, 3, stride=2, padding=1)
+            for before, after in zip(widths[:-1], widths[1:], strict=True)
         )
+        num_statistics = 3 * sum(widths)
         self.embed = nn.Sequential(
-            nn.LayerNorm(8 * width), nn.Linear(8 * width, feature_dim), nn.GELU()
+            nn.LayerNorm(num_statistics), nn.Linear(num_statistics, feature_dim), nn.GELU()
         )
         self.features = nn.Linear(feature_dim, feature_dim)
         self.content = nn.Linear(feature_dim, feature_dim)
@@ -45,13 +44,21 @@ class MLPPrior(nn.Module):
 
     def forward(self, image: Tensor) -> DegradationPrior:
         """Describe images (B, 3, H, W) in 0 to 1."""
-        maps = self.convs(image).float().flatten(2)
-        # The small constant keeps the gradient of the root finite where a map is flat.
-        deviation = (maps.var(2, unbiased=False) + 1e-6).sqrt()
-        embedding = self.embed(torch.cat([maps.mean(2), deviation], dim=1))
-        features = self.features(embedding)
+        x, statistics = image, [_statistics(image)]
+        for conv in self.convs:
+            x = F.gelu(conv(x))
+            statistics.append(_statistics(x))
+        embedding = self.embed(torch.cat(statistics, dim=1))
         return DegradationPrior(
-            features=features.float(),
+            features=self.features(embedding).float(),
             probabilities=self.classify(embedding).float().softmax(-1),
             content=self.content(embedding).float(),
         )
+
+
+def _statistics(maps: Tensor) -> Tensor:
+    """Mean, standard deviation and maximum of each map, (B, C, H, W) -> (B, 3C)."""
+    pixels = maps.float().flatten(2)
+    # The small constant keeps the gradient of the root finite where a map is flat.
+    deviation = (pixels.var(2, unbiased=False) + 1e-6).sqrt()
+    return torch.cat([pixels.mean(2), deviation, pixels.amax(2)], dim=1)

@@ -52,7 +52,7 @@ def make(batch, length, dim=6, state=4, largest_step=0.1, seed=0):
 
 
 def gradients(y, tensors):
-    weights = torch.cos(torch.arange(y.numel(), dtype=torch.float64)).reshape(y.shape)
+    weights = torch.cos(torch.arange(y.numel(), dtype=torch.float64, device=y.device)).view(y.shape)
     return torch.autograd.grad((y.double() * weights).sum(), [t for t in tensors if t is not None])
 
 

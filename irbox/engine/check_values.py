@@ -117,8 +117,9 @@ def check_part(
 def check_nested(value: Any, path: str, text_allowed: bool = False) -> None:
     """Check every part inside a value, whatever its kind, and every number."""
     if isinstance(value, Mapping):
-        if 'type' in value:
-            _check_any_part(value, path)
+        kind = _kind_at(path)
+        if 'type' in value or (kind is not None and value):
+            _check_any_part(value, path, kind)
             return
         for key, item in value.items():
             check_nested(item, join(path, key), text_allowed)
@@ -167,21 +168,28 @@ def _as_method(function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-def _check_any_part(value: Mapping[str, Any], path: str) -> None:
-    """Check a part whose kind only the key that holds it can tell, if it can."""
+def _kind_at(path: str) -> Registry | None:
+    """What kind of part stands at a place, as far as the keys tell."""
     keys = [key for key in path.split('.') if not key.isdigit()]
-    kind = KINDS.get(keys[-1])
-    if kind is None:
-        kind = next((COLLECTIONS[key] for key in keys[:-3:-1] if key in COLLECTIONS), None)
-    kinds = [kind] if kind is not None else [*KINDS.values(), *COLLECTIONS.values()]
-    for registry in kinds:
-        if value['type'] in known_names(registry):
-            check_part(value, path, registry)
-            return
+    if keys[-1] in KINDS:
+        return KINDS[keys[-1]]
+    if keys[-1] in COLLECTIONS:
+        return COLLECTIONS[keys[-1]] if path.rpartition('.')[2].isdigit() else None
+    return COLLECTIONS.get(keys[-2]) if len(keys) > 1 else None
+
+
+def _check_any_part(value: Mapping[str, Any], path: str, kind: Registry | None) -> None:
+    """Check a part of a kind, or of the kind that knows its name."""
     if kind is not None:
         check_part(value, path, kind)
-    own = {name for registry in kinds for name in registry.module_dict}
+        return
     name = value['type']
+    kinds = [*KINDS.values(), *COLLECTIONS.values()]
+    for registry in kinds:
+        if name in known_names(registry):
+            check_part(value, path, registry)
+            return
+    own = {known for registry in kinds for known in registry.module_dict}
     raise ValueError(f'{join(path, "type")}: no part is called {name!r}. {suggest(str(name), own)}')
 
 

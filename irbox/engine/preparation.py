@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -29,7 +30,11 @@ from irbox.evaluation import RestorationMetric
 from irbox.registry import DATASETS, find_part
 
 DEFAULT_WORK_DIRS = Path('work_dirs')
-LOOP_DEFAULTS = {'val_cfg': 'MultiValLoop', 'test_cfg': 'MultiTestLoop'}
+LOOPS_OF = {'val': 'MultiValLoop', 'test': 'MultiTestLoop'}
+
+
+# Runs of one process, told apart: mmengine keeps one logger and one record of scores per name.
+_RUNS = itertools.count(1)
 
 
 @dataclass
@@ -37,35 +42,30 @@ class Prepared:
     """What a config describes, built on the device that it will run on."""
 
     config: Config
+    """As it was given, with intervals in iterations and the defaults filled in."""
     model: nn.Module
-    loaders: dict[str, Any]
-    """``train_dataloader`` and so on: a loader, or a mapping from names of sets to loaders."""
-    evaluators: dict[str, Evaluator]
+    sections: dict[str, Any]
+    """What else the Runner takes: loaders (``train_dataloader`` and so on), evaluators, loops."""
     hooks: list[Hook] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What was filled in or converted, for the log."""
+    """What was converted, for the log."""
 
     def runner(self, **options: Any) -> RestorationRunner:
         """The Runner of all this; it writes into the work dir from here on."""
         config = self.config
-        names = ('train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper', 'param_scheduler')
+        name = config.get('experiment_name') or Path(config.filename or 'run').stem
         runner = RestorationRunner(
             model=self.model,
             work_dir=config.work_dir,
-            **{name: copy.deepcopy(config.get(name)) for name in names},
-            **self.loaders,
-            **self.evaluators,
-            default_hooks=copy.deepcopy(config.default_hooks),
+            **copy.copy(self.sections),
             custom_hooks=self.hooks,
-            auto_scale_lr=config.get('auto_scale_lr'),
             launcher=config.launcher,
             env_cfg=config.env_cfg,
             log_processor=config.log_processor,
             log_level=config.get('log_level', 'INFO'),
-            visualizer=config.visualizer,
             default_scope='irbox',
             randomness=config.randomness,
-            experiment_name=config.get('experiment_name'),
+            experiment_name=f'{name}_{next(_RUNS)}',
             # Formatting it as Python, for the visualizers, would take seconds.
             cfg=Config(config.to_dict(), filename=config.filename, format_python_code=False),
             **options,
@@ -90,36 +90,29 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
         if config.get(key) is None:
             raise ValueError(f'The config has no `{key}`, which training needs.')
     _fill_in(config, seed)
-    loaders: dict[str, Any] = {
-        'train_dataloader': _build_loader(config, 'train_dataloader', training=True)
+    loader = _build_loader(config, 'train_dataloader', training=True)
+    notes = to_iterations(config, _size(loader), get_world_size())
+    sections = {
+        'train_dataloader': loader,
+        'train_cfg': {'type': 'IterationTrainLoop'} | config.train_cfg.to_dict(),
+        'optim_wrapper': _with_precision(config),
+        'param_scheduler': copy.deepcopy(config.get('param_scheduler')),
+        'auto_scale_lr': config.get('auto_scale_lr'),
+        'default_hooks': _default_hooks(config),
+        'visualizer': _visualizer(config),
     }
-    evaluators = {}
-    if config.get('val_dataloader') is None:
-        config.val_cfg = config.val_evaluator = None
-    else:
-        loaders['val_dataloader'] = _build_loaders(config, 'val_dataloader')
-        evaluators['val_evaluator'] = _build_evaluator(config, 'val_evaluator')
-        config.val_cfg = ConfigDict(
-            {'type': LOOP_DEFAULTS['val_cfg']} | (config.get('val_cfg') or {})
-        )
-    config.test_cfg = None
-    samples = len(loaders['train_dataloader'].dataset)
-    notes = to_iterations(config, samples, get_world_size())
-    config.train_cfg = ConfigDict({'type': 'IterationTrainLoop'} | config.train_cfg)
-    config.optim_wrapper = _with_precision(config)
-    if config.get('ema'):
-        hook = ConfigDict({'type': 'EMAHook'} | config.ema)
-        config.custom_hooks = [*(config.get('custom_hooks') or []), hook]
-    model = build_model(config)
-    prepared = Prepared(config, model, loaders, evaluators, notes=notes)
+    if config.get('val_dataloader') is not None:
+        sections |= _evaluation(config, 'val')
+    prepared = Prepared(config, build_model(config), sections, notes=notes)
     try_optimiser(prepared)
     with _naming('default_hooks'):
-        for hook in config.default_hooks.values():
+        for hook in sections['default_hooks'].values():
             _build_hook(hook)
+    if config.get('ema'):
+        with _naming('ema'):
+            prepared.hooks.append(_build_hook({'type': 'EMAHook'} | config.ema))
     with _naming('custom_hooks'):
-        prepared.hooks = [
-            built for hook in config.get('custom_hooks') or [] if (built := _build_hook(hook))
-        ]
+        prepared.hooks += [_build_hook(hook) for hook in config.get('custom_hooks') or []]
     return prepared
 
 
@@ -141,24 +134,16 @@ def prepare_test(config: Config, protocol: str | None = None) -> Prepared:
     for key in ('model', 'test_dataloader'):
         if config.get(key) is None:
             raise ValueError(f'The config has no `{key}`, which testing needs.')
-    for key in ('train_cfg', 'optim_wrapper', 'param_scheduler', 'val_cfg', 'custom_hooks'):
-        config[key] = None
     _fill_in(config, None)
-    config.default_hooks = ConfigDict(
-        checkpoint=None, param_scheduler=None, progress=config.default_hooks.get('progress')
-    )
-    if config.default_hooks.progress is None:
-        config.default_hooks.pop('progress')
-    config.test_cfg = ConfigDict(
-        {'type': LOOP_DEFAULTS['test_cfg']} | (config.get('test_cfg') or {})
-    )
-    if config.get('test_evaluator') is None:
-        config.test_evaluator = ConfigDict(type='RestorationMetric')
     if protocol is not None:
         _set_protocol(config, protocol)
-    loaders = {'test_dataloader': _build_loaders(config, 'test_dataloader')}
-    evaluators = {'test_evaluator': _build_evaluator(config, 'test_evaluator')}
-    return Prepared(config, build_model(config), loaders, evaluators)
+    hooks = _default_hooks(config)
+    progress = {'progress': hooks['progress']} if 'progress' in hooks else {}
+    sections = {
+        'default_hooks': {'checkpoint': None, 'param_scheduler': None, **progress},
+        **_evaluation(config, 'test'),
+    }
+    return Prepared(config, build_model(config), sections)
 
 
 def work_dir_of(config: Config) -> Path:
@@ -178,7 +163,9 @@ def try_optimiser(prepared: Prepared) -> OptimWrapper:
     """Build the optimiser and its schedulers as the Runner will, to see whether they can be."""
     config = prepared.config
     with _naming('optim_wrapper'):
-        wrapper = build_optim_wrapper(prepared.model, copy.deepcopy(config.optim_wrapper))
+        wrapper = build_optim_wrapper(
+            prepared.model, copy.deepcopy(prepared.sections['optim_wrapper'])
+        )
     schedulers = config.get('param_scheduler') or []
     for index, scheduler in enumerate(schedulers if isinstance(schedulers, list) else [schedulers]):
         with _naming(f'param_scheduler.{index}'):
@@ -188,7 +175,7 @@ def try_optimiser(prepared: Prepared) -> OptimWrapper:
 
 
 def _fill_in(config: Config, seed: int | None) -> None:
-    """Give every section that the Runner reads a value."""
+    """Give what every run needs a value."""
     randomness = ConfigDict(config.get('randomness') or {})
     if seed is not None:
         randomness.seed = seed
@@ -204,26 +191,39 @@ def _fill_in(config: Config, seed: int | None) -> None:
         | (config.get('env_cfg') or {})
     )
     config.log_processor = ConfigDict({'by_epoch': False} | (config.get('log_processor') or {}))
-    backends = ['LocalVisBackend']
-    if find_spec('tensorboard') is not None:
-        backends.append('TensorboardVisBackend')
-    config.visualizer = ConfigDict(
-        config.get('visualizer') or {'vis_backends': [{'type': name} for name in backends]}
-    )
-    config.visualizer.setdefault('type', 'Visualizer')
+    config.default_hooks = ConfigDict(config.get('default_hooks') or {})
+    config.default_hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook'))
+
+
+def _default_hooks(config: Config) -> dict[str, Any]:
     defaults = {
         'logger': {'type': 'LoggerHook', 'interval': 50, 'log_metric_by_epoch': False},
-        'checkpoint': {'type': 'CheckpointHook'},
         'progress': {'type': 'ProgressHook'},
         'final_weights': {'type': 'FinalWeightsHook'},
     }
-    given = config.get('default_hooks') or {}
-    hooks = {name: given.get(name, hook) for name, hook in defaults.items()} | given
-    # mmengine knows its own hooks by name and lets only those be switched off.
+    hooks = defaults | config.default_hooks.to_dict()
+    # mmengine lets only hooks that it knows be switched off by null.
     own = ('progress', 'final_weights')
-    config.default_hooks = ConfigDict(
-        {name: hook for name, hook in hooks.items() if hook is not None or name not in own}
-    )
+    return {name: hook for name, hook in hooks.items() if hook is not None or name not in own}
+
+
+def _visualizer(config: Config) -> dict[str, Any]:
+    if config.get('visualizer') is not None:
+        return {'type': 'Visualizer'} | config.visualizer.to_dict()
+    backends = [{'type': 'LocalVisBackend'}]
+    if find_spec('tensorboard') is not None:
+        backends.append({'type': 'TensorboardVisBackend'})
+    return {'type': 'Visualizer', 'vis_backends': backends}
+
+
+def _evaluation(config: Config, mode: Literal['val', 'test']) -> dict[str, Any]:
+    """The loaders, evaluator and loop of a validation or test."""
+    loop = {'type': LOOPS_OF[mode]} | dict(config.get(f'{mode}_cfg') or {})
+    return {
+        f'{mode}_dataloader': _build_loaders(config, f'{mode}_dataloader'),
+        f'{mode}_evaluator': _build_evaluator(config, f'{mode}_evaluator'),
+        f'{mode}_cfg': loop,
+    }
 
 
 def _with_precision(config: Config) -> ConfigDict:
@@ -264,9 +264,13 @@ def _build_loader(config: Config, path: str, training: bool = False) -> DataLoad
         loader['dataset'] = copy.deepcopy(section.dataset)
     with _naming(path):
         built = Runner.build_dataloader(loader, seed=config.randomness.seed)
-    if len(built.dataset) == 0:
+    if _size(built) == 0:
         raise ValueError(f'{path}.dataset holds no samples.')
     return built
+
+
+def _size(loader: DataLoader) -> int:
+    return len(loader.dataset)  # type: ignore[arg-type]
 
 
 def _share_seed(dataset: ConfigDict, seed: int) -> None:
@@ -299,7 +303,8 @@ def _build_evaluator(config: Config, path: str) -> Evaluator:
 
 
 def _set_protocol(config: Config, protocol: str) -> None:
-    evaluator = config.test_evaluator
+    evaluator = config.test_evaluator or ConfigDict(type=RestorationMetric.__name__)
+    config.test_evaluator = evaluator
     metrics = evaluator.get('metrics', evaluator) if isinstance(evaluator, Mapping) else evaluator
     found = False
     for metric in metrics if isinstance(metrics, (list, tuple)) else [metrics]:
@@ -310,6 +315,7 @@ def _set_protocol(config: Config, protocol: str) -> None:
 
 
 def _build_hook(hook: Mapping[str, Any] | None) -> Hook | None:
+    """A hook; mmengine's null stands for one that is switched off."""
     if hook is None:
         return None
     given = dict(copy.deepcopy(hook))

@@ -48,7 +48,7 @@ def test(
         raise ValueError(f'--contact-sheet {sheet}: the name must end in .png, .jpg or .webp.')
     prepared = prepare_test(config, protocol)
     load_weights(prepared.model, weights, checkpoint)
-    metrics = prepared.evaluators['test_evaluator'].metrics
+    metrics = prepared.sections['test_evaluator'].metrics
     used = next((one.protocol for one in metrics if isinstance(one, RestorationMetric)), None)
     if used is None:
         raise ValueError('test_evaluator has no RestorationMetric, which the table is made of.')

@@ -95,7 +95,7 @@ def dry_run(config: Config, seed: int | None = None) -> None:
     prepared = prepare_training(config, seed)
     wrapper = try_optimiser(prepared)
     model: Any = prepared.model.train()
-    batch = next(iter(prepared.loaders['train_dataloader']))
+    batch = next(iter(prepared.sections['train_dataloader']))
     with wrapper.optim_context(model):
         losses = model(**model.data_preprocessor(batch, True), mode='loss')
     total, values = model.parse_losses(losses)
@@ -113,7 +113,7 @@ def dry_run(config: Config, seed: int | None = None) -> None:
 def describe(prepared: Prepared) -> Table:
     """What will be trained, as a table."""
     config, model = prepared.config, prepared.model
-    loader = prepared.loaders['train_dataloader']
+    loader = prepared.sections['train_dataloader']
     counts = config.optim_wrapper.get('accumulative_counts', 1)
     processes = get_world_size()
     batch = ' x '.join(

@@ -54,7 +54,7 @@ class ProgressHook(Hook):
         )
         parts = [f'{name} {value}' for name, value in _state(runner).items()]
         parts += [f'{self.clock.speed:.3g} it/s', f'{_duration(left)} left']
-        self._show('train', done, runner.max_iters, ', '.join(parts))
+        self._show('train', done, runner.max_iters, ', ' + ', '.join(parts))
 
     def before_val(self, runner: Any) -> None:
         """Begin the bar of a validation."""
@@ -94,6 +94,8 @@ class ProgressHook(Hook):
 
     def _open(self, name: str, total: int, done: int = 0) -> None:
         self.counts = {**getattr(self, 'counts', {}), name: 0}
+        if name != 'train':  # whose first line comes at once: it moves
+            self.last_line = time.monotonic()
         if not is_main_process() or not self.console.is_terminal:
             return
         if self.progress is None:
@@ -126,15 +128,16 @@ class ProgressHook(Hook):
 
     def _show(self, name: str, done: int, total: int, state: str) -> None:
         if self.progress is not None:
-            self.progress.update(self.bars[name], completed=done, state=state)
+            self.progress.update(self.bars[name], completed=done, state=state.removeprefix(', '))
         else:
-            self.console.print(f'{name} {done}/{total}, {state}')
+            self.console.print(f'{name} {done}/{total}{state}')
 
     def _evaluated(self, name: str, loop: Any) -> None:
         self.counts[name] += 1
         last = self.counts[name] == loop.num_batches
         if not self._is_silent(last and self.progress is not None):
-            self._show(name, self.counts[name], loop.num_batches, loop.current_set)
+            state = f', {loop.current_set}' if loop.current_set else ''
+            self._show(name, self.counts[name], loop.num_batches, state)
 
 
 class _Clock:

@@ -83,7 +83,7 @@ class IterationTrainLoop(IterBasedTrainLoop):
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         self.dataloader.sampler.start_at(self.draws_after(self._iter))
-        if self._iter > 0 and self.runner.message_hub.get_info('validated') != self._iter:
+        if self._iter > 0 and self.runner.message_hub.get_info('evaluated_at') != self._iter:
             # It was interrupted during the validation that belongs to its last iteration.
             self._validate_if_due()
         self.dataloader_iterator = iter(self.dataloader)
@@ -99,7 +99,7 @@ class IterationTrainLoop(IterBasedTrainLoop):
     def _validate_if_due(self) -> None:
         due = self._iter % self.val_interval == 0 or self._iter == self._max_iters
         if self.runner.val_loop is not None and self._iter >= self.val_begin and due:
-            self.runner.message_hub.update_info('validated', self._iter)
+            self.runner.message_hub.update_info('evaluated_at', self._iter)
             self.runner.val_loop.run()
 
     def _seed_generators(self) -> None:

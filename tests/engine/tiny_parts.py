@@ -1,0 +1,107 @@
+"""A plug-in: the smallest parts that a training can be made of, and hooks that disturb it."""
+
+import os
+import signal
+
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+from torch import nn
+from torch.utils.data import Dataset
+
+from irbox.registry import DATASETS, HOOKS, MODELS
+from irbox.structures import Context
+from irbox.utils.frozen import FrozenModule
+
+
+class TinyPrior(FrozenModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for weight in self.layer.parameters():
+                weight.normal_(generator=generator)
+        self.freeze()
+
+
+@MODELS.register_module()
+class TinyNetwork(nn.Module):
+    """Draws noise in training, and has a frozen part."""
+
+    def __init__(self, width: int = 4, noise: float = 0.01, spoil_at: int = -1):
+        super().__init__()
+        self.noise, self.spoil_at, self.calls = noise, spoil_at, 0
+        self.prior = TinyPrior()
+        self.norm = nn.BatchNorm2d(3)
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, width, 3, padding=1), nn.GELU(), nn.Conv2d(width, 3, 3, padding=1)
+        )
+
+    def describe(self, image):
+        return Context(image)
+
+    def forward(self, image, context=None):
+        x = self.norm(image)
+        if self.training:
+            self.calls += 1
+            x = x + self.noise * torch.randn_like(x)
+            if self.calls == self.spoil_at:
+                x = x * float('nan')
+        bias = self.prior.layer(image.mean((2, 3)))[..., None, None]
+        return image + self.layers(x) + 0.01 * bias
+
+
+@DATASETS.register_module()
+class TinyPairs(Dataset):
+    """Random squares, darkened; ``broken`` raises where a file could not be read."""
+
+    def __init__(
+        self,
+        labels: list[str] = ('dark', 'darker'),
+        length: int = 10,
+        size: int = 16,
+        seed: int = 0,
+        broken: bool = False,
+    ):
+        self.labels, self.length, self.size = tuple(labels), length, size
+        self.seed, self.broken = seed, broken
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, item):
+        index, draw = item if isinstance(item, tuple) else (item, 0)
+        if self.broken:
+            raise ValueError('Cannot read image_3.png: it is truncated.')
+        rng = np.random.default_rng((self.seed, index, draw))
+        target = torch.from_numpy(rng.random((3, self.size, self.size), dtype=np.float32))
+        which = index % len(self.labels)
+        return {
+            'image': target * (0.5, 0.25, 0.1)[which],
+            'target': target,
+            'label': self.labels[which],
+            'name': f'square_{index}',
+        }
+
+
+@HOOKS.register_module()
+class KillHook(Hook):
+    """Ends the process at once in an iteration, as a power failure would."""
+
+    def __init__(self, iteration: int):
+        self.iteration = iteration
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter + 1 == self.iteration:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@HOOKS.register_module()
+class RecordHook(Hook):
+    """Keeps the loss of each iteration."""
+
+    losses: list = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.losses.append((runner.iter + 1, outputs['loss'].item(), data_batch['name']))

@@ -106,7 +106,7 @@ def check_block(
             verify=_same_as_x,
             no_gradient=no_gradient,
         )
-        check_promises(case)
+        _check_at(place, case)
 
 
 def check_router(
@@ -171,7 +171,19 @@ def check_router(
             no_gradient=no_gradient,
             exact_under_autocast=True,
         )
+        _check_at(place, case)
+
+
+def _check_at(place: Stage, case: Case) -> None:
+    try:
         check_promises(case)
+    except (AttributeError, RuntimeError, TypeError) as error:
+        if place.prior_dim or place.prompt_dim:
+            raise
+        raise AssertionError(
+            f'{case.name} fails in a network without prior and prompt: {error}. Leave their terms '
+            'out there, or refuse it in __init__ by a ValueError that says what is needed.'
+        ) from error
 
 
 def _same_as_x(given: Inputs, outputs: Inputs) -> None:

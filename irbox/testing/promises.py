@@ -78,6 +78,12 @@ def _evaluation(case: Case, module: nn.Module, size: tuple[int, int, int]) -> No
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     with torch.no_grad():
         first = case.call(module, given)
+        for name, tensor in before.items():
+            require(
+                torch.equal(tensor, given[name]),
+                case.name,
+                f'changes its input {name} in place. Others use the same tensor: make a new one',
+            )
         second = case.call(module, given)
     _verify(case, given, first)
     for name, output in first.items():
@@ -89,12 +95,6 @@ def _evaluation(case: Case, module: nn.Module, size: tuple[int, int, int]) -> No
             case.name,
             f'gives another {name} when called again in evaluation mode. Draw random numbers only '
             'if self.training',
-        )
-    for name, tensor in before.items():
-        require(
-            torch.equal(tensor, given[name]),
-            case.name,
-            f'changes its input {name} in place. Others use the same tensor: make a new one',
         )
     _nothing_kept(case, module, attributes)
     for name, buffer in module.named_buffers():

@@ -1,0 +1,212 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from irbox.datasets import paired_image_dataset
+from irbox.datasets.paired_image_dataset import PairedImageDataset
+
+
+def picture(seed, height=24, width=30):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def save(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Three pairs: the clean image is the degraded one plus one in red."""
+    for number in range(3):
+        image = picture(number)
+        image[..., 0] //= 2
+        save(tmp_path / 'in' / f'{number}.png', image)
+        save(tmp_path / 'gt' / f'{number}.png', image + np.array([1, 0, 0], dtype=np.uint8))
+    return tmp_path
+
+
+def make(root, **options):
+    sources = options.pop('sources', {'rain': {'input': 'in', 'target': 'gt'}})
+    return PairedImageDataset(sources, data_root=str(root), **options)
+
+
+def assert_same(first, second):
+    assert torch.equal(first['image'], second['image'])
+    assert torch.equal(first['target'], second['target'])
+    assert (first['label'], first['name']) == (second['label'], second['name'])
+
+
+def is_a_pair(item):
+    difference = ((item['target'] - item['image']) * 255).round()
+    return (difference[0] == 1).all() and (difference[1:] == 0).all()
+
+
+def test_whole_images(root):
+    dataset = make(root)
+    assert len(dataset) == 3
+    for index in range(3):
+        item = dataset[index]
+        assert set(item) == {'image', 'target', 'label', 'name'}
+        assert item['image'].shape == item['target'].shape == (3, 24, 30)
+        assert item['image'].dtype == item['target'].dtype == torch.float32
+        assert (item['label'], item['name']) == ('rain', str(index))
+        assert is_a_pair(item)
+    expected = np.asarray(Image.open(root / 'in' / '1.png'), dtype=np.float32) / 255
+    np.testing.assert_array_equal(dataset[1]['image'].numpy(), expected.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize('augment', ['none', 'flips', 'dihedral'])
+def test_crops_and_augmentation_are_the_same_for_both(root, augment):
+    dataset = make(root, patch_size=16, augment=augment)
+    seen = {dataset[0, draw]['image'].numpy().tobytes() for draw in range(40)}
+    assert len(seen) > 20
+    assert all(is_a_pair(dataset[index, 3]) for index in range(3))
+    assert dataset[0]['image'].shape == (3, 16, 16)
+
+
+def test_augmentation_reaches_every_mode(root):
+    for augment, modes in (('none', 1), ('flips', 4), ('dihedral', 8)):
+        dataset = make(root, augment=augment)
+        seen = {dataset[0, draw]['image'].numpy().tobytes() for draw in range(100)}
+        assert len(seen) == modes
+
+
+def test_a_sample_depends_on_seed_index_and_draw_alone(root):
+    options = {'patch_size': 16, 'augment': 'dihedral'}
+    expected = make(root, **options)[1, 8]
+    dataset = make(root, **options)
+    for other in range(10):
+        dataset[other % 3, other]
+    assert_same(dataset[1, 8], expected)
+    loader = DataLoader(dataset, batch_size=None, sampler=[(1, 8)], num_workers=1)
+    assert_same(next(iter(loader)), expected)
+    for other in (dataset[1, 9], make(root, seed=1, **options)[1, 8]):
+        assert not torch.equal(other['image'], expected['image'])
+    assert_same(dataset[1], dataset[1, 0])
+
+
+def test_several_sources_with_labels_and_distinct_names(root):
+    for name in ('0.png', '1.png'):
+        save(root / 'snow' / name, picture(9))
+    dataset = make(
+        root,
+        sources={
+            'rain': {'input': 'in', 'target': 'gt'},
+            'snow': {'input': 'snow', 'target': 'gt', 'label': 'snow_large'},
+            'gone': None,
+        },
+    )
+    items = [dataset[index] for index in range(len(dataset))]
+    assert [item['name'] for item in items] == ['rain_0', 'rain_1', 'rain_2', 'snow_0', 'snow_1']
+    assert [item['label'] for item in items] == ['rain'] * 3 + ['snow_large'] * 2
+    assert dataset.metainfo == {'labels': ('rain', 'snow_large')}
+
+
+def test_alpha_and_grey_on_either_side(root):
+    grey = picture(5)[..., 0]
+    save(root / 'in' / '3.png', np.dstack([picture(4), grey]))
+    save(root / 'gt' / '3.png', grey)
+    item = make(root)[3]
+    np.testing.assert_array_equal(
+        item['image'].numpy(), picture(4).transpose(2, 0, 1).astype(np.float32) / 255
+    )
+    assert torch.equal(item['target'][0], item['target'][2])
+    save(root / 'gt' / '3.png', np.dstack([picture(4), grey]))
+    assert torch.equal(make(root)[3]['target'], item['image'])
+
+
+def test_sizes_that_differ(root):
+    image = picture(6, 26, 30)
+    save(root / 'in' / '3.png', image[1:25])
+    save(root / 'gt' / '3.png', image)
+    with pytest.raises(
+        ValueError, match=r'3\.png.* is 30x24, the clean one 30x26. Set size_policy'
+    ):
+        make(root)[3]
+    item = make(root, size_policy='center_crop_to_min')[3]
+    assert torch.equal(item['image'], item['target'])
+    assert make(root, size_policy='resize_clean_to_input')[3]['target'].shape == (3, 24, 30)
+
+
+def test_images_smaller_than_the_patch(root):
+    for policy in ('reflect_pad', 'resize_up'):
+        assert make(root, patch_size=28, small_images=policy)[0]['image'].shape == (3, 28, 28)
+    assert is_a_pair(make(root, patch_size=28)[0])
+    for folder in ('in', 'gt'):
+        save(root / folder / '3.png', picture(7, 40, 40))
+    assert make(root, patch_size=28, small_images='skip').names == ['3']
+    with pytest.raises(ValueError, match='at least 64 pixels'):
+        make(root, patch_size=64, small_images='skip')
+
+
+def test_to_multiple(root):
+    options = {'multiple': 16, 'policy': 'center_crop'}
+    item = make(root, to_multiple=options)[0]
+    assert item['image'].shape == (3, 16, 16)
+    assert is_a_pair(item)
+    assert make(root, to_multiple=options | {'policy': 'reflect_pad'})[0]['image'].shape == (
+        3,
+        32,
+        32,
+    )
+
+
+def test_counts_are_reported(root, monkeypatch):
+    said = []
+    monkeypatch.setattr(paired_image_dataset, 'print_log', lambda text, **_: said.append(text))
+    (root / 'gt' / '2.png').unlink()
+    make(root, strict=False)
+    assert said == ['Data source rain: 2 pairs (rain 2; 1 without a clean image)']
+
+
+def test_unreadable_image(root):
+    (root / 'in' / '1.png').write_bytes(b'not an image')
+    dataset = make(root)
+    with pytest.raises(ValueError, match=r'in/1\.png cannot be read'):
+        dataset[1]
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'sources': {}}, 'sources is empty'),
+        ({'sources': {'rain': None}}, 'sources is empty'),
+        ({'sources': {'rain': {'input': 'in'}}}, 'source rain needs target'),
+        (
+            {'sources': {'rain': {'input': 'in', 'target': 'gt', 'lable': 'x'}}},
+            "source rain takes no 'lable'. Did you mean 'label'",
+        ),
+        (
+            {'sources': {'rain': {'input': 'in', 'target': 'gt', 'exclude_ids': {'first': 1}}}},
+            'exclude_ids needs pattern and last',
+        ),
+        ({'augment': 'flip'}, "augment='flip' must be one of none, flips, dihedral"),
+        ({'size_policy': 'crop'}, "size_policy='crop'"),
+        ({'small_images': 'pad'}, "small_images='pad'"),
+        ({'to_multiple': {'multiple': 16}}, 'to_multiple needs policy'),
+        ({'to_multiple': {'multiple': 16, 'policy': 'x'}}, "to_multiple.policy='x'"),
+        ({'patch_size': 0}, 'patch_size=0'),
+    ],
+)
+def test_mistakes_are_named(root, options, message):
+    with pytest.raises(ValueError, match=message):
+        make(root, **options)
+
+
+def test_missing_folder_empty_folder_and_missing_clean_image(root):
+    with pytest.raises(FileNotFoundError, match='Data folder .*nope does not exist'):
+        make(root, sources={'rain': {'input': 'nope', 'target': 'gt'}})
+    (root / 'empty').mkdir()
+    with pytest.raises(ValueError, match='empty holds no images'):
+        make(root, sources={'rain': {'input': 'in', 'target': 'empty'}})
+    (root / 'gt' / '1.png').unlink()
+    with pytest.raises(ValueError, match=r'1 of 3 degraded images .*: 1\.png\. .*strict: false'):
+        make(root)
+
+
+def test_index_out_of_range(root):
+    with pytest.raises(IndexError):
+        make(root)[3]

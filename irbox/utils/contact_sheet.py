@@ -77,7 +77,7 @@ def _count(text: str) -> int:
     return len(text.split('\n')) if text else 0
 
 
-def _lines(text: str, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
+def _lines(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
     """Break a text at spaces so that no line is wider than ``width``, single long words apart."""
     lines: list[str] = []
     for word in text.split():

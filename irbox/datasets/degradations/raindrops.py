@@ -40,7 +40,10 @@ class Raindrops(Degradation):
         height, width = image.shape[:2]
         blurred = ndimage.gaussian_filter(image, (1.8, 1.8, 0))
         result = image.copy()
-        count = rng.poisson(rng.uniform(*self.density) * height * width)
+        # Drops that reach in from outside are seen too: borders are no different from the middle.
+        edge = self.radius[1]
+        area = (height + 2 * edge) * (width + 2 * edge)
+        count = rng.poisson(rng.uniform(*self.density) * area)
         smallest, largest = (1 / r for r in self.radius)
         radii = 1 / (smallest + rng.random(count) * (largest - smallest))
         y, x = 0.0, 0.0
@@ -48,7 +51,7 @@ class Raindrops(Degradation):
             if number and rng.random() < 0.3:
                 y, x = np.array([y, x]) + rng.normal(0, 1.1 * radius, 2)
             else:
-                y, x = rng.uniform(0, height), rng.uniform(0, width)
+                y, x = rng.uniform(-edge, height + edge), rng.uniform(-edge, width + edge)
             self._add_drop(result, blurred, y, x, radius, rng)
         return result
 

@@ -102,8 +102,11 @@ def _flakes(
 ) -> np.ndarray:
     """Opacity of one kind of flakes, (H, W) in 0 to 1."""
     height, width = shape
-    count = rng.poisson(amount * rng.uniform(*density) * height * width)
-    centre = rng.uniform(0, 1, (count, 1, 2)) * (width, height)
+    # Flakes that reach in from outside are seen too: borders are no different from the middle.
+    edge = radius[1]
+    area = (height + 2 * edge) * (width + 2 * edge)
+    count = rng.poisson(amount * rng.uniform(*density) * area)
+    centre = rng.uniform(-edge, np.array([width, height]) + edge, (count, 1, 2))
     corners = 6 if radius[1] < 2 else 10
     angle = np.arange(corners) * (2 * np.pi / corners) + rng.uniform(0, 2 * np.pi, (count, 1))
     ragged = rng.uniform(*radius, (count, 1)) * rng.uniform(0.6, 1.25, (count, corners))

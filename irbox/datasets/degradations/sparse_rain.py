@@ -51,11 +51,12 @@ class SparseRain(Degradation):
         sheet = Image.new('L', (width * OVERSAMPLING, height * OVERSAMPLING))
         draw = ImageDraw.Draw(sheet)
         for far in (0.5, 1.0, 1.5):
-            reach = length * far
-            count = rng.poisson(density * (height + reach) * width)
+            # Streaks that begin outside are seen too: borders are no different from the middle.
+            edge = 1.3 * length * far
+            count = rng.poisson(density * (height + edge) * (width + 2 * edge))
             angle = np.deg2rad(slant + 1.5 * rng.standard_normal(count))
-            reach = reach * rng.uniform(0.7, 1.3, count)
-            x, y = rng.uniform(0, width, count), rng.uniform(-length * far, height, count)
+            reach = length * far * rng.uniform(0.7, 1.3, count)
+            x, y = rng.uniform(-edge, width + edge, count), rng.uniform(-edge, height, count)
             ends = np.stack([x, y, x + reach * np.sin(angle), y + reach * np.cos(angle)], axis=1)
             widths = np.rint(OVERSAMPLING * far * rng.uniform(0.3, 0.9, count)).clip(1).astype(int)
             greys = (255 * brightness * rng.uniform(0.6, 1, count)).clip(0, 255).astype(int)

@@ -15,6 +15,7 @@ from mmengine.logging import HistoryBuffer, MessageHub, print_log
 from torch import Tensor, nn
 
 from irbox.engine.files import atomic_write
+from irbox.utils.frozen import FrozenModule
 
 # mmengine keeps a million values per logged number and copies them all at each new one. Nothing
 # looks back further than a smoothing window.
@@ -59,8 +60,10 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
             'reading it would run code from the file. Convert it where you trust it: load it with '
             'torch.load(..., weights_only=False) and save only its state dict.'
         ) from error
-    except (RuntimeError, EOFError, OSError, KeyError) as error:
-        raise ValueError(f'Checkpoint {path} is damaged: {_first_sentence(error)}.') from error
+    except Exception as error:
+        # Bytes that are no pickle at all fail in many ways, such as KeyError: 101.
+        reason = _first_sentence(error) if isinstance(error, RuntimeError) else 'not a PyTorch file'
+        raise ValueError(f'Checkpoint {path} is damaged: {reason}.') from error
     return _with_state_dict(content, path)
 
 
@@ -112,31 +115,43 @@ def _first_sentence(error: Exception) -> str:
 
 
 def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor], origin: str | Path) -> None:
-    """Load weights that must fit exactly.
+    """Load weights that must fit exactly, see ``check_weights``."""
+    check_weights(model, state_dict, origin)
+    model.load_state_dict({_bare(key): value for key, value in state_dict.items()})
 
-    Weights that a model keeps out of its state dict (frozen priors) are not asked for.
+
+def check_weights(model: nn.Module, state_dict: Mapping[str, Tensor], origin: str | Path) -> None:
+    """Refuse weights that do not fit a model; nothing is loaded.
+
+    Weights that a model keeps out of its state dict (frozen priors) are neither asked for nor
+    minded.
+
+    Args:
+        model: Whose weights they should be.
+        state_dict: The weights; tensors on the meta device will do.
+        origin: Where they come from, for the message.
 
     Raises:
         ValueError: Keys are missing, unknown or of another shape; all are counted and the first
             few named.
     """
-    given = {re.sub(r'^module\.', '', key): value for key, value in state_dict.items()}
     own = model.state_dict()
-    misfits = {
-        key: f'{key} ({_shape(value)} instead of {_shape(own[key])})'
-        for key, value in given.items()
-        if key in own and _shape(value) != _shape(own[key])
+    given = {_bare(key): value for key, value in state_dict.items()}
+    frozen = tuple(
+        f'{name}.' for name, part in model.named_modules() if isinstance(part, FrozenModule)
+    )
+    kinds = {
+        'missing': [key for key in own if key not in given],
+        'unexpected': [key for key in given if key not in own and not key.startswith(frozen)],
+        'of another shape': [
+            f'{key} ({_shape(given[key])} instead of {_shape(own[key])})'
+            for key in own
+            if key in given and _shape(given[key]) != _shape(own[key])
+        ],
     }
-    fitting = {key: value for key, value in given.items() if key not in misfits}
-    missing, unexpected = model.load_state_dict(fitting, strict=False)
-    missing = [key for key in missing if key not in misfits]
     problems = [
-        f'{len(keys)} {what} ({", ".join(keys[:3])}{", ..." if len(keys) > 3 else ""})'
-        for what, keys in (
-            ('missing', missing),
-            ('unexpected', unexpected),
-            ('of another shape', list(misfits.values())),
-        )
+        f'{len(keys)} {kind} ({", ".join(keys[:3])}{", ..." if len(keys) > 3 else ""})'
+        for kind, keys in kinds.items()
         if keys
     ]
     if problems:
@@ -144,6 +159,11 @@ def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor], origin: str
             f'Checkpoint {origin} is of another architecture. Of the {len(own)} weights of the '
             f'config: {"; ".join(problems)}. Use the config that it was trained with.'
         )
+
+
+def _bare(key: str) -> str:
+    """A key without the prefix that distributed wrappers put in front."""
+    return key.removeprefix('module.')
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -303,15 +303,15 @@ def _build_evaluator(config: Config, path: str) -> Evaluator:
 
 
 def _set_protocol(config: Config, protocol: str) -> None:
-    evaluator = config.test_evaluator or ConfigDict(type=RestorationMetric.__name__)
-    config.test_evaluator = evaluator
+    evaluator = config.test_evaluator or {'type': RestorationMetric.__name__}
     metrics = evaluator.get('metrics', evaluator) if isinstance(evaluator, Mapping) else evaluator
-    found = False
-    for metric in metrics if isinstance(metrics, (list, tuple)) else [metrics]:
-        if metric.type == RestorationMetric.__name__:
-            metric.protocol, found = protocol, True
-    if not found:
+    metrics = [dict(one) for one in (metrics if isinstance(metrics, (list, tuple)) else [metrics])]
+    if not any(metric['type'] == RestorationMetric.__name__ for metric in metrics):
         raise ValueError(f'--protocol {protocol}: test_evaluator has no RestorationMetric to set.')
+    for metric in metrics:
+        if metric['type'] == RestorationMetric.__name__:
+            metric['protocol'] = protocol
+    config.test_evaluator = metrics
 
 
 def _build_hook(hook: Mapping[str, Any] | None) -> Hook | None:

@@ -19,6 +19,7 @@ from torch import nn
 
 from irbox import __version__
 from irbox.engine.checkpoint import (
+    check_weights,
     load_weights,
     pack_message_hub,
     read_checkpoint,
@@ -148,6 +149,7 @@ class RestorationRunner(Runner):
         if 'message_hub' in checkpoint:
             hub = unpack_message_hub(checkpoint['message_hub'], self.work_dir)
             checkpoint['message_hub'] = hub
+        check_weights(_inner(self.model), checkpoint['state_dict'], filename)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         load_weights(_inner(self.model), checkpoint['state_dict'], filename)
         self._has_loaded = True

@@ -12,7 +12,7 @@ from rich.table import Table
 from torch import nn
 
 from irbox.engine import compat
-from irbox.engine.checkpoint import newest_checkpoint, read_checkpoint
+from irbox.engine.checkpoint import check_weights, newest_checkpoint, read_checkpoint
 from irbox.engine.console import console
 from irbox.engine.files import check_writable, remove_leftovers
 from irbox.engine.preparation import Prepared, prepare_training, try_optimiser, work_dir_of
@@ -70,6 +70,8 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
         check_resumable(content, checkpoint, wanted)
         seed = content['meta']['seed']
     prepared = prepare_training(config, seed)
+    if origin := checkpoint or config.get('load_from'):
+        check_weights(prepared.model, read_checkpoint(origin, 'meta')['state_dict'], origin)
     out = console()
     if is_main_process():
         out.print(describe(prepared))

@@ -2,6 +2,7 @@ import argparse
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -76,7 +77,7 @@ def divergence():
     ('function', 'message'),
     [
         (own_error, "No block is called 'Nonesuch'"),
-        (lambda: open('/no/such/file'), '/no/such/file'),
+        (lambda: Path('/no/such/file').read_text(), '/no/such/file'),
         (lambda: os.mkdir('/proc/nothing'), '/proc/nothing'),
         (lambda: __import__('not_installed_anywhere'), 'not_installed_anywhere'),
         (divergence, 'diverged'),
@@ -106,7 +107,7 @@ def test_errors_of_worker_processes_are_told_in_one_line():
 
     line = next(
         number
-        for number, text in enumerate(open(irbox.registry.__file__), 1)
+        for number, text in enumerate(Path(irbox.registry.__file__).read_text().splitlines(), 1)
         if text.strip().startswith('raise ValueError(f')
     )
     text = (

@@ -13,10 +13,8 @@ COUNTER = itertools.count()
 def part():
     """Source of a plug-in that registers an expert of a new name, and that name."""
     name = f'PluginExpert{next(COUNTER)}'
-    yield (
-        f'from irbox.registry import EXPERTS\n@EXPERTS.register_module()\nclass {name}:\n    pass\n',
-        name,
-    )
+    decorated = f'@EXPERTS.register_module()\nclass {name}:\n    pass\n'
+    yield f'from irbox.registry import EXPERTS\n{decorated}', name
     EXPERTS.module_dict.pop(name, None)
 
 

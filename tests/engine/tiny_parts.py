@@ -29,11 +29,11 @@ class TinyPrior(FrozenModule):
 class TinyNetwork(nn.Module):
     """Draws noise in training, and has a frozen part."""
 
-    def __init__(self, width: int = 4, noise: float = 0.01, spoil_at: int = -1):
+    def __init__(self, width: int = 4, noise: float = 0.01, spoil_at: int = -1, norm: bool = True):
         super().__init__()
         self.noise, self.spoil_at, self.calls = noise, spoil_at, 0
         self.prior = TinyPrior()
-        self.norm = nn.BatchNorm2d(3)
+        self.norm = nn.BatchNorm2d(3) if norm else nn.Identity()
         self.layers = nn.Sequential(
             nn.Conv2d(3, width, 3, padding=1), nn.GELU(), nn.Conv2d(width, 3, 3, padding=1)
         )

@@ -39,8 +39,8 @@ class EmbeddedDataset(Dataset):
 
     Args:
         degradations: Label to degradation, or to a list of degradations applied one after the
-            other, each described by a mapping with ``type``. ``null`` takes a label of a base
-            config away.
+            other, each described by a mapping with ``type``; an empty list leaves images clean.
+            ``null`` takes a label of a base config away.
         split: ``train`` or ``test``.
         weights: Label to how often it is drawn in training, relative to the others; those not named
             count 1. All the same by default.
@@ -92,7 +92,8 @@ class EmbeddedDataset(Dataset):
         ).items():
             if value < 1:
                 raise ValueError(f'{name}={value} must be at least 1.')
-        chains = {label: _chain(label, steps) for label, steps in degradations.items() if steps}
+        named = {label: steps for label, steps in degradations.items() if steps is not None}
+        chains = {label: _chain(label, steps) for label, steps in named.items()}
         if not chains:
             raise ValueError(
                 'degradations is empty: name at least one, such as haze: {type: Haze}.'

@@ -176,6 +176,12 @@ def test_null_takes_a_label_away():
     assert make(degradations=DEGRADATIONS | {'haze': None}).labels == ('rain', 'low_noise')
 
 
+def test_an_empty_list_leaves_images_clean():
+    item = make(degradations={'clean': []})[0]
+    assert item['label'] == 'clean'
+    assert torch.equal(item['image'], item['target'])
+
+
 def test_metainfo_names_the_labels():
     assert make().metainfo == {'labels': ('haze', 'rain', 'low_noise')}
 

@@ -17,7 +17,7 @@ from irbox.layers.selective_scan_torch import (
 )
 
 STEPS_PER_CHUNK = 32
-ELEMENTS_PER_CHUNK = 2**25
+ELEMENTS_PER_CHUNK = 2**24
 _RECURRENCES = {'steps': recur_in_steps, 'levels': recur_in_levels}
 
 
@@ -29,7 +29,7 @@ def autocast_off(device_type: str) -> AbstractContextManager:
 
 
 def chunk_length(path: str, batch: int, num_states: int, channels: int) -> int:
-    """Steps per chunk: 32, which fit a cache; on the parallel path as many as 128 MiB hold."""
+    """Steps per chunk: 32, which fit a cache; on the parallel path as many as 64 MiB hold."""
     if path == 'levels':
         return max(STEPS_PER_CHUNK, ELEMENTS_PER_CHUNK // (batch * num_states * channels))
     return STEPS_PER_CHUNK

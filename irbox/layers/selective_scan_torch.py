@@ -82,6 +82,22 @@ def num_kept(length: int, chunk: int) -> int:
     return (length + chunk - 1) // chunk + 1
 
 
+def _images_together(u: Tensor) -> int:
+    """How many images run at once: one where a chunk has to fit the cache of a processor."""
+    return 1 if u.device.type == 'cpu' else u.shape[0]
+
+
+def _parts(
+    batch: int, together: int, length: int, chunk: int
+) -> list[tuple[slice, int, tuple[slice, slice]]]:
+    """What runs in turn: images, number of the chunk, and both as an index."""
+    return [
+        (images, k, (images, slice(k * chunk, (k + 1) * chunk)))
+        for images in (slice(i, i + together) for i in range(0, batch, together))
+        for k in range(num_kept(length, chunk) - 1)
+    ]
+
+
 def scan_forward(
     u: Tensor,
     delta: Tensor,
@@ -119,23 +135,22 @@ def scan_forward(
     chunk = max(1, min(chunk, length))
     answer = u.new_empty(batch, length, channels)
     kept = u.new_empty(batch, num_kept(length, chunk), num_states, channels)
-    # Reused by all chunks: fresh memory for each would cost as much time as the arithmetic.
-    decay = u.new_empty(batch, chunk, num_states, channels)
-    states = u.new_empty(batch, chunk + 1, num_states, channels)
     kept[:, 0] = 0
-    for k, start in enumerate(range(0, length, chunk)):
-        part = slice(start, start + chunk)
-        step, _ = time_step(delta[:, part], bias, softplus)
-        known = _chunk_states(
-            step, step * u[:, part], rates, b[:, part], kept[:, k], decay, states, recur
-        )[1]
-        y = _over_states(c[:, part], known[:, 1:])
+    # Reused by all chunks: fresh memory for each would cost as much time as the arithmetic.
+    together = _images_together(u)
+    decay = u.new_empty(together, chunk, num_states, channels)
+    states = u.new_empty(together, chunk + 1, num_states, channels)
+    for images, k, part in _parts(batch, together, length, chunk):
+        x = _rows(u[part])
+        step, _ = time_step(_rows(delta[part]), bias, softplus)
+        _, h = _chunk_states(step, step * x, rates, b[part], kept[images, k], decay, states, recur)
+        y = _over_states(c[part], h[:, 1:])
         if skip is not None:
-            y.addcmul_(skip, u[:, part])
+            y.addcmul_(skip, x)
         if gate is not None:
-            y.mul_(F.silu(gate[:, part]))
-        answer[:, part] = y
-        kept[:, k + 1] = known[:, -1]
+            y.mul_(F.silu(_rows(gate[part])))
+        answer[part] = y
+        kept[images, k + 1] = h[:, -1]
     return answer, kept
 
 
@@ -167,43 +182,54 @@ def scan_backward(
     grad_gate = None if gate is None else torch.empty_like(grad_u)
     grad_skip = None if skip is None else torch.zeros_like(skip)
     grad_rates = rates.new_zeros(rates.shape)
-    decay = u.new_empty(batch, chunk, num_states, channels)
-    states = u.new_empty(batch, chunk + 1, num_states, channels)
+    together = _images_together(u)
+    decay = u.new_empty(together, chunk, num_states, channels)
+    states = u.new_empty(together, chunk + 1, num_states, channels)
     grad_states = torch.empty_like(decay)
-    carry = torch.zeros_like(decay[:, 0])
-    for k in reversed(range(kept.shape[1] - 1)):
-        part = slice(k * chunk, (k + 1) * chunk)
-        x, writes, reads, dy = u[:, part], b[:, part], c[:, part], grad[:, part]
-        step, slope = time_step(delta[:, part], bias, softplus)
+    carry = torch.empty_like(decay[:, 0])
+    for images, k, part in reversed(_parts(batch, together, length, chunk)):
+        if k == kept.shape[1] - 2:
+            carry.zero_()
+        x, dy, writes, reads = _rows(u[part]), _rows(grad[part]), b[part], c[part]
+        step, slope = time_step(_rows(delta[part]), bias, softplus)
         entered = step * x
-        a, h = _chunk_states(step, entered, rates, writes, kept[:, k], decay, states, recur)
+        a, h = _chunk_states(step, entered, rates, writes, kept[images, k], decay, states, recur)
         if gate is not None:
-            z = gate[:, part]
+            z = _rows(gate[part])
             sigmoid = torch.sigmoid(z)
             y = _over_states(reads, h[:, 1:])
             y = y if skip is None else y.addcmul_(skip, x)
-            grad_gate[:, part] = dy * y * sigmoid * (1 + z * (1 - sigmoid))
+            grad_gate[part] = dy * y * sigmoid * (1 + z * (1 - sigmoid))
             dy = dy * z * sigmoid
-        grad_c[:, part] = _over_channels(dy, h[:, 1:])
+        grad_c[part] = _over_channels(dy, h[:, 1:])
         g = grad_states[:, : dy.shape[1]]
         torch.mul(dy[:, :, None], reads[..., None], out=g)
         g[:, -1].add_(carry)
         recur(a[:, 1:], g, True)
         torch.mul(a[:, 0], g[:, 0], out=carry)
-        grad_b[:, part] = _over_channels(entered, g)
+        grad_b[part] = _over_channels(entered, g)
         grad_entered = _over_states(writes, g)
         # Gradient of the exponent step * rates.
         exponent = a.mul_(h[:, :-1]).mul_(g)
         grad_rates += torch.mul(exponent, step[:, :, None], out=g).sum((0, 1))
         grad_step = torch.addcmul(exponent.mul_(rates).sum(2), grad_entered, x)
-        grad_delta[:, part] = grad_step if slope is None else grad_step * slope
+        grad_delta[part] = grad_step if slope is None else grad_step * slope
         grad_x = grad_entered * step
         if skip is not None:
             grad_x.addcmul_(skip, dy)
             grad_skip += (dy * x).sum((0, 1))
-        grad_u[:, part] = grad_x
+        grad_u[part] = grad_x
     grad_bias = None if bias is None else grad_delta.sum((0, 1))
     return [grad_u, grad_delta, grad_rates, grad_b, grad_c, grad_skip, grad_gate, grad_bias]
+
+
+def _rows(x: Tensor) -> Tensor:
+    """A chunk (B, T, C) with contiguous channels.
+
+    Of a channel-major sequence the short stretches are copied first: walking along its channels
+    touches a new page at every element, and made the whole scan 2.6 times slower at length 1024.
+    """
+    return x if x.stride(-1) == 1 else x.transpose(1, 2).contiguous().transpose(1, 2).contiguous()
 
 
 def _chunk_states(

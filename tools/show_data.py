@@ -11,7 +11,7 @@ from irbox.engine.cli import add_config_options, run_tool
 
 SUFFIXES = ('.png', '.jpg', '.jpeg')
 # Small crops are shown larger, large images smaller, so that a sheet can be looked at.
-SHOWN_SIZE = 224
+SHOWN_SIZE = 256
 
 
 def count(text: str) -> int:

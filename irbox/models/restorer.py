@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from irbox.registry import LOSSES, MODELS
 
@@ -32,7 +32,9 @@ class Restorer(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor or {'type': 'BaseDataPreprocessor'})
         self.network = MODELS.build(network)
-        self.losses = {name: LOSSES.build(loss) for name, loss in (losses or {}).items() if loss}
+        self.losses = nn.ModuleDict(
+            {name: LOSSES.build(loss) for name, loss in (losses or {}).items() if loss}
+        )
 
     def forward(
         self,

@@ -44,7 +44,8 @@ class RestorationUNet(nn.Module):
         refinement: Blocks after the decoder.
 
     Raises:
-        ValueError: A place is unknown or empty, or ``depths`` and ``heads`` differ in length.
+        ValueError: A place is unknown or empty, a prior stands where a prompt should or the other
+            way round, or ``depths`` and ``heads`` differ in length.
     """
 
     def __init__(
@@ -72,8 +73,8 @@ class RestorationUNet(nn.Module):
         ):
             _check_place(place, parts)
         self.multiple = 2 ** (len(depths) - 1)
-        self.prior = PRIORS.build(prior) if prior else None
-        self.prompt = PRIORS.build(prompt) if prompt else None
+        self.prior = _describer('prior', prior, 'feature_dim', 'num_degradations')
+        self.prompt = _describer('prompt', prompt, 'prompt_dim')
         stages = [self._stage(dim * 2**level, count) for level, count in enumerate(heads)]
         widest = self._stage(2 * dim, heads[0])
         *upper, lowest = stages
@@ -161,6 +162,20 @@ def _check_place(place: str, parts: Any) -> None:
             raise ValueError(
                 f'{place} has no place called {name!r}. {suggest(name, PLACES[place])}'
             )
+
+
+def _describer(kind: str, cfg: Mapping[str, Any] | None, *sizes: str) -> nn.Module | None:
+    """A prior or a prompt. They share a registry and are told apart by the sizes that they say."""
+    if not cfg:
+        return None
+    part = PRIORS.build(cfg)
+    missing = [size for size in sizes if not hasattr(part, size)]
+    if missing:
+        raise ValueError(
+            f'{cfg["type"]} is no {kind}: it does not say {" and ".join(missing)}. '
+            'Priors stand under `prior`, prompts under `prompt`.'
+        )
+    return part
 
 
 def _place(parts: Mapping[str, Any], name: str, stage: Stage) -> Chain:

@@ -1,0 +1,29 @@
+import torch
+
+from irbox.blocks import TransformerBlock
+from irbox.structures import Context, Stage
+from irbox.testing import check_block
+
+CONTEXT = Context(torch.zeros(2, 3, 8, 8))
+
+
+def test_adds_attention_then_feed_forward():
+    block = TransformerBlock(Stage(dim=8, heads=2))
+    x = torch.randn(2, 8, 5, 7)
+    after_attention = x + block.attn(block.norm1(x))
+    wanted = after_attention + block.ffn(block.norm2(after_attention))
+    torch.testing.assert_close(block(x, CONTEXT), wanted)
+
+
+def test_restormers_parameter_counts():
+    def count(dim, heads):
+        return sum(p.numel() for p in TransformerBlock(Stage(dim, heads)).parameters())
+
+    # 4 C^2 + 27 C + heads + 3 g C + 18 g + 4 C, with g = int(2.66 C).
+    for dim, heads, hidden in ((48, 1, 127), (96, 2, 255), (192, 4, 510), (384, 8, 1021)):
+        wanted = 4 * dim**2 + 27 * dim + heads + 3 * hidden * dim + 18 * hidden + 4 * dim
+        assert count(dim, heads) == wanted
+
+
+def test_keeps_its_contract_at_another_ratio():
+    check_block(TransformerBlock, ratio=1.5)

@@ -1,0 +1,76 @@
+import pytest
+import torch
+
+from irbox.losses import BalanceLoss
+from irbox.structures import Context, Routing
+
+IMAGE = torch.zeros(1, 3, 2, 2)
+
+
+def judge(routings, **options):
+    context = Context(IMAGE, routings=routings)
+    return BalanceLoss(**options)(IMAGE, IMAGE, context)
+
+
+def routing(amounts, load=None):
+    """Each expert's sum over pixels is its amount."""
+    weights = torch.tensor(amounts).view(1, -1, 1, 1).expand(1, -1, 2, 2) / 4
+    weights = weights.clone().requires_grad_()
+    return Routing(weights, torch.tensor(amounts if load is None else load))
+
+
+def test_zero_when_every_expert_gets_the_same():
+    assert judge([routing([3.0, 3.0, 3.0])]).item() == 0
+
+
+def test_equals_the_formula_with_the_unbiased_variance():
+    # Weight 1, 2, 6: mean 3, squares of deviations 4 + 1 + 9 = 14, over N - 1 = 2: 7; 7 / 9.
+    # Load 0, 4, 2: mean 2, 4 + 4 + 0 = 8, over 2: 4; 4 / 4.
+    value = judge([routing([1.0, 2.0, 6.0], [0.0, 4.0, 2.0])], weight=1.0)
+    assert value.item() == pytest.approx(7 / 9 + 1)
+
+
+def test_one_hot_gives_the_number_of_experts_twice():
+    assert judge([routing([8.0, 0.0, 0.0, 0.0])], weight=1.0).item() == pytest.approx(8)
+
+
+def test_sums_over_the_routers_and_scales_by_its_weight():
+    routings = [routing([1.0, 2.0, 6.0], [0.0, 4.0, 2.0]), routing([1.0, 1.0, 1.0])]
+    assert judge(routings * 2, weight=0.01).item() == pytest.approx(0.02 * (7 / 9 + 1))
+
+
+def test_does_not_depend_on_the_number_of_pixels():
+    few = routing([1.0, 2.0, 6.0])
+    many = Routing(few.weights.repeat(3, 1, 5, 5), 75 * few.load)
+    torch.testing.assert_close(judge([few]), judge([many]))
+
+
+def test_a_single_expert_is_balanced():
+    assert judge([routing([5.0])]).item() == 0
+
+
+def test_the_gradient_moves_weight_to_where_there_is_little():
+    one = routing([1.0, 2.0, 6.0])
+    judge([one]).backward()
+    gradient = one.weights.grad[0, :, 0, 0]
+    assert gradient[0] < 0 < gradient[2]
+
+
+def test_no_routing_is_a_mistake_with_a_remedy():
+    with pytest.raises(RuntimeError, match='found no routing.*balance: null'):
+        judge([])
+
+
+def test_a_routing_without_a_gradient_is_a_mistake_in_training_only():
+    dead = routing([1.0, 2.0])
+    dead = Routing(dead.weights.detach(), dead.load)
+    with pytest.raises(RuntimeError, match='weights of routing 1 carry no gradient'):
+        judge([routing([1.0, 2.0]), dead])
+    with torch.no_grad():
+        assert judge([dead]) > 0
+
+
+def test_half_precision_weights_are_summed_in_float32():
+    weights = torch.full((1, 2, 400, 400), 0.5, dtype=torch.float16).requires_grad_()
+    value = judge([Routing(weights, torch.tensor([1.0, 1.0]))])
+    assert value.item() == 0  # 80,000 does not fit into half precision

@@ -1,0 +1,269 @@
+import copy
+import dataclasses
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from irbox.networks import RestorationUNet
+from irbox.structures import Context
+
+BLOCK = {'type': 'TransformerBlock'}
+SMALL = {'dim': 8, 'depths': (1, 1, 1, 1), 'refinement': 1}
+SIZES = [(1, 1), (5, 7), (9, 8), (8, 8), (61, 70)]
+
+
+def plain(**options):
+    places = {name: {'block': BLOCK} for name in ('encoder', 'bottleneck', 'decoder')}
+    return RestorationUNet(**(SMALL | places | options)).eval()
+
+
+def m2restore(**options):
+    """The paper's composition, small, with a prior that needs no file."""
+    experts = {
+        'type': 'DDER',
+        'router': {'type': 'NoisyTopKRouter'},
+        'expert': {'type': 'MLPExpert'},
+    }
+    places = {
+        'prior': {'type': 'FrozenRandomPrior', 'num_degradations': 6, 'feature_dim': 16},
+        'prompt': {'type': 'PromptBank', 'num_prompts': 8, 'prompt_dim': 12, 'hidden': 8},
+        'encoder': {'before_level': experts, 'block': BLOCK},
+        'bottleneck': {'block': {'type': 'MambaCNNBlock'}},
+        'decoder': {'before_upsample': {'type': 'AdaptiveFrequencyBlock'}, 'block': BLOCK},
+    }
+    return RestorationUNet(**(SMALL | places | options)).eval()
+
+
+def stirred(network):
+    """Moved away from the start, where zeros hide what follows them."""
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.05 * torch.randn_like(weight))
+    return network
+
+
+@pytest.fixture(scope='module')
+def small():
+    torch.manual_seed(0)
+    return stirred(m2restore())
+
+
+@pytest.mark.parametrize('size', SIZES)
+def test_gives_images_of_the_same_size(small, size):
+    image = torch.rand(2, 3, *size)
+    with torch.no_grad():
+        restored = small(image)
+    assert restored.shape == image.shape and restored.dtype == image.dtype
+    assert restored.isfinite().all()
+
+
+def test_pads_by_reflection_and_crops(small):
+    image = torch.rand(1, 3, 13, 22)
+    extended = F.pad(image, (0, 2, 0, 3), mode='reflect')
+    context = small.describe(image)  # belief about the image, not about its padding
+    with torch.no_grad():
+        torch.testing.assert_close(small(image), small(extended, context)[..., :13, :22])
+
+
+def test_adds_what_it_predicts_to_the_image():
+    network = plain()
+    torch.nn.init.zeros_(network.output.weight)
+    image = torch.rand(1, 3, 9, 20)
+    assert torch.equal(network(image), image)
+
+
+def test_equals_the_u_written_out():
+    """Three levels, part by part, as in the paper's figure."""
+    network = stirred(plain(depths=(1, 2, 1), heads=(1, 2, 4), refinement=2))
+    image = torch.rand(1, 3, 8, 12)
+    context = Context(image)
+
+    def run(blocks, x):
+        for block in blocks:
+            x = block(x, context)
+        return x
+
+    fine = run(network.encoders[0], network.embed(image))
+    middle = run(network.encoders[1], network.downs[0](fine))
+    coarse = run(network.bottleneck, network.downs[1](middle))
+    up = torch.cat([network.ups[0](coarse), middle], dim=1)
+    up = run(network.decoders[0], network.reduces[0](up))
+    up = torch.cat([network.ups[1](up), fine], dim=1)
+    up = run(network.refinement, run(network.decoders[1], up))
+    assert up.shape == (1, 16, 8, 12)  # the finest level keeps both halves
+    torch.testing.assert_close(network(image), network.output(up) + image)
+
+
+def test_levels_have_their_widths_heads_and_depths():
+    network = plain(depths=(1, 2, 3, 4), refinement=2)
+    stages = [*network.encoders, network.bottleneck, *network.decoders, network.refinement]
+    assert [len(chain) for chain in stages] == [1, 2, 3, 4, 3, 2, 1, 2]
+    widths = [chain[0].norm1.weight.numel() for chain in stages]
+    assert widths == [8, 16, 32, 64, 32, 16, 16, 16]
+    assert [len(chain[0].attn.temperature) for chain in stages] == [1, 2, 4, 8, 4, 2, 1, 1]
+
+
+def test_every_place_is_filled_at_every_level():
+    network = m2restore()
+    before = [chain[0].mixture.experts[0].fc1.in_features for chain in network.before_levels]
+    assert before == [8, 16, 32]
+    upsamples = [len(chain[0].alpha) for chain in network.before_upsamples]
+    assert upsamples == [64, 32, 16]
+    assert type(network.bottleneck[0]).__name__ == 'MambaCNNBlock'
+
+
+def test_the_prior_and_the_prompt_run_once_per_forward(small):
+    calls = []
+    handles = [
+        part.register_forward_hook(lambda part, *_: calls.append(type(part).__name__))
+        for part in (small.prior, small.prompt)
+    ]
+    with torch.no_grad():
+        small(torch.rand(1, 3, 16, 16))
+        assert sorted(calls) == ['FrozenRandomPrior', 'PromptBank']
+        context = small.describe(torch.rand(1, 3, 16, 16))
+        small(torch.rand(1, 3, 16, 16), context)
+    assert len(calls) == 4  # a context that is given is used
+    for handle in handles:
+        handle.remove()
+
+
+def test_three_routings_are_recorded_fine_to_coarse(small):
+    image = torch.rand(2, 3, 21, 16)
+    context = small.describe(image)
+    with torch.no_grad():
+        small(image, context)
+    shapes = [tuple(routing.weights.shape) for routing in context.routings]
+    assert shapes == [(2, 6, 24, 16), (2, 6, 12, 8), (2, 6, 6, 4)]
+    assert torch.equal(context.image, image)  # only the blocks see the padded image
+
+
+def test_evaluation_repeats_itself_and_training_does_not(small):
+    image = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(small(image), small(image))
+        network = copy.deepcopy(small).train()
+        assert not torch.equal(network(image), network(image))
+
+
+def test_an_image_alone_equals_the_same_in_a_batch(small):
+    images = torch.rand(3, 3, 16, 24)
+    with torch.no_grad():
+        together = small(images)
+        for index in range(3):
+            alone = small(images[index : index + 1])[0]
+            torch.testing.assert_close(alone, together[index], atol=1e-5, rtol=1e-4)
+
+
+def test_memory_formats_agree(small):
+    image = torch.rand(2, 3, 16, 24)
+    network = copy.deepcopy(small).to(memory_format=torch.contiguous_format)
+    with torch.no_grad():
+        wanted = network(image.contiguous())
+        for other in (small, network):
+            for form in (torch.contiguous_format, torch.channels_last):
+                found = other(image.contiguous(memory_format=form))
+                torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_every_trainable_weight_gets_a_gradient():
+    network = stirred(m2restore()).train()
+    # Noise sees to it that every expert is chosen somewhere.
+    network(torch.rand(2, 3, 24, 32)).square().mean().backward()
+    trainable = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    missing = [name for name, weight in trainable.items() if weight.grad is None]
+    assert not missing
+    zero = {name for name, weight in trainable.items() if not weight.grad.any()}
+    # At this size the published mask leaves the low band empty: nothing is asked by it.
+    empty = ('attend_low.q.weight', 'attend_low.q_dwconv.weight', 'attend_low.temperature')
+    assert {name for name in zero if not name.endswith(empty)} == set()
+
+
+def test_automatic_mixed_precision_stays_near(small):
+    image = torch.rand(1, 3, 16, 24)
+    with torch.no_grad():
+        full = small(image)
+        with torch.autocast('cpu', torch.bfloat16):
+            half = small(image).float()
+    assert (half - full).norm() / full.norm() < 0.05
+
+
+def test_state_dict_round_trip(small):
+    other = m2restore()
+    other.load_state_dict(small.state_dict())
+    image = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(other(image), small(image))
+
+
+def test_can_be_copied_after_a_step():
+    network = m2restore().train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    image = torch.rand(1, 3, 16, 16)
+    network(image).square().mean().backward()
+    optimizer.step()
+    averaged = copy.deepcopy(network).eval()
+    with torch.no_grad():
+        assert torch.equal(averaged(image), network.eval()(image))
+
+
+def test_tiles_can_share_what_is_known_of_the_whole_image(small):
+    image = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        whole = small.describe(image)
+        tile = image[..., :16, :16]
+        shared = dataclasses.replace(whole, image=tile, routings=[])
+        assert not torch.equal(small(tile, shared), small(tile))
+        # What is known is all that tiles share: the same tile by itself sees its own prior.
+        assert torch.equal(small(tile, small.describe(tile)), small(tile))
+
+
+def test_a_network_without_optional_places_knows_nothing():
+    context = plain().describe(torch.rand(1, 3, 8, 8))
+    assert context.prior is None and context.prompt is None and context.routings == []
+
+
+def test_places_may_be_null():
+    network = plain(prior=None, prompt=None, encoder={'block': BLOCK, 'before_level': None})
+    assert all(len(chain) == 0 for chain in network.before_levels)
+
+
+def test_builds_and_runs_on_the_meta_device():
+    with torch.device('meta'):
+        network = m2restore()
+        assert network(torch.zeros(1, 3, 61, 70)).shape == (1, 3, 61, 70)
+
+
+@pytest.mark.parametrize(
+    ('options', 'text'),
+    [
+        (
+            {'encoder': {'block': BLOCK, 'before_levels': BLOCK}},
+            "encoder has no place called 'before_levels'. Did you mean 'before_level'",
+        ),
+        (
+            {'bottleneck': {'block': BLOCK, 'before_level': BLOCK}},
+            "bottleneck has no place called 'before_level'",
+        ),
+        ({'decoder': {}}, 'decoder needs a block'),
+        ({'decoder': {'block': None}}, 'decoder needs a block'),
+        ({'encoder': BLOCK}, 'encoder needs a block'),
+        (
+            {'depths': (1, 1, 1)},
+            r'depths=\[1, 1, 1\] and heads=\[1, 2, 4, 8\] must be of the same length',
+        ),
+        ({'depths': (1,), 'heads': (1,)}, 'must be of the same length, two or more'),
+        ({'dim': 9}, 'dim=9 must be even'),
+        ({'heads': (3, 3, 3, 3)}, 'heads=3 must divide the 8 channels'),
+        ({'encoder': {'block': {'type': 'PixelRouter'}}}, "No block is called 'PixelRouter'"),
+        ({'prior': {'type': 'PromptBank'}}, 'PromptBank is no prior'),
+        (
+            {'prompt': {'type': 'MLPPrior', 'num_degradations': 2}},
+            'MLPPrior is no prompt',
+        ),
+    ],
+)
+def test_mistakes_are_named_when_building(options, text):
+    with pytest.raises(ValueError, match=text):
+        plain(**options)

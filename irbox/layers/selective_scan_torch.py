@@ -20,6 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+CACHED_ELEMENTS = 2**19
+"""Of each of a chunk's buffers on a CPU. Larger buffers, which leave the cache, took longer."""
+
 Recurrence = Callable[[Tensor, Tensor, bool], None]
 
 
@@ -82,9 +85,12 @@ def num_kept(length: int, chunk: int) -> int:
     return (length + chunk - 1) // chunk + 1
 
 
-def _images_together(u: Tensor) -> int:
-    """How many images run at once: one where a chunk has to fit the cache of a processor."""
-    return 1 if u.device.type == 'cpu' else u.shape[0]
+def _images_together(u: Tensor, num_states: int, chunk: int) -> int:
+    """How many images run at once: on a CPU as many as fit the cache."""
+    batch, _, channels = u.shape
+    if u.device.type != 'cpu':
+        return batch
+    return max(1, min(batch, CACHED_ELEMENTS // (chunk * num_states * channels)))
 
 
 def _parts(
@@ -137,14 +143,14 @@ def scan_forward(
     kept = u.new_empty(batch, num_kept(length, chunk), num_states, channels)
     kept[:, 0] = 0
     # Reused by all chunks: fresh memory for each would cost as much time as the arithmetic.
-    together = _images_together(u)
+    together = _images_together(u, num_states, chunk)
     decay = u.new_empty(together, chunk, num_states, channels)
-    states = u.new_empty(together, chunk + 1, num_states, channels)
+    states = torch.empty_like(decay)
     for images, k, part in _parts(batch, together, length, chunk):
         x = _rows(u[part])
         step, _ = time_step(_rows(delta[part]), bias, softplus)
         _, h = _chunk_states(step, step * x, rates, b[part], kept[images, k], decay, states, recur)
-        y = _over_states(c[part], h[:, 1:])
+        y = _over_states(c[part], h)
         if skip is not None:
             y.addcmul_(skip, x)
         if gate is not None:
@@ -182,35 +188,37 @@ def scan_backward(
     grad_gate = None if gate is None else torch.empty_like(grad_u)
     grad_skip = None if skip is None else torch.zeros_like(skip)
     grad_rates = rates.new_zeros(rates.shape)
-    together = _images_together(u)
+    together = _images_together(u, num_states, chunk)
     decay = u.new_empty(together, chunk, num_states, channels)
-    states = u.new_empty(together, chunk + 1, num_states, channels)
+    states = torch.empty_like(decay)
     grad_states = torch.empty_like(decay)
     carry = torch.empty_like(decay[:, 0])
     for images, k, part in reversed(_parts(batch, together, length, chunk)):
-        if k == kept.shape[1] - 2:
-            carry.zero_()
         x, dy, writes, reads = _rows(u[part]), _rows(grad[part]), b[part], c[part]
         step, slope = time_step(_rows(delta[part]), bias, softplus)
         entered = step * x
-        a, h = _chunk_states(step, entered, rates, writes, kept[images, k], decay, states, recur)
+        before = kept[images, k]
+        a, h = _chunk_states(step, entered, rates, writes, before, decay, states, recur)
         if gate is not None:
             z = _rows(gate[part])
             sigmoid = torch.sigmoid(z)
-            y = _over_states(reads, h[:, 1:])
+            y = _over_states(reads, h)
             y = y if skip is None else y.addcmul_(skip, x)
             grad_gate[part] = dy * y * sigmoid * (1 + z * (1 - sigmoid))
             dy = dy * z * sigmoid
-        grad_c[part] = _over_channels(dy, h[:, 1:])
-        g = grad_states[:, : dy.shape[1]]
+        grad_c[part] = _over_channels(dy, h)
+        g = grad_states[: len(h), : h.shape[1]]
         torch.mul(dy[:, :, None], reads[..., None], out=g)
-        g[:, -1].add_(carry)
+        if k < kept.shape[1] - 2:
+            g[:, -1].add_(carry[: len(h)])
         recur(a[:, 1:], g, True)
-        torch.mul(a[:, 0], g[:, 0], out=carry)
+        torch.mul(a[:, 0], g[:, 0], out=carry[: len(h)])
         grad_b[part] = _over_channels(entered, g)
         grad_entered = _over_states(writes, g)
         # Gradient of the exponent step * rates.
-        exponent = a.mul_(h[:, :-1]).mul_(g)
+        a[:, 0].mul_(before)
+        a[:, 1:].mul_(h[:, :-1])
+        exponent = a.mul_(g)
         grad_rates += torch.mul(exponent, step[:, :, None], out=g).sum((0, 1))
         grad_step = torch.addcmul(exponent.mul_(rates).sum(2), grad_entered, x)
         grad_delta[part] = grad_step if slope is None else grad_step * slope
@@ -242,12 +250,12 @@ def _chunk_states(
     states: Tensor,
     recur: Recurrence,
 ) -> tuple[Tensor, Tensor]:
-    """Fill the buffers with a chunk's decays (B, T, N, C), and its states after the one before."""
-    decay, states = decay[:, : step.shape[1]], states[:, : step.shape[1] + 1]
+    """Fill the buffers with a chunk's decays and states, (B, T, N, C)."""
+    decay, states = decay[: len(step), : step.shape[1]], states[: len(step), : step.shape[1]]
     torch.mul(step[:, :, None], rates, out=decay).exp_()
-    states[:, 0] = before
-    torch.mul(entered[:, :, None], writes[..., None], out=states[:, 1:])
-    recur(decay, states, False)
+    torch.mul(entered[:, :, None], writes[..., None], out=states)
+    states[:, 0].addcmul_(decay[:, 0], before)
+    recur(decay[:, 1:], states, False)
     return decay, states
 
 

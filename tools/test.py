@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         'launcher': args.launcher,
     }
     given = {key: value for key, value in options.items() if value is not None}
+    compat.init()
     config = load_config(args.config, args.cfg_options | given)
     compat.set_up_processes(config.get('launcher') or 'none')
     try:

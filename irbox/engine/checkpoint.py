@@ -48,6 +48,10 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
             return {'state_dict': load_file(path, device=str(map_location))}
         except SafetensorError as error:
             raise ValueError(f'Checkpoint {path} is damaged: {error}.') from error
+    with open(path, 'rb') as file:
+        start = file.read(2)
+    if start != b'PK' and start[:1] != b'\x80':  # a zip archive, or the pickle of old versions
+        raise ValueError(f'Checkpoint {path} is damaged or no file of PyTorch.')
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
@@ -61,9 +65,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
             'torch.load(..., weights_only=False) and save only its state dict.'
         ) from error
     except Exception as error:
-        # Bytes that are no pickle at all fail in many ways, such as KeyError: 101.
-        reason = _first_sentence(error) if isinstance(error, RuntimeError) else 'not a PyTorch file'
-        raise ValueError(f'Checkpoint {path} is damaged: {reason}.') from error
+        raise ValueError(f'Checkpoint {path} is damaged: {_first_sentence(error)}.') from error
     return _with_state_dict(content, path)
 
 

@@ -51,7 +51,9 @@ def load_config(
     config = _read(path)
     if cfg_options:
         _apply(config, cfg_options)
-    load_plugins(config.get('plugins') or (), near=path)
+    if config.get('plugins'):
+        # Absolute paths, so that a copy of the config in a work dir finds them, too.
+        config.plugins = load_plugins(config.plugins, near=path)
     check_config(config, sections)
     return config
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 def console() -> Console:
     """The terminal, wherever standard output goes at the moment."""
-    return Console(soft_wrap=True, highlight=False)
+    return Console(soft_wrap=True, highlight=False, markup=False)
 
 
 class DropMessages(logging.Filter):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
-def load_plugins(plugins: Iterable[str | Path], near: str | Path | None = None) -> None:
+def load_plugins(plugins: Iterable[str | Path], near: str | Path | None = None) -> list[str]:
     """Import what a config lists under ``plugins``, each once.
 
     Args:
@@ -19,6 +19,9 @@ def load_plugins(plugins: Iterable[str | Path], near: str | Path | None = None) 
             not begin with an underscore), or dotted names of importable modules.
         near: A config file. Relative paths are looked for beside it, in the folders above it, and
             in the current folder, in this order.
+
+    Returns:
+        The plug-ins, as they can be found from anywhere: paths are absolute.
 
     Raises:
         FileNotFoundError: There is no such file, folder or module.
@@ -29,16 +32,18 @@ def load_plugins(plugins: Iterable[str | Path], near: str | Path | None = None) 
         raise ValueError(
             f'plugins={plugins!r} must be a list, such as [plugins/fourier_expert.py].'
         )
+    loaded = []
     for plugin in plugins:
         if not isinstance(plugin, (str, Path)) or not str(plugin):
             raise ValueError(f'plugins: {plugin!r} is neither a path nor the name of a module.')
-        _load(str(plugin), near)
+        loaded.append(_load(str(plugin), near))
+    return loaded
 
 
-def _load(plugin: str, near: str | Path | None) -> None:
+def _load(plugin: str, near: str | Path | None) -> str:
     if '/' not in plugin and not plugin.endswith('.py') and _find(plugin, near) is None:
         _import_name(plugin)
-        return
+        return plugin
     path = _find(plugin, near)
     if path is None:
         tried = ', '.join(str(folder / plugin) for folder in _folders(near))
@@ -53,6 +58,7 @@ def _load(plugin: str, near: str | Path | None) -> None:
             raise FileNotFoundError(f'plugins: the folder {path} holds no *.py file.')
         for file in files:
             _import_file(file)
+    return str(path)
 
 
 def _folders(near: str | Path | None) -> Sequence[Path]:

@@ -42,7 +42,7 @@ def find_checkpoint(config: Config, resume: str | Path | None) -> Path | None:
         if newest is None and not automatic:
             raise FileNotFoundError(f'--resume {path}: the folder holds no checkpoint iter_*.pth.')
         return newest
-    if not path.is_file() and not automatic:
+    if not automatic and not path.is_file():
         raise FileNotFoundError(f'--resume {path}: there is no such file.')
     return None if automatic else path
 

@@ -103,7 +103,7 @@ class ProgressHook(Hook):
                 TextColumn('{task.description}'),
                 BarColumn(bar_width=30),
                 MofNCompleteColumn(),
-                TextColumn('{task.fields[state]}'),
+                TextColumn('{task.fields[state]}', markup=False),
                 console=self.console,
                 refresh_per_second=4,
             )

@@ -1,0 +1,132 @@
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from irbox.engine import compat
+from irbox.engine.checkpoint import write_checkpoint
+from irbox.engine.cli import run_tool
+from irbox.engine.config import load_config
+from irbox.engine.preparation import prepare_test
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / 'tests/engine/tiny.yaml'
+
+
+def run(*arguments):
+    """Run the tool in this process; gives its exit code."""
+    main = runpy.run_path(str(ROOT / 'tools/test.py'))['main']
+    try:
+        run_tool(lambda: main([str(argument) for argument in arguments]))
+    except SystemExit as leaving:
+        return leaving.code
+    return 0
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    compat.init()
+    path = tmp_path_factory.mktemp('weights') / 'final.pth'
+    model = prepare_test(load_config(TINY, {'randomness.seed': 3})).model
+    write_checkpoint({'meta': {}, 'state_dict': model.state_dict()}, path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Every test starts in an empty folder outside the repository."""
+    folder = tmp_path / 'cwd'
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv('IRBOX_DEBUG', raising=False)
+    return folder
+
+
+def test_table_and_results(checkpoint, elsewhere, capsys):
+    assert run(TINY, checkpoint) == 0
+    rows = json.loads((elsewhere / 'work_dirs/tiny/results.json').read_text())
+    assert [row['task'] for row in rows] == ['dark', 'mixed/dark', 'mixed/darker', 'mean']
+    assert [list(row) for row in rows] == [
+        ['task', 'protocol', 'input_psnr', 'input_ssim', 'psnr', 'ssim']
+    ] * 4
+    for score in ('input_psnr', 'input_ssim', 'psnr', 'ssim'):
+        assert rows[3][score] == pytest.approx(sum(row[score] for row in rows[:3]) / 3)
+    output = capsys.readouterr().out
+    assert 'mixed/darker' in output and f'{rows[0]["psnr"]:.2f}' in output
+    assert f'{rows[3]["psnr"] - rows[3]["input_psnr"]:+.2f}' in output
+
+
+def test_the_same_again(checkpoint, elsewhere):
+    assert run(TINY, checkpoint, '--work-dir', 'a') == run(TINY, checkpoint, '--work-dir', 'b') == 0
+    one, two = (Path(name, 'results.json').read_text() for name in 'ab')
+    assert one == two
+
+
+def test_a_training_s_config_is_not_overwritten(checkpoint, elsewhere):
+    (elsewhere / 'w').mkdir()
+    (elsewhere / 'w/config.yaml').write_text('kept')
+    assert run(TINY, checkpoint, '--work-dir', 'w') == 0
+    assert (elsewhere / 'w/config.yaml').read_text() == 'kept'
+
+
+def test_pictures(checkpoint, elsewhere):
+    assert run(TINY, checkpoint, '--out', 'images', '--contact-sheet', 'new/sheet.png') == 0
+    assert sorted(file.name for file in (elsewhere / 'images').iterdir()) == [
+        'dark_square_0.png',
+        'dark_square_1.png',
+        'dark_square_2.png',
+        'mixed_dark_square_0.png',
+        'mixed_dark_square_2.png',
+        'mixed_darker_square_1.png',
+        'mixed_darker_square_3.png',
+    ]
+    compat.init()
+    prepared = prepare_test(load_config(TINY))
+    prepared.model.load_state_dict(torch.load(checkpoint, weights_only=True)['state_dict'])
+    sample = prepared.sections['test_dataloader']['dark'].dataset[1]
+    with torch.no_grad():
+        restored = prepared.model.eval()(sample['image'][None])[0].clamp(0, 1)
+    with Image.open(elsewhere / 'images/dark_square_1.png') as image:
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+    assert (pixels / 255 - restored).abs().max() <= 0.5 / 255 + 1e-6
+    with Image.open(elsewhere / 'new/sheet.png') as sheet:
+        assert sheet.width > 3 * 16 and sheet.height > 3 * 16
+
+
+def test_protocol(checkpoint, elsewhere):
+    assert run(TINY, checkpoint, '--protocol', 'cdd11') == 0
+    rows = json.loads(Path('work_dirs/tiny/results.json').read_text())
+    assert {row['protocol'] for row in rows} == {'cdd11'}
+
+
+MISTAKES = [
+    (['none.yaml', 'CHECKPOINT'], 'Config none.yaml does not exist'),
+    ([TINY, 'none.pth'], 'Checkpoint none.pth does not exist'),
+    ([TINY, TINY], 'is damaged or no file of PyTorch'),
+    (
+        [TINY, 'CHECKPOINT', '--cfg-options', 'model.network.width=6', 'model.network.norm=False'],
+        'another architecture. Of the 4 weights of the config: 5 unexpected (network.norm.weight, ',
+    ),
+    ([TINY, 'CHECKPOINT', '--protocol', 'aoi'], "No protocol is called 'aoi'. Did you mean 'aio'"),
+    ([TINY, 'CHECKPOINT', '--contact-sheet', 'sheet.txt'], 'must end in .png'),
+    ([TINY, 'CHECKPOINT', '--out', '/proc/irbox'], 'The folder /proc/irbox cannot be written to'),
+    ([TINY, 'CHECKPOINT', '--work-dir', '/proc/irbox'], 'cannot be written to'),
+    ([TINY, 'CHECKPOINT', '--cfg-options', 'val_dataloader=None'], 'no `test_dataloader`'),
+]
+
+
+@pytest.mark.parametrize(('arguments', 'message'), MISTAKES, ids=[text for _, text in MISTAKES])
+def test_mistakes_are_told_in_one_line_and_leave_nothing(
+    arguments, message, checkpoint, elsewhere, capsys
+):
+    given = [checkpoint if argument == 'CHECKPOINT' else argument for argument in arguments]
+    assert run(*given) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('Error: ')
+    assert message in error
+    assert error.count('\n') == 1
+    assert list(elsewhere.iterdir()) == []

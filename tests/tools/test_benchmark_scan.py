@@ -1,0 +1,43 @@
+"""The benchmark of the scan: that it compares the same thing, and prints what it measured."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import benchmark_scan
+
+    return benchmark_scan
+
+
+def test_the_loop_and_the_scan_compute_the_same(tool):
+    inputs = tool.make_inputs(2, 6, 4, 70, 'cpu')
+    found = {name: scan(*inputs) for name, scan in tool.scans('cpu').items()}
+    assert list(found) == ['plain loop', 'backend=torch']
+    torch.testing.assert_close(*found.values())
+
+
+def test_it_prints_times_and_memory(tool, monkeypatch, capsys):
+    monkeypatch.setattr(tool, 'measure_memory', lambda name, train, *_: 12.5 if train else 3.25)
+    sizes = ['--dim', '8', '--state', '2', '--length', '10', '--repeats', '1', '--threads', '1']
+    tool.main(sizes)
+    shown = capsys.readouterr().out
+    assert 'dim 8, state 2; 1 CPU threads' in shown
+    for name in ('plain loop', 'backend=torch'):
+        times, memory = ([c.strip() for c in x.split('│')] for x in shown.splitlines() if name in x)
+        assert float(times[4]) > 0
+        assert memory[2:4] == ['3.2', '12.5']
+
+
+@pytest.mark.slow
+def test_the_scan_takes_less_memory_than_the_loop(tool):
+    loop, scan = (
+        tool.measure_memory(name, True, (1, 64, 8, 4096), 'cpu') for name in tool.scans('cpu')
+    )
+    assert 0 < scan < loop / 2  # the loop keeps several values for every step and state

@@ -28,14 +28,16 @@ class DegradationLabelLoss(nn.Module):
         self.names, self.weight = list(names), weight
 
     def forward(
-        self, restored: Tensor, target: Tensor, context: Context, label: list[str]
+        self, restored: Tensor, target: Tensor, context: Context, label: list[str] | None
     ) -> Tensor:
         """Judge the prior in ``context`` against the labels of the B images.
 
         Raises:
-            ValueError: There is no prior, its size differs from ``names``, or a label names an
-                unknown degradation.
+            ValueError: There is no prior, its size differs from ``names``, the data have no labels
+                or one names an unknown degradation.
         """
+        if label is None:
+            raise ValueError('DegradationLabelLoss needs a data set that gives `label`.')
         if context.prior is None:
             raise ValueError('DegradationLabelLoss needs a network with a prior.')
         probabilities = context.prior.probabilities

@@ -48,3 +48,8 @@ def test_sizes_must_match():
 def test_needs_a_prior():
     with pytest.raises(ValueError, match='needs a network with a prior'):
         DegradationLabelLoss(NAMES)(IMAGE, IMAGE, Context(IMAGE), ['rain'])
+
+
+def test_needs_labels():
+    with pytest.raises(ValueError, match='needs a data set that gives `label`'):
+        judge([[0.1, 0.2, 0.3, 0.4]], None)

@@ -1,0 +1,180 @@
+"""Who may import whom, and what importing irbox does not import."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / 'irbox'
+
+# Each folder imports only from lower floors, and from itself.
+FLOORS = {
+    'structures': 0,
+    'registry': 0,
+    'utils': 0,
+    'layers': 1,
+    'experts': 2,
+    'routers': 2,
+    'priors': 2,
+    'blocks': 3,
+    'networks': 4,
+    'models': 5,
+    'losses': 5,
+    'evaluation': 5,
+    'datasets': 5,
+    'engine': 6,
+    'testing': 7,
+    'tools': 7,
+}
+# On the same floor or below, and still out of bounds.
+APART = {
+    # Blocks ask a registry for their parts.
+    'blocks': {'experts', 'routers', 'priors'},
+    # These stand beside the models and know nothing of how an image is restored.
+    'losses': {'layers', 'experts', 'routers', 'priors', 'blocks', 'networks'},
+    'evaluation': {'layers', 'experts', 'routers', 'priors', 'blocks', 'networks'},
+    'datasets': {'layers', 'experts', 'routers', 'priors', 'blocks', 'networks'},
+}
+BY_HAND = {
+    3: 'blocks ask a registry for their parts',
+    0: 'structures, registry and utils are importable by all and import none',
+    1: 'layers are the lowest floor',
+}
+
+
+def sources():
+    yield from sorted(PACKAGE.rglob('*.py'))
+    yield from sorted((ROOT / 'tools').glob('*.py'))
+
+
+def folder_of(path):
+    inside = path.relative_to(ROOT).parts
+    return Path(inside[1]).stem if inside[0] == 'irbox' and len(inside) > 1 else inside[0]
+
+
+def imported(path):
+    """Parts of irbox that a file imports, wherever the import stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f'{path.relative_to(ROOT)}: imports name irbox in full'
+            names = [f'{node.module}.{alias.name}' for alias in node.names]
+        else:
+            continue
+        for name in names:
+            first, _, rest = name.partition('.')
+            if first in ('irbox', 'tools'):
+                part = rest.partition('.')[0] if first == 'irbox' else 'tools'
+                if part in FLOORS:
+                    yield part
+
+
+def complaint(path, target):
+    """Why a file may not import from a folder, or None."""
+    folder = folder_of(path)
+    if folder == target:
+        return None
+    allowed = FLOORS[target] < FLOORS[folder] or (FLOORS[target] == FLOORS[folder] == 0)
+    if allowed and target not in APART.get(folder, ()):
+        return None
+    reason = BY_HAND.get(FLOORS[folder], f'{target} is no lower floor than {folder}')
+    if target in APART.get(folder, ()) and folder != 'blocks':
+        reason = f'{folder} stand beside the models'
+    return f'{path.relative_to(ROOT)} imports irbox.{target}: {reason}'
+
+
+def test_floors():
+    complaints = [
+        complaint(path, target)
+        for path in sources()
+        if path != PACKAGE / '__init__.py'
+        for target in imported(path)
+    ]
+    found = sorted({text for text in complaints if text})
+    assert not found, '\n'.join(found)
+
+
+def test_every_folder_has_a_floor():
+    folders = {folder_of(path) for path in sources()} - {'__init__'}
+    assert folders == set(FLOORS)
+
+
+@pytest.mark.parametrize(
+    ('file', 'target', 'text'),
+    [
+        (
+            'irbox/layers/norm.py',
+            'blocks',
+            'irbox/layers/norm.py imports irbox.blocks: layers are the lowest floor',
+        ),
+        (
+            'irbox/blocks/dder.py',
+            'experts',
+            'irbox/blocks/dder.py imports irbox.experts: blocks ask a registry for their parts',
+        ),
+        (
+            'irbox/losses/l1_loss.py',
+            'networks',
+            'irbox/losses/l1_loss.py imports irbox.networks: losses stand beside the models',
+        ),
+        (
+            'irbox/experts/mlp_expert.py',
+            'routers',
+            'irbox/experts/mlp_expert.py imports irbox.routers: routers is no lower floor '
+            'than experts',
+        ),
+        ('irbox/models/restorer.py', 'networks', None),
+        ('irbox/layers/norm.py', 'layers', None),
+        ('irbox/registry.py', 'structures', None),
+    ],
+)
+def test_what_the_floors_say(file, target, text):
+    assert complaint(ROOT / file, target) == text
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, '-c', code], check=True, capture_output=True, text=True, cwd=ROOT
+    ).stdout.split()
+
+
+def test_importing_irbox_is_light():
+    heavy = {
+        'torch',
+        'torchvision',
+        'timm',
+        'open_clip',
+        'mmengine',
+        'mmengine.runner',
+        'skimage',
+        'sklearn',
+        'cv2',
+    }
+    loaded = set(run('import sys, irbox; print(*sys.modules)'))
+    assert not heavy & loaded
+    assert not [name for name in loaded if name.startswith('irbox.')]
+
+
+def test_building_a_network_stays_light():
+    """A network of our own parts needs neither vision libraries nor mmengine's Runner."""
+    block = {'block': {'type': 'TransformerBlock'}}
+    network = {
+        'type': 'RestorationUNet',
+        'dim': 8,
+        'depths': [1, 1],
+        'heads': [1, 1],
+        'encoder': block,
+        'bottleneck': block,
+        'decoder': block,
+    }
+    code = (
+        'import sys, irbox; '
+        f'irbox.build_network({{"model": {{"network": {network!r}}}}}); '
+        'print(*sys.modules)'
+    )
+    loaded = set(run(code))
+    assert not {'torchvision', 'timm', 'open_clip', 'skimage', 'sklearn'} & loaded

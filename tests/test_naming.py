@@ -1,0 +1,80 @@
+"""Finding things in five seconds: one part per file, the file named for its class."""
+
+import inspect
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from mmengine.registry import Registry
+
+import irbox.registry
+
+ROOT = Path(__file__).resolve().parents[1]
+BUDGET = 300
+FOLDERS = {
+    'block': 'blocks',
+    'router': 'routers',
+    'expert': 'experts',
+    'prior': 'priors',
+    'loss': 'losses',
+    'dataset': 'datasets',
+    'transform': 'datasets',
+    'data sampler': 'datasets',
+    'metric': 'evaluation',
+    'hook': 'engine',
+    'loop': 'engine',
+    'optimizer wrapper': 'engine',
+}
+
+
+def registered():
+    registries = [r for r in vars(irbox.registry).values() if isinstance(r, Registry)]
+    for registry in sorted(registries, key=lambda one: one.name):
+        if registry.scope == 'irbox':
+            registry.import_from_location()
+            for name, part in sorted(registry.module_dict.items()):
+                if inspect.isclass(part) and part.__module__.startswith('irbox.'):
+                    yield pytest.param(registry, name, part, id=f'{registry.name}-{name}')
+
+
+PARTS = list(registered())
+
+
+@pytest.mark.parametrize(('registry', 'name', 'part'), PARTS)
+def test_a_part_stands_in_the_file_of_its_name(registry, name, part):
+    file = Path(inspect.getfile(part))
+    assert name == part.__name__
+    assert file.stem.replace('_', '') == name.lower(), f'{name} stands in {file.name}'
+    assert file.stem == file.stem.lower()
+    if registry.name in FOLDERS:
+        assert part.__module__.split('.')[1] == FOLDERS[registry.name]
+
+
+def test_one_part_per_file():
+    files = Counter(inspect.getfile(part) for part in {case.values[2] for case in PARTS})
+    assert not {file: count for file, count in files.items() if count > 1}
+
+
+@pytest.mark.parametrize(('registry', 'name', 'part'), PARTS)
+def test_a_part_is_listed_by_its_folder(registry, name, part):
+    folder = inspect.getmodule(part).__package__
+    listed = __import__(folder, fromlist=['__all__']).__all__
+    assert name in listed
+
+
+@pytest.mark.parametrize(('registry', 'name', 'part'), PARTS)
+def test_a_part_says_what_it_does_and_what_it_takes(registry, name, part):
+    text = inspect.getdoc(part) if part.__doc__ else ''
+    assert text, f'{name} has no docstring'
+    assert len(text.splitlines()[0]) > 20
+    parameters = list(inspect.signature(part).parameters)
+    if '__init__' in vars(part):
+        undocumented = [p for p in parameters if f'{p}:' not in text and p != 'kwargs']
+        assert not undocumented, f'{name} does not document {", ".join(undocumented)}'
+
+
+def test_files_stay_within_their_budget():
+    files = [*(ROOT / 'irbox').rglob('*.py'), *(ROOT / 'tools').glob('*.py')]
+    lengths = {str(f.relative_to(ROOT)): len(f.read_text().splitlines()) for f in files}
+    long = {name: length for name, length in lengths.items() if length > BUDGET}
+    assert not long, f'above {BUDGET} lines, split them: {long}'

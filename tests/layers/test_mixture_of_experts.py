@@ -111,6 +111,20 @@ def test_logexp_neither_overflows_nor_vanishes(way, level):
     assert all(p.grad.isfinite().all() for p in mixture.parameters() if p.grad is not None)
 
 
+@pytest.mark.parametrize('way', [0, 1], ids=['sparse', 'dense'])
+@pytest.mark.parametrize('loudest', range(4))
+def test_logexp_bears_answers_that_are_far_apart(way, loudest):
+    mixture = mixtures('logexp')[way]
+    for number, expert in enumerate(mixture.experts):
+        nn.init.constant_(expert.layers[2].bias, 200.0 if number == loudest else -200.0)
+    x, choice = torch.randn(1, 6, 3, 3), routing(torch.randn(1, 4, 3, 3), 4)
+    out = mixture(x, choice)
+    wanted = mixture.experts[loudest](x) + choice.weights[:, loudest : loudest + 1].log()
+    torch.testing.assert_close(out, wanted)  # the others are below the last digit
+    out.sum().backward()
+    assert all(p.grad.isfinite().all() for p in mixture.parameters())
+
+
 def test_one_wide_expert_makes_the_mixture_dense():
     assert not MixtureOfExperts([Perceptron(), Whole()]).pointwise
 

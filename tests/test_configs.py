@@ -38,7 +38,7 @@ def labels(model):
     return ['haze', 'rain']
 
 
-def trains(model):
+def trains(model, find_unused=False):
     torch.manual_seed(0)
     restorer = MODELS.build(shrunk(model)).train()
     optimizer = torch.optim.SGD([p for p in restorer.parameters() if p.requires_grad], lr=1e-3)
@@ -49,6 +49,9 @@ def trains(model):
     total = sum(losses.values())
     assert total.isfinite() and total.requires_grad
     total.backward()
+    # Distributed training waits for the gradient of every weight, unless it is told to look.
+    waiting = [n for n, p in restorer.named_parameters() if p.requires_grad and p.grad is None]
+    assert bool(waiting) == find_unused, waiting
     optimizer.step()
     for key, value in restorer.state_dict().items():
         assert value.isfinite().all(), key
@@ -62,11 +65,32 @@ def test_config(path):
     config = load_config(path)
     for section in ('model', 'train_dataloader', 'val_dataloader', 'train_cfg', 'optim_wrapper'):
         assert config.get(section), f'{name(path)} has no {section}'
-    trains(config.to_dict()['model'])
+    trains(config.to_dict()['model'], config.get('find_unused_parameters', False))
 
 
 @pytest.mark.parametrize('path', BASES, ids=name)
 def test_model(path):
+    config = load_config(path)
+    trains(config.to_dict()['model'], config.get('find_unused_parameters', False))
+
+
+@pytest.mark.parametrize(
+    ('row', 'change'),
+    [
+        ('no DGF', '{bottleneck: {block: {gate: mean}}}'),
+        (
+            'no DDER',
+            '{prompt: null, encoder: {before_level: {_delete_: true, type: TransformerBlock}}}',
+        ),
+        ('DDER only', '{bottleneck: {block: {_delete_: true, type: TransformerBlock}}}'),
+    ],
+)
+def test_ablations_of_m2restore_are_a_line(row, change, tmp_path):
+    """Table II of the paper."""
+    path = tmp_path / 'ablation.yaml'
+    losses = '\n  losses: {balance: null}' if row == 'no DDER' else ''
+    base = ROOT / 'configs/_base_/models/m2restore.yaml'
+    path.write_text(f'_base_: {base}\nmodel:\n  network: {change}{losses}\n')
     trains(load_config(path).to_dict()['model'])
 
 

@@ -20,6 +20,9 @@ class MLPPrior(nn.Module):
     and so is each scale, since noise is gone after the first. With ``DegradationLabelLoss`` the
     probabilities learn the names of the degradations; without, they are free.
 
+    ``content`` repeats ``features``: parts read one of the two, and a layer for the other would
+    never get a gradient, which distributed training waits for.
+
     Args:
         num_degradations: D.
         feature_dim: F; 512 is the size of DA-CLIP's embeddings.
@@ -39,7 +42,6 @@ class MLPPrior(nn.Module):
             nn.LayerNorm(num_statistics), nn.Linear(num_statistics, feature_dim), nn.GELU()
         )
         self.features = nn.Linear(feature_dim, feature_dim)
-        self.content = nn.Linear(feature_dim, feature_dim)
         self.classify = nn.Linear(feature_dim, num_degradations)
 
     def forward(self, image: Tensor) -> DegradationPrior:
@@ -49,10 +51,11 @@ class MLPPrior(nn.Module):
             x = F.gelu(conv(x))
             statistics.append(_statistics(x))
         embedding = self.embed(torch.cat(statistics, dim=1))
+        features = self.features(embedding).float()
         return DegradationPrior(
-            features=self.features(embedding).float(),
+            features=features,
             probabilities=self.classify(embedding).float().softmax(-1),
-            content=self.content(embedding).float(),
+            content=features,
         )
 
 

@@ -51,10 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     compat.init()
     config = load_config(args.config, args.cfg_options | given)
     compat.set_up_processes(config.get('launcher') or 'none')
-    try:
-        test(config, args.checkpoint, args.out, args.contact_sheet, args.protocol)
-    finally:
-        compat.leave_processes()
+    test(config, args.checkpoint, args.out, args.contact_sheet, args.protocol)
+    compat.leave_processes()
 
 
 if __name__ == '__main__':

@@ -63,14 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     compat.init()
     config = load_config(args.config, args.cfg_options | given)
     compat.set_up_processes(config.get('launcher') or 'none')
-    try:
-        if args.dry_run:
-            dry_run(config, args.seed)
-        else:
-            train(config, args.seed, find_checkpoint(config, args.resume))
-    finally:
-        compat.leave_processes()
+    if args.dry_run:
+        dry_run(config, args.seed)
+    else:
+        train(config, args.seed, find_checkpoint(config, args.resume))
+    compat.leave_processes()
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    run_tool(main, interrupted='Interrupted. Add --resume to continue.')

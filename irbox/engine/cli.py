@@ -60,17 +60,21 @@ def add_config_options(parser: ArgumentParser) -> None:
     )
 
 
-def run_tool(main: Callable[[], Any]) -> None:
+def run_tool(main: Callable[[], Any], interrupted: str = 'Interrupted.') -> None:
     """Run a tool's main function and leave the process with its exit code.
 
     0 after success; 2 and one message on stderr after a mistake of the user's; 130 when
     interrupted. Anything else is a bug and keeps its traceback. With ``IRBOX_DEBUG=1`` in the
     environment every error shows its traceback.
+
+    Args:
+        main: The tool.
+        interrupted: What to say to somebody who interrupts it.
     """
     try:
         main()
     except KeyboardInterrupt:
-        _say('Interrupted.')
+        _say(interrupted, mistake=False)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output went away, as in `tool | head`.
@@ -134,7 +138,7 @@ def _workers_message(text: str) -> str | None:
     return lines[-1].partition(': ')[2]
 
 
-def _say(message: str) -> None:
+def _say(message: str, mistake: bool = True) -> None:
     """One message, from one of several processes."""
     if os.environ.get('RANK', '0') == '0':
-        print(f'Error: {message}', file=sys.stderr)
+        print(f'Error: {message}' if mistake else message, file=sys.stderr)

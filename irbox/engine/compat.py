@@ -81,6 +81,6 @@ def set_up_processes(launcher: str) -> None:
 
 
 def leave_processes() -> None:
-    """Leave what ``set_up_processes`` joined."""
+    """Leave what ``set_up_processes`` joined. After an error, ending the process is safer."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

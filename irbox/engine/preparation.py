@@ -258,7 +258,9 @@ def _build_loader(config: Config, path: str, training: bool = False) -> DataLoad
         'pin_memory': torch.cuda.is_available(),
         **copy.deepcopy(dict(section)),
     }
-    loader.setdefault('persistent_workers', loader['num_workers'] > 0)
+    # A training reads its endless data in one go: there is nothing to keep workers for.
+    keep = not training and loader['num_workers'] > 0
+    loader['persistent_workers'] = keep and loader.get('persistent_workers', True)
     if training:
         _share_seed(section.dataset, config.randomness.seed)
         loader['dataset'] = copy.deepcopy(section.dataset)

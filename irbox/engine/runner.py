@@ -10,7 +10,6 @@ from typing import Any
 
 import mmengine
 import torch
-from mmengine.device import get_device
 from mmengine.dist import is_main_process, master_only
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
@@ -172,7 +171,7 @@ class RestorationRunner(Runner):
                 f'{filename} was trained {has} averaged weights, this run is {runs} them (`ema`). '
                 'Resume with the config that it was trained with.'
             )
-        checkpoint = self.load_checkpoint(filename, map_location=get_device())
+        checkpoint = self.load_checkpoint(filename)
         self.message_hub.load_state_dict(checkpoint['message_hub'])
         try:
             self.optim_wrapper.load_state_dict(checkpoint['optimizer'])

@@ -108,6 +108,13 @@ def test_two_runs_with_one_seed_are_equal(whole, tmp_path):
         assert_equal(content(tmp_path)[key], content(whole[0])[key])
 
 
+def test_worker_processes_change_nothing(whole, tmp_path):
+    assert run(tmp_path / 'a', train_dataloader__num_workers=2) == whole[1]
+    shutil.copy(whole[0] / 'iter_8.pth', tmp_path)
+    resumed = run(tmp_path, resume='auto', train_dataloader__num_workers=1)
+    assert resumed == whole[1][8:]
+
+
 def test_another_seed_is_another_training(whole, tmp_path):
     assert run(tmp_path, seed=1) != whole[1]
 
@@ -213,6 +220,21 @@ def test_bfloat16_on_a_cpu(whole, tmp_path):
     assert [loss for _, loss, _ in losses] != exact
     assert [loss for _, loss, _ in losses] == pytest.approx(exact, rel=0.02)
     assert content(tmp_path)['state_dict']['network.layers.0.weight'].dtype == torch.float32
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.parametrize('amp', ['bf16', 'fp16'])
+def test_mixed_precision_on_a_gpu(tmp_path, amp):
+    exact = run(tmp_path / 'exact')
+    losses = run(tmp_path / amp, amp=amp)
+    assert [loss for _, loss, _ in losses] == pytest.approx(
+        [loss for _, loss, _ in exact], rel=0.05
+    )
+    assert ('loss_scaler' in content(tmp_path / amp)['optimizer']) == (amp == 'fp16')
+    (tmp_path / amp / 'iter_12.pth').unlink()
+    resumed = run(tmp_path / amp, resume='auto', amp=amp)
+    assert [number for number, *_ in resumed] == [9, 10, 11, 12]
 
 
 def test_accumulating_two_batches_equals_one_twice_as_large(tmp_path):

@@ -19,6 +19,11 @@ from irbox.evaluation import score
 from irbox.registry import HOOKS
 from irbox.utils.contact_sheet import contact_sheet
 
+CHOICE = 3
+
+# Degraded, restored and clean, (H, W, 3) in 0 to 1, and a text for each.
+_Sample = tuple[list[np.ndarray], list[str]]
+
 
 @HOOKS.register_module()
 class PredictionsHook(Hook):
@@ -28,7 +33,8 @@ class PredictionsHook(Hook):
         out_dir: Folder for the restored images, 8-bit PNG files ``{task}_{name}.png``; none by
             default.
         sheet: File for the sheet; none by default.
-        rows_per_task: Images of each task on the sheet.
+        rows_per_task: Images of each task on the sheet. The tasks take turns with a set's first few
+            images, so that not all show the same one.
         protocol: Of the scores under the images.
     """
 
@@ -44,7 +50,7 @@ class PredictionsHook(Hook):
         self.rows_per_task = rows_per_task
         self.protocol = protocol
         self.written: list[tuple[Path, tuple[str, str], str]] = []
-        self.samples: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        self.samples: dict[tuple[str, str], list[_Sample]] = defaultdict(list)
 
     def before_test(self, runner: Any) -> None:
         """Make room for the files."""
@@ -68,8 +74,8 @@ class PredictionsHook(Hook):
                 path = self.out_dir / f'{_safe(stem)}.png'
                 _to_image(sample['restored']).save(path)
                 self.written.append((path, key, sample['name']))
-            if self.sheet is not None and len(self.samples[key]) < self.rows_per_task:
-                self.samples[key].append(sample)
+            if self.sheet is not None and len(self.samples[key]) < CHOICE + self.rows_per_task:
+                self.samples[key].append(self._keep(sample))
 
     def after_test(self, runner: Any) -> None:
         """Give the files their names, and draw the sheet."""
@@ -79,23 +85,23 @@ class PredictionsHook(Hook):
         if self.sheet is not None and is_main_process():
             self._draw(self.sheet, tasks)
 
+    def _keep(self, sample: dict[str, Any]) -> _Sample:
+        target = sample['target'][None]
+        before, after = (
+            score(sample[which][None], target, self.protocol)['psnr'].item()
+            for which in ('image', 'restored')
+        )
+        name = sample['name'].removesuffix(f'_{sample["label"]}')
+        images = [_pixels(sample[which]) for which in ('image', 'restored', 'target')]
+        return images, [f'{name}: {before:.2f} dB', f'{after:.2f} dB ({after - before:+.2f})', '']
+
     def _draw(self, path: Path, tasks: dict[tuple[str, str], str]) -> None:
         rows, captions = [], []
-        for key, samples in self.samples.items():
-            for sample in samples:
-                target = sample['target'][None]
-                before, after = (
-                    score(sample[which][None], target, self.protocol)['psnr'].item()
-                    for which in ('image', 'restored')
-                )
-                rows.append([_pixels(sample[which]) for which in ('image', 'restored', 'target')])
-                captions.append(
-                    [
-                        f'{tasks[key]}, {sample["name"]}: {before:.2f} dB',
-                        f'{after:.2f} dB ({after - before:+.2f})',
-                        '',
-                    ]
-                )
+        for turn, (key, samples) in enumerate(self.samples.items()):
+            for index in range(min(self.rows_per_task, len(samples))):
+                images, (first, *others) = samples[(turn + index) % len(samples)]
+                rows.append(images)
+                captions.append([f'{tasks[key]}, {first}', *others])
         contact_sheet(rows, captions, ['degraded', 'restored', 'clean']).save(path)
 
 
@@ -104,8 +110,9 @@ def _safe(name: str) -> str:
 
 
 def _pixels(image: Tensor) -> np.ndarray:
-    return image.detach().float().cpu().permute(1, 2, 0).numpy()
+    """(3, H, W) in 0 to 1 as (H, W, 3)."""
+    return image.detach().float().clamp(0, 1).cpu().permute(1, 2, 0).numpy()
 
 
 def _to_image(image: Tensor) -> Image.Image:
-    return Image.fromarray(np.rint(_pixels(image).clip(0, 1) * 255).astype(np.uint8))
+    return Image.fromarray(np.rint(_pixels(image) * 255).astype(np.uint8))

@@ -86,12 +86,15 @@ class IterationTrainLoop(IterBasedTrainLoop):
         if self._iter > 0 and self.runner.message_hub.get_info('evaluated_at') != self._iter:
             # It was interrupted during the validation that belongs to its last iteration.
             self._validate_if_due()
-        self.dataloader_iterator = iter(self.dataloader)
+        batches = iter(self.dataloader)
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             self._seed_generators()
-            self.run_iter(next(self.dataloader_iterator))
+            self.run_iter(next(batches))
             self._validate_if_due()
+        # Now, while Python is in good order: left to the garbage collector, worker processes are
+        # waited for in vain, five seconds each.
+        del batches
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model

@@ -28,6 +28,13 @@ class AdaptiveFrequencyBlock(nn.Module):
         unused_weights: Also hold two convolutions that the public code owns and never calls, so
             that its checkpoints load and its parameter count is met. They never get a gradient;
             distributed training then needs ``find_unused_parameters: true``.
+
+    Note:
+        With the published mask the low band of every crop of a usual training is empty, and neither
+        the cut-offs nor what asks by the low band (the query of ``attend_low``) learn anything. On
+        images whose map at this place reaches 256 pixels on both sides (512 and more in front of
+        the last upsampling) they take part as they were initialised. ``mask: soft`` trains them;
+        restoring in tiles avoids such sizes.
     """
 
     def __init__(

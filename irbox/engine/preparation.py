@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,23 +14,26 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import get_world_size, sync_random_seed
-from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.registry import HOOKS, METRICS, MODELS, PARAM_SCHEDULERS
-from mmengine.runner import Runner, set_random_seed
+from mmengine.registry import MODELS, PARAM_SCHEDULERS
+from mmengine.runner import set_random_seed
 from torch import nn
-from torch.utils.data import DataLoader
 
-from irbox.engine.check_values import arguments_of
+from irbox.engine.building import (
+    build_evaluator,
+    build_hook,
+    build_loader,
+    build_loaders,
+    naming,
+    size,
+)
 from irbox.engine.runner import RestorationRunner
 from irbox.engine.schedule import to_iterations
 from irbox.evaluation import RestorationMetric
-from irbox.registry import DATASETS, find_part
 
 DEFAULT_WORK_DIRS = Path('work_dirs')
 LOOPS_OF = {'val': 'MultiValLoop', 'test': 'MultiTestLoop'}
-
 
 # Runs of one process, told apart: mmengine keeps one logger and one record of scores per name.
 _RUNS = itertools.count(1)
@@ -90,8 +92,8 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
         if config.get(key) is None:
             raise ValueError(f'The config has no `{key}`, which training needs.')
     _fill_in(config, seed)
-    loader = _build_loader(config, 'train_dataloader', training=True)
-    notes = to_iterations(config, _size(loader), get_world_size())
+    loader = build_loader(config, 'train_dataloader', training=True)
+    notes = to_iterations(config, size(loader), get_world_size())
     sections = {
         'train_dataloader': loader,
         'train_cfg': {'type': 'IterationTrainLoop'} | config.train_cfg.to_dict(),
@@ -105,14 +107,14 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
         sections |= _evaluation(config, 'val')
     prepared = Prepared(config, build_model(config), sections, notes=notes)
     try_optimiser(prepared)
-    with _naming('default_hooks'):
+    with naming('default_hooks'):
         for hook in sections['default_hooks'].values():
-            _build_hook(hook)
+            build_hook(hook)
     if config.get('ema'):
-        with _naming('ema'):
-            prepared.hooks.append(_build_hook({'type': 'EMAHook'} | config.ema))
-    with _naming('custom_hooks'):
-        prepared.hooks += [_build_hook(hook) for hook in config.get('custom_hooks') or []]
+        with naming('ema'):
+            prepared.hooks.append(build_hook({'type': 'EMAHook'} | config.ema))
+    with naming('custom_hooks'):
+        prepared.hooks += [build_hook(hook) for hook in config.get('custom_hooks') or []]
     return prepared
 
 
@@ -155,20 +157,20 @@ def work_dir_of(config: Config) -> Path:
 def build_model(config: Config) -> nn.Module:
     """The config's model, its weights drawn from the seed, on the device that it will run on."""
     set_random_seed(config.randomness.seed)
-    with _naming('model', (ValueError, ImportError, OSError)):
+    with naming('model', (ValueError, ImportError, OSError)):
         return MODELS.build(copy.deepcopy(config.model)).to(get_device())
 
 
 def try_optimiser(prepared: Prepared) -> OptimWrapper:
     """Build the optimiser and its schedulers as the Runner will, to see whether they can be."""
     config = prepared.config
-    with _naming('optim_wrapper'):
+    with naming('optim_wrapper'):
         wrapper = build_optim_wrapper(
             prepared.model, copy.deepcopy(prepared.sections['optim_wrapper'])
         )
     schedulers = config.get('param_scheduler') or []
     for index, scheduler in enumerate(schedulers if isinstance(schedulers, list) else [schedulers]):
-        with _naming(f'param_scheduler.{index}'):
+        with naming(f'param_scheduler.{index}'):
             given = {'end': config.train_cfg.max_iters} | copy.deepcopy(scheduler)
             PARAM_SCHEDULERS.build(given, default_args={'optimizer': wrapper, 'epoch_length': 1})
     return wrapper
@@ -220,8 +222,8 @@ def _evaluation(config: Config, mode: Literal['val', 'test']) -> dict[str, Any]:
     """The loaders, evaluator and loop of a validation or test."""
     loop = {'type': LOOPS_OF[mode]} | dict(config.get(f'{mode}_cfg') or {})
     return {
-        f'{mode}_dataloader': _build_loaders(config, f'{mode}_dataloader'),
-        f'{mode}_evaluator': _build_evaluator(config, f'{mode}_evaluator'),
+        f'{mode}_dataloader': build_loaders(config, f'{mode}_dataloader'),
+        f'{mode}_evaluator': build_evaluator(config, f'{mode}_evaluator'),
         f'{mode}_cfg': loop,
     }
 
@@ -244,66 +246,6 @@ def _with_precision(config: Config) -> ConfigDict:
     return ConfigDict(wrapper | {'type': 'AutocastOptimWrapper'})
 
 
-def _build_loader(config: Config, path: str, training: bool = False) -> DataLoader:
-    """A data loader, with our defaults for what mmengine wants spelt out."""
-    section: Any = config
-    for key in path.split('.'):
-        section = section[key]
-    sampler = {'type': 'DrawSampler'} if training else {'type': 'DefaultSampler', 'shuffle': False}
-    loader = {
-        'batch_size': 1,
-        'sampler': sampler,
-        'collate_fn': {'type': 'default_collate'},
-        'num_workers': 0,
-        'pin_memory': torch.cuda.is_available(),
-        **copy.deepcopy(dict(section)),
-    }
-    # A training reads its endless data in one go: there is nothing to keep workers for.
-    keep = not training and loader['num_workers'] > 0
-    loader['persistent_workers'] = keep and loader.get('persistent_workers', True)
-    if training:
-        _share_seed(section.dataset, config.randomness.seed)
-        loader['dataset'] = copy.deepcopy(section.dataset)
-    with _naming(path):
-        built = Runner.build_dataloader(loader, seed=config.randomness.seed)
-    if _size(built) == 0:
-        raise ValueError(f'{path}.dataset holds no samples.')
-    return built
-
-
-def _size(loader: DataLoader) -> int:
-    return len(loader.dataset)  # type: ignore[arg-type]
-
-
-def _share_seed(dataset: ConfigDict, seed: int) -> None:
-    """Let a training set with a `seed` of its own follow the run's, unless the config sets one."""
-    if 'seed' in arguments_of(find_part(dataset.type, DATASETS))[0]:
-        dataset.setdefault('seed', seed)
-
-
-def _build_loaders(config: Config, path: str) -> DataLoader | dict[str, DataLoader]:
-    section = config[path]
-    if 'dataset' in section:
-        return _build_loader(config, path)
-    return {
-        name: _build_loader(config, f'{path}.{name}')
-        for name, loader in section.items()
-        if loader is not None
-    }
-
-
-def _build_evaluator(config: Config, path: str) -> Evaluator:
-    given = config.get(path) or {'type': 'RestorationMetric'}
-    config[path] = given
-    metrics = given.get('metrics', given) if isinstance(given, Mapping) else given
-    with _naming(path):
-        built = [
-            METRICS.build(copy.deepcopy(metric))
-            for metric in (metrics if isinstance(metrics, (list, tuple)) else [metrics])
-        ]
-    return Evaluator(built)
-
-
 def _set_protocol(config: Config, protocol: str) -> None:
     evaluator = config.test_evaluator or {'type': RestorationMetric.__name__}
     metrics = evaluator.get('metrics', evaluator) if isinstance(evaluator, Mapping) else evaluator
@@ -314,39 +256,3 @@ def _set_protocol(config: Config, protocol: str) -> None:
         if metric['type'] == RestorationMetric.__name__:
             metric['protocol'] = protocol
     config.test_evaluator = metrics
-
-
-def _build_hook(hook: Mapping[str, Any] | None) -> Hook | None:
-    """A hook; mmengine's null stands for one that is switched off."""
-    if hook is None:
-        return None
-    given = dict(copy.deepcopy(hook))
-    priority = given.pop('priority', None)
-    built = HOOKS.build(given)
-    if priority is not None:
-        built.priority = priority
-    return built
-
-
-@contextmanager
-def _naming(
-    path: str,
-    kinds: tuple[type[Exception], ...] = (
-        ValueError,
-        TypeError,
-        KeyError,
-        AssertionError,
-        OSError,
-        ImportError,
-    ),
-) -> Iterator[None]:
-    """Say which part of the config could not be built: its values are what the builder got."""
-    try:
-        yield
-    except kinds as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
-        message = f'{path}: {text or type(error).__name__}'
-        if isinstance(error, (FileNotFoundError, ImportError)):
-            kind: Callable[..., Exception] = type(error)
-            raise kind(message) from error
-        raise ValueError(message) from error

@@ -180,13 +180,24 @@ def test_every_trainable_weight_gets_a_gradient():
     assert {name for name in zero if not name.endswith(empty)} == set()
 
 
-def test_automatic_mixed_precision_stays_near(small):
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_automatic_mixed_precision_stays_near_and_trains(small, dtype):
     image = torch.rand(1, 3, 16, 24)
-    with torch.no_grad():
-        full = small(image)
-        with torch.autocast('cpu', torch.bfloat16):
-            half = small(image).float()
+    network = copy.deepcopy(small)
+    full = network(image)
+    with torch.autocast('cpu', dtype):
+        half = network(image).float()
     assert (half - full).norm() / full.norm() < 0.05
+    half.square().mean().backward()
+    assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
+
+
+def test_compiles_into_one_graph():
+    network = stirred(m2restore(depths=(1, 1), heads=(1, 2)))
+    compiled = torch.compile(network, backend='eager', fullgraph=True)
+    image = torch.rand(1, 3, 9, 10)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(image), network(image), atol=1e-5, rtol=1e-4)
 
 
 def test_state_dict_round_trip(small):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from irbox.layers.pointwise_conv import PointwiseConv2d
+
 
 class GatedFeedForward(nn.Module):
     """Two branches of which one gates the other (GDFN in Restormer).
@@ -18,9 +20,9 @@ class GatedFeedForward(nn.Module):
     def __init__(self, dim: int, ratio: float = 2.66, bias: bool = False) -> None:
         super().__init__()
         hidden = int(dim * ratio)
-        self.project_in = nn.Conv2d(dim, 2 * hidden, 1, bias=bias)
+        self.project_in = PointwiseConv2d(dim, 2 * hidden, bias=bias)
         self.dwconv = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=bias)
-        self.project_out = nn.Conv2d(hidden, dim, 1, bias=bias)
+        self.project_out = PointwiseConv2d(hidden, dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform each pixel with its neighbours, (B, C, H, W) -> same shape."""

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from irbox.layers.pointwise_conv import PointwiseConv2d
+
 Mask = Literal['box', 'soft']
 
 # The public code's box reaches `int((size // 128) * t)` frequencies to each side, t in (0, 1).
@@ -103,7 +105,7 @@ class FrequencyModulation(nn.Module):
             nn.Conv2d(hidden, dim, 1, bias=False),
         )
         self.spatial_gate = nn.Conv2d(2, 1, 7, padding=3, bias=False)
-        self.proj = nn.Conv2d(dim, dim, 1)
+        self.proj = PointwiseConv2d(dim, dim)
 
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
         """Merge the bands, two maps (B, C, H, W) -> one."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.resample import Downsample, Upsample
 from irbox.networks.chain import Chain
 from irbox.registry import BLOCKS, MODELS, PRIORS, suggest
@@ -93,7 +94,9 @@ class RestorationUNet(nn.Module):
         self.before_upsamples = nn.ModuleList(_place(decoder, 'before_upsample', s) for s in coarse)
         self.ups = nn.ModuleList(Upsample(stage.dim) for stage in coarse)
         self.reduces = nn.ModuleList(
-            nn.Identity() if stage is widest else nn.Conv2d(2 * stage.dim, stage.dim, 1, bias=False)
+            nn.Identity()
+            if stage is widest
+            else PointwiseConv2d(2 * stage.dim, stage.dim, bias=False)
             for stage in fine
         )
         self.decoders = nn.ModuleList(

@@ -139,6 +139,11 @@ def _workers_message(text: str) -> str | None:
 
 
 def _say(message: str, mistake: bool = True) -> None:
-    """One message, from one of several processes."""
-    if os.environ.get('RANK', '0') == '0':
-        print(f'Error: {message}' if mistake else message, file=sys.stderr)
+    """One message, from one of several processes as long as all do the same."""
+    rank = os.environ.get('RANK', '0')
+    distributed = sys.modules.get('torch.distributed')
+    joined = distributed is not None and distributed.is_initialized()
+    if rank != '0' and not joined:
+        return
+    process = f' in process {rank}' if rank != '0' else ''
+    print(f'Error{process}: {message}' if mistake else message, file=sys.stderr)

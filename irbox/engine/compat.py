@@ -73,6 +73,8 @@ def set_up_processes(launcher: str) -> None:
             'missing). Start with: torchrun --nproc_per_node=2 tools/train.py CONFIG --launcher '
             'pytorch'
         )
+    # mmengine would set it and warn in each process.
+    os.environ.setdefault('MKL_NUM_THREADS', '1')
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
         torch.distributed.init_process_group('nccl')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from irbox import __version__
 from irbox.engine.checkpoint import (
@@ -72,14 +74,20 @@ class RestorationRunner(Runner):
 
     def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
         """Move the model to its device and wrap it for several processes."""
-        if self.distributed and not torch.cuda.is_available():
+        if self.distributed:
+            # torch is renaming the option that mmengine sets.
+            taken = inspect.signature(DistributedDataParallel.__init__).parameters
+            sync = (
+                'forward_sync_buffers' if 'forward_sync_buffers' in taken else 'broadcast_buffers'
+            )
             model_wrapper_cfg = {
                 'type': 'MMDistributedDataParallel',
-                'broadcast_buffers': False,
+                sync: False,
                 'find_unused_parameters': self.cfg.get('find_unused_parameters', False),
                 **(model_wrapper_cfg or {}),
-                'device_ids': None,
             }
+            if not torch.cuda.is_available():
+                model_wrapper_cfg['device_ids'] = None
         return super().wrap_model(model_wrapper_cfg, model)
 
     @master_only

@@ -185,6 +185,7 @@ def test_two_processes_equal_one_with_twice_the_batch(elsewhere):
     result = in_process(TINY, *shared, launcher=torchrun)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count('Finished.') == 1
+    assert 'Warning' not in result.stderr
     assert '2 images x 2 accumulated x 2 processes' in result.stdout
     assert not (elsewhere / '.dist_test').exists()
     assert (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dist import is_main_process
+from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
 from PIL import Image
 from torch import Tensor
@@ -69,9 +69,9 @@ class PredictionsHook(Hook):
         for sample in outputs or ():
             key = (runner.test_loop.current_set, sample['label'])
             if self.out_dir is not None:
-                # The name of the task is known only when all sets have been seen.
-                stem = '_'.join(part for part in (*key, sample['name']) if part)
-                path = self.out_dir / f'{_safe(stem)}.png'
+                # The name of the task is known only when all sets have been seen. Several processes
+                # may share an image: sets are filled up so that all have as many.
+                path = self.out_dir / f'.{get_rank()}_{_safe("_".join((*key, sample["name"])))}.png'
                 _to_image(sample['restored']).save(path)
                 self.written.append((path, key, sample['name']))
             if self.sheet is not None and len(self.samples[key]) < CHOICE + self.rows_per_task:

@@ -48,6 +48,12 @@ class Routing:
     """(B, N, H, W), zero where an expert is not selected."""
     load: Tensor
     """(N,), how often each expert was selected, or a smooth estimate of it."""
+    scores: Tensor | None = None
+    """(B, N, H, W), each expert's probability before any was selected, for losses that judge it;
+    None where the router has none but the weights."""
+    shared: Tensor | None = None
+    """(B, 1, H, W), weight of the expert that every pixel visits besides, where there is one; None
+    counts as 1."""
 
 
 @dataclass

@@ -16,6 +16,12 @@ CHECKS = {
 
 # The few arguments without which a part cannot be built or tried.
 NEEDED = {
+    'ADEC': {
+        'router': {'type': 'ContextualPriorRouter'},
+        'expert': {'type': 'MLPExpert'},
+        'shared_expert': {'type': 'MLPExpert'},
+        'fuse': {'type': 'MSTBlock'},
+    },
     'AdaptiveFrequencyBlock': {
         # At this size the published mask leaves the low band empty, so nothing can be asked by it.
         'no_gradient': (

@@ -14,7 +14,7 @@ Combine = Literal['sum', 'logexp']
 
 
 class MixtureOfExperts(nn.Module):
-    """Weighted combination of expert answers (M2Restore Eq. 10-11, M2IR Eq. 6).
+    """Weighted combination of expert answers (M2Restore Eq. 10-11, M2IR Eq. 5-6).
 
     Where every expert treats each pixel alone (``pointwise = True``) only the pixels routed to an
     expert are gathered for it; otherwise, and while compiling or exporting, every expert sees the
@@ -25,13 +25,21 @@ class MixtureOfExperts(nn.Module):
         combine: ``'sum'``: ``sum_n w_n E_n(x)``. ``'logexp'``: ``log sum_n w_n exp(E_n(x))``, what
             M2Restore's public code computes, here with the maximum taken out, so that no precision
             overflows.
+        shared: An expert that every pixel visits, whatever it was routed to; its answer, weighted
+            by ``routing.shared``, is added to the others'.
     """
 
-    def __init__(self, experts: Iterable[nn.Module], combine: Combine = 'sum') -> None:
+    def __init__(
+        self,
+        experts: Iterable[nn.Module],
+        combine: Combine = 'sum',
+        shared: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         if combine not in ('sum', 'logexp'):
             raise ValueError(f"combine={combine!r} is unknown. Choose 'sum' or 'logexp'.")
         self.experts = nn.ModuleList(experts)
+        self.shared = shared
         self.combine = combine
         self.pointwise = all(getattr(expert, 'pointwise', False) for expert in self.experts)
 
@@ -47,6 +55,9 @@ class MixtureOfExperts(nn.Module):
         """
         sparse = self.pointwise and not torch.compiler.is_compiling() and not x.is_meta
         out = self._sparse(x, routing.weights) if sparse else self._dense(x, routing.weights)
+        if self.shared is not None:
+            answer = self.shared(x).float()
+            out = out + (answer if routing.shared is None else routing.shared * answer)
         return out.to(x.dtype)
 
     def _dense(self, x: Tensor, weights: Tensor) -> Tensor:

@@ -1,8 +1,17 @@
 """Losses: ``loss(restored, target, context)`` gives a scalar, already multiplied by its weight."""
 
 from irbox.losses.balance_loss import BalanceLoss
+from irbox.losses.charbonnier_loss import CharbonnierLoss
 from irbox.losses.degradation_label_loss import DegradationLabelLoss
+from irbox.losses.fft_loss import FFTLoss
 from irbox.losses.l1_loss import L1Loss
 from irbox.losses.psnr_loss import PSNRLoss
 
-__all__ = ['BalanceLoss', 'DegradationLabelLoss', 'L1Loss', 'PSNRLoss']
+__all__ = [
+    'BalanceLoss',
+    'CharbonnierLoss',
+    'DegradationLabelLoss',
+    'FFTLoss',
+    'L1Loss',
+    'PSNRLoss',
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -13,22 +15,34 @@ from irbox.structures import Context
 class BalanceLoss(nn.Module):
     """Squared coefficient of variation of the experts' weight and load, summed over the routers.
 
-    ``Var(w) / (Mean(w)^2 + eps) + Var(s) / (Mean(s)^2 + eps)`` with the unbiased variance, ``w``
-    the sum of each expert's weights over all pixels of the batch and ``s`` the load that the router
-    reports. Zero when every expert gets the same. A load that is a count has no gradient.
+    M2Restore Eq. 19, M2IR Eq. 9. ``Var(w) / (Mean(w)^2 + eps) + Var(s) / (Mean(s)^2 + eps)`` with
+    the unbiased variance, ``w`` the sum over all pixels of the batch of each expert's weights (of
+    its scores before any was selected, where the router gives them) and ``s`` the load that the
+    router reports. Zero when every expert gets the same. A load that is a count has no gradient.
 
     Args:
-        weight: Factor (lambda in Eq. 19).
+        weight: Factor (lambda).
         eps: Keeps the quotient finite.
+        variant: ``'cv2'``, or ``'printed'``: the standard deviation in place of the variance, as in
+            M2IR's Eq. 9. The sums grow with the number of pixels, so that it shrinks with the size
+            of the images and hardly acts; M2IR's text speaks of the squared coefficient, too.
 
     Raises:
+        ValueError: ``variant`` is unknown.
         RuntimeError: In training, no part recorded a routing, or one without a gradient: the loss
             would do nothing and say nothing.
     """
 
-    def __init__(self, weight: float = 0.01, eps: float = 1e-10) -> None:
+    def __init__(
+        self,
+        weight: float = 0.01,
+        eps: float = 1e-10,
+        variant: Literal['cv2', 'printed'] = 'cv2',
+    ) -> None:
         super().__init__()
-        self.weight, self.eps = weight, eps
+        if variant not in ('cv2', 'printed'):
+            raise ValueError(f"variant={variant!r} is unknown. Choose 'cv2' or 'printed'.")
+        self.weight, self.eps, self.variant = weight, eps, variant
 
     def forward(self, restored: Tensor, target: Tensor, context: Context) -> Tensor:
         """Judge the recorded routings."""
@@ -39,13 +53,15 @@ class BalanceLoss(nn.Module):
             )
         total = restored.new_zeros(())
         for number, routing in enumerate(context.routings):
-            if torch.is_grad_enabled() and not routing.weights.requires_grad:
+            amounts = routing.weights if routing.scores is None else routing.scores
+            if torch.is_grad_enabled() and not amounts.requires_grad:
                 raise RuntimeError(f'The weights of routing {number} carry no gradient.')
-            total = total + self._variation(routing.weights.float().sum((0, 2, 3)))
+            total = total + self._variation(amounts.float().sum((0, 2, 3)))
             total = total + self._variation(routing.load.float())
         return self.weight * total
 
     def _variation(self, amounts: Tensor) -> Tensor:
         if amounts.numel() == 1:
             return amounts.new_zeros(())
-        return amounts.var() / (amounts.mean().square() + self.eps)
+        spread = amounts.var() if self.variant == 'cv2' else amounts.std()
+        return spread / (amounts.mean().square() + self.eps)

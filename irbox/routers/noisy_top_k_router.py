@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from irbox.layers.expert_load import counted_load, expected_load
 from irbox.layers.top_k import Normalize, top_k_weights
 from irbox.registry import ROUTERS
 from irbox.structures import Context, Routing, Stage
@@ -112,14 +113,5 @@ class NoisyTopKRouter(nn.Module):
     def _load(self, clean: Tensor, noisy: Tensor, sigma: Tensor | None) -> Tensor:
         """How often each expert is selected (N,), or how probable that is under fresh noise."""
         if self.load == 'count' or sigma is None or self.top_k == self.num_experts:
-            index = noisy.topk(self.top_k, dim=-1).indices.flatten()
-            return clean.new_zeros(self.num_experts).index_add(
-                0, index, clean.new_ones(()).expand_as(index)
-            )
-        best = noisy.topk(self.top_k + 1, dim=-1).values
-        # What an expert must beat to be among the best K: the next best where it is in, the last
-        # kept where not.
-        if_in, if_out = best[..., -1:], best[..., -2:-1]
-        threshold = torch.where(noisy > if_in, if_in, if_out)
-        probability = torch.special.ndtr((clean - threshold) / sigma)
-        return probability.sum((0, 1, 2))
+            return counted_load(noisy, self.top_k)
+        return expected_load(clean, noisy, sigma, self.top_k)

@@ -22,6 +22,8 @@ def reference(query, key, value, temperature, projection):
     key = F.normalize(split(key), dim=-1)
     weights = (query @ key.transpose(-2, -1) * temperature.double()).softmax(-1)
     out = (weights @ split(value)).reshape(batch, dim, height, width)
+    if projection is None:
+        return out
     bias = None if projection.bias is None else projection.bias.double()
     return F.conv2d(out, projection.weight.double(), bias)
 
@@ -59,6 +61,17 @@ def test_self_attention_is_the_formula_on_its_convolutions():
     torch.testing.assert_close(layer(x).double(), slow, atol=1e-5, rtol=1e-4)
 
 
+def test_self_attention_without_its_projection():
+    layer = TransposedAttention(8, 2, projection=False)
+    assert layer.project_out is None
+    x = torch.randn(2, 8, 6, 5)
+    query, key, value = layer.qkv_dwconv(layer.qkv(x)).chunk(3, dim=1)
+    slow = reference(query, key, value, layer.temperature, None)
+    torch.testing.assert_close(layer(x).double(), slow, atol=1e-5, rtol=1e-4)
+    channels_last = x.contiguous(memory_format=torch.channels_last)
+    assert layer(channels_last).is_contiguous(memory_format=torch.channels_last)
+
+
 def test_cross_attention_asks_one_map_about_another():
     layer = TransposedCrossAttention(8, 4)
     asking, source = torch.randn(2, 8, 6, 5), torch.randn(2, 8, 6, 5)
@@ -66,6 +79,39 @@ def test_cross_attention_asks_one_map_about_another():
     key, value = layer.kv_dwconv(layer.kv(source)).chunk(2, dim=1)
     slow = reference(query, key, value, layer.temperature, layer.project_out)
     torch.testing.assert_close(layer(asking, source).double(), slow, atol=1e-5, rtol=1e-4)
+
+
+def test_the_querys_norm_may_be_taken_over_a_head():
+    query, key, value = maps()
+    temperature = 1 + torch.rand(2, 1, 1)
+    projection = nn.Conv2d(8, 8, 1)
+    ours = channel_attention(query, key, value, temperature, projection, 'head')
+    # The channels of a head have a mean square norm of one together.
+    heads = query.double().reshape(2, 2, 4, 35)
+    scores = heads / heads.square().sum((2, 3), keepdim=True).sqrt() * 4**0.5
+    scores = scores @ F.normalize(key.double().reshape(2, 2, 4, 35), dim=-1).transpose(-2, -1)
+    out = (scores * temperature.double()).softmax(-1) @ value.double().reshape(2, 2, 4, 35)
+    wanted = F.conv2d(out.reshape(2, 8, 5, 7), projection.weight.double(), projection.bias.double())
+    torch.testing.assert_close(ours.double(), wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_a_constant_query_keeps_its_size_with_a_norm_per_head_alone():
+    source = torch.randn(1, 8, 16, 16)
+    query = torch.randn(1, 8, 1, 1)
+    stretched = query * torch.linspace(0.5, 2, 8).view(1, 8, 1, 1)
+    for query_norm, same in (('channel', True), ('head', False)):
+        answers = [
+            channel_attention(
+                one.expand_as(source), source, source, torch.ones(2, 1, 1), None, query_norm
+            )
+            for one in (query, stretched)
+        ]
+        assert torch.allclose(*answers, atol=1e-5) == same
+
+
+def test_unknown_query_norm_is_refused():
+    with pytest.raises(ValueError, match="query_norm='pixel' is unknown"):
+        TransposedCrossAttention(8, 2, query_norm='pixel')
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16])

@@ -125,6 +125,25 @@ def test_logexp_bears_answers_that_are_far_apart(way, loudest):
     assert all(p.grad.isfinite().all() for p in mixture.parameters())
 
 
+@pytest.mark.parametrize('combine', COMBINES)
+@pytest.mark.parametrize('way', [0, 1], ids=['sparse', 'dense'])
+def test_the_shared_expert_adds_its_weighted_answer_everywhere(combine, way):
+    mixture = mixtures(combine)[way]
+    x, choice = torch.randn(2, 6, 5, 7), routing(torch.randn(2, 4, 5, 7))
+    alone = mixture(x, choice)
+    mixture.shared = Perceptron()
+    torch.testing.assert_close(mixture(x, choice), alone + mixture.shared(x))
+    shared = torch.rand(2, 1, 5, 7)
+    weighed = mixture(x, Routing(choice.weights, choice.load, shared=shared))
+    torch.testing.assert_close(weighed, alone + shared * mixture.shared(x))
+
+
+def test_a_wide_shared_expert_leaves_the_others_sparse():
+    mixture = MixtureOfExperts([Perceptron(), Perceptron()], shared=Whole())
+    assert mixture.pointwise
+    assert len(list(mixture.shared.parameters())) == 4
+
+
 def test_one_wide_expert_makes_the_mixture_dense():
     assert not MixtureOfExperts([Perceptron(), Whole()]).pointwise
 

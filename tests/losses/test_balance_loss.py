@@ -39,6 +39,35 @@ def test_sums_over_the_routers_and_scales_by_its_weight():
     assert judge(routings * 2, weight=0.01).item() == pytest.approx(0.02 * (7 / 9 + 1))
 
 
+def test_judges_the_scores_in_place_of_the_weights_where_there_are_some():
+    one = routing([1.0, 1.0, 7.0], [2.0, 2.0, 2.0])
+    other = routing([1.0, 2.0, 6.0])
+    judged = Routing(one.weights, one.load, scores=other.weights)
+    value = judge([judged], weight=1.0)
+    assert value.item() == pytest.approx(7 / 9)
+    value.backward()
+    assert other.weights.grad.any() and one.weights.grad is None
+
+
+def test_printed_has_the_deviation_in_place_of_the_variance():
+    value = judge([routing([1.0, 2.0, 6.0], [0.0, 4.0, 2.0])], weight=1.0, variant='printed')
+    assert value.item() == pytest.approx(7**0.5 / 9 + 4**0.5 / 4)
+    assert judge([routing([3.0, 3.0])], variant='printed').item() == 0
+
+
+def test_printed_vanishes_with_the_number_of_pixels():
+    few = routing([1.0, 2.0, 6.0])
+    many = Routing(few.weights.repeat(1, 1, 10, 10), 100 * few.load)
+    torch.testing.assert_close(
+        judge([many], variant='printed'), judge([few], variant='printed') / 100
+    )
+
+
+def test_unknown_variant_is_refused():
+    with pytest.raises(ValueError, match="variant='cv' is unknown"):
+        BalanceLoss(variant='cv')
+
+
 def test_does_not_depend_on_the_number_of_pixels():
     few = routing([1.0, 2.0, 6.0])
     many = Routing(few.weights.repeat(3, 1, 5, 5), 75 * few.load)

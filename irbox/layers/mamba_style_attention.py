@@ -1,0 +1,62 @@
+"""Attention whose answer is gated pixel by pixel, as in a Mamba block."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from irbox.layers.attention import TransposedAttention
+from irbox.layers.depthwise_conv import DepthwiseConv
+from irbox.layers.pointwise_conv import PointwiseConv2d
+
+MaskMode = Literal['input', 'multiply']
+
+
+class MambaStyleAttention(nn.Module):
+    """Channel attention with selective state modulation (MSA; M2IR, Eq. 1-2).
+
+    ``W3(MDTA(sigmoid(Wd W1 x)) * sigmoid(W2 x))``. ``gate`` is the submodule that gives the second
+    sigmoid, (B, C, H, W) in 0 to 1: a forward hook on it reads the paper's gate maps.
+
+    Args:
+        dim: Number of channels.
+        heads: Attention heads; divides ``dim``.
+        mask_mode: What the first sigmoid is: ``'input'``, the attention's input (Eq. 1 to the
+            letter), or ``'multiply'``, a mask on ``x`` (the text calls it a soft mask).
+        separable: Follow the depthwise ``Wd`` with a 1x1 convolution. The text calls it separable;
+            the paper's cost fits without.
+        projection: End MDTA with its 1x1 convolution, as in Restormer. With ``separable: true`` and
+            without it, the cost is the same.
+
+    Raises:
+        ValueError: ``mask_mode`` is unknown, or ``heads`` does not divide ``dim``.
+
+    Note:
+        The paper has no code. W1, W2, W3 and Wd have biases, as linear layers have in MILA, which
+        the block is taken from; MDTA has none, as in Restormer.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        mask_mode: MaskMode = 'input',
+        separable: bool = False,
+        projection: bool = True,
+    ) -> None:
+        super().__init__()
+        if mask_mode not in ('input', 'multiply'):
+            raise ValueError(f"mask_mode={mask_mode!r} is unknown. Choose 'input' or 'multiply'.")
+        self.mask_mode = mask_mode
+        self.project_in = PointwiseConv2d(dim, dim)
+        self.dwconv = DepthwiseConv(dim, pointwise=separable, bias=True)
+        self.attn = TransposedAttention(dim, heads, projection=projection)
+        self.gate = nn.Sequential(PointwiseConv2d(dim, dim), nn.Sigmoid())
+        self.project_out = PointwiseConv2d(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend and gate a normalised map, (B, C, H, W) -> same shape."""
+        mask = self.dwconv(self.project_in(x)).sigmoid()
+        attended = self.attn(mask if self.mask_mode == 'input' else mask * x)
+        return self.project_out(attended * self.gate(x))

@@ -1,0 +1,136 @@
+"""M2IR's router."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from irbox.layers.attention import QueryNorm, TransposedCrossAttention
+from irbox.layers.expert_load import counted_load, expected_load
+from irbox.layers.norm import LayerNorm2d
+from irbox.layers.pointwise_conv import PointwiseConv2d
+from irbox.registry import ROUTERS
+from irbox.structures import Context, DegradationPrior, Routing, Stage
+from irbox.utils.precision import full_precision
+
+
+@ROUTERS.register_module()
+class ContextualPriorRouter(nn.Module):
+    """Routing by the features and by what a prior says of the image, pixel by pixel.
+
+    M2IR, Eq. 3-5 (DACP and the scores of DGEA). The prior's embedding and similarities, laid out
+    over the map, ask the features by channel attention; the answer ``P`` and the normalised
+    features give ``s' = softmax(W_r [P; LN(x)])`` over the N experts. A second softmax, over ``s'``
+    and a 1 for the shared expert, gives the weights, of which the ``top_k`` best and the shared one
+    are kept as they are. In a network without a prior, ``P`` is left out. Everything is computed in
+    float32.
+
+    The second softmax squeezes: the shared weight lies in 0.322 to 0.346, the others' in 0.118 to
+    0.322. It takes no notice of whether the block has a shared expert.
+
+    Args:
+        stage: Where the router sits.
+        num_experts: N.
+        top_k: K.
+        score_mode: ``'double_softmax'`` (Eq. 5), or ``'single'``: the kept ``s'`` divided by their
+            sum, and 1 for the shared expert.
+        load: ``'hard'``: how often each expert is selected (text), which has no gradient.
+            ``'straight_through'``: the same with the gradient of the sum of ``s'``.
+            ``'noisy_topk'``: in training the scores before the softmax get noise of a learned
+            strength, and the load is the probability of being selected (noisy top-k gating).
+        query_norm: How the attention normalises its query, which is the same at every pixel:
+            ``'head'``, over the channels of a head together, or ``'channel'``, each by itself as in
+            MDTA. The latter keeps nothing of the prior but the signs of its projections, which no
+            gradient moves.
+
+    Raises:
+        ValueError: An option is unknown.
+
+    Note:
+        The paper does not describe its cross-attention. A single token as query gives no map, as
+        key a constant one, so that attention across channels is what can be "position-aware". The
+        shared expert is added to the best K by its place, not by its score: the score is at least
+        as large as any other, but may be equal.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        num_experts: int,
+        top_k: int,
+        score_mode: Literal['double_softmax', 'single'] = 'double_softmax',
+        load: Literal['hard', 'straight_through', 'noisy_topk'] = 'hard',
+        query_norm: QueryNorm = 'head',
+    ) -> None:
+        super().__init__()
+        for name, value, choices in (
+            ('score_mode', score_mode, ('double_softmax', 'single')),
+            ('load', load, ('hard', 'straight_through', 'noisy_topk')),
+        ):
+            if value not in choices:
+                raise ValueError(
+                    f'{name}={value!r} is unknown. Choose one of {", ".join(choices)}.'
+                )
+        dim = stage.dim
+        self.num_experts, self.top_k = num_experts, top_k
+        self.score_mode, self.load = score_mode, load
+        self.norm = LayerNorm2d(dim)
+        self.embed: nn.Linear | None = None
+        if stage.prior_dim:
+            self.embed = nn.Linear(stage.prior_dim + stage.num_degradations, dim, bias=False)
+            self.attend = TransposedCrossAttention(dim, stage.heads, query_norm=query_norm)
+            self.project = PointwiseConv2d(dim, dim, bias=False)
+        joint = dim if self.embed is None else 2 * dim
+        self.score = PointwiseConv2d(joint, num_experts, bias=False)
+        self.noise: PointwiseConv2d | None = None
+        if load == 'noisy_topk':
+            self.noise = PointwiseConv2d(joint, num_experts, bias=False)
+            nn.init.zeros_(self.noise.weight)
+
+    def forward(self, x: Tensor, context: Context) -> Routing:
+        """Route each pixel of (B, C, H, W)."""
+        with full_precision(x):
+            x = x.float()
+            joint = self.norm(x)
+            if self.embed is not None:
+                joint = torch.cat([self._locate(x, context.prior), joint], dim=1)
+            logits = self.score(joint)
+            noisy, sigma = logits, None
+            if self.noise is not None and self.training:
+                sigma = F.softplus(self.noise(joint))
+                noisy = logits + sigma * torch.randn_like(logits)
+            scores = noisy.softmax(1)
+            weights, shared = self._weigh(scores)
+            load = self._load(logits, noisy, sigma, scores)
+        return Routing(weights=weights, load=load, scores=scores, shared=shared)
+
+    def _locate(self, x: Tensor, prior: DegradationPrior) -> Tensor:
+        """What the prior means at each pixel: P of Eq. 3, (B, C, H, W)."""
+        belief = self.embed(torch.cat([prior.features, prior.probabilities], dim=1).float())
+        query = belief[:, :, None, None].expand_as(x)
+        return self.project(self.attend(query, x))
+
+    def _weigh(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights of the experts, zero where they are not among the best, and of the shared one."""
+        kept, index = scores.topk(self.top_k, dim=1)
+        shared = torch.ones_like(scores[:, :1])
+        if self.score_mode == 'single':
+            kept = kept / kept.sum(1, keepdim=True)
+        else:
+            again = torch.cat([scores, shared], dim=1).softmax(1)
+            kept, shared = again.gather(1, index), again[:, -1:]
+        return torch.zeros_like(scores).scatter(1, index, kept), shared
+
+    def _load(self, logits: Tensor, noisy: Tensor, sigma: Tensor | None, scores: Tensor) -> Tensor:
+        """How often each expert is selected, (N,)."""
+        logits, noisy = logits.permute(0, 2, 3, 1), noisy.permute(0, 2, 3, 1)
+        if sigma is not None and self.top_k < self.num_experts:
+            return expected_load(logits, noisy, sigma.permute(0, 2, 3, 1), self.top_k)
+        load = counted_load(noisy, self.top_k)
+        if self.load == 'straight_through':
+            soft = scores.sum((0, 2, 3))
+            load = load + soft - soft.detach()
+        return load

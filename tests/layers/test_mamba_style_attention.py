@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from irbox.layers.mamba_style_attention import MambaStyleAttention
+
+
+def build(**options):
+    layer = MambaStyleAttention(8, 2, **options)
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+    return layer
+
+
+def linear(conv, x):
+    return torch.einsum('bchw,oc->bohw', x, conv.weight[..., 0, 0]) + conv.bias[:, None, None]
+
+
+@pytest.mark.parametrize('mask_mode', ['input', 'multiply'])
+@pytest.mark.parametrize('options', [{}, {'separable': True}, {'projection': False}])
+def test_equals_the_equations(mask_mode, options):
+    layer, x = build(mask_mode=mask_mode, **options), torch.randn(2, 8, 5, 7)
+    mask = torch.sigmoid(layer.dwconv(linear(layer.project_in, x)))
+    attended = layer.attn(mask if mask_mode == 'input' else x * mask)
+    wanted = linear(layer.project_out, attended * torch.sigmoid(linear(layer.gate[0], x)))
+    torch.testing.assert_close(layer(x), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_the_gate_is_read_by_a_hook():
+    layer, x, seen = build(), 3 * torch.randn(2, 8, 5, 7), []
+    without = layer(x)
+    handle = layer.gate.register_forward_hook(lambda module, given, out: seen.append(out))
+    with_hook = layer(x)
+    handle.remove()
+    assert torch.equal(with_hook, without)
+    (gate,) = seen
+    assert gate.shape == x.shape and gate.min() > 0 and gate.max() < 1
+    torch.testing.assert_close(gate, torch.sigmoid(linear(layer.gate[0], x)))
+
+
+def test_a_closed_gate_leaves_the_bias():
+    layer = build()
+    torch.nn.init.constant_(layer.gate[0].bias, -1e4)
+    out = layer(torch.randn(1, 8, 4, 4))
+    torch.testing.assert_close(out, layer.project_out.bias.view(1, 8, 1, 1).expand_as(out))
+
+
+def test_separable_without_projection_costs_the_same():
+    def count(**options):
+        return sum(p.numel() for p in MambaStyleAttention(16, 2, **options).parameters())
+
+    # Of the four projections one moves from behind the attention to before it, with a bias.
+    assert count(separable=True, projection=False) == count() + 16
+
+
+def test_unknown_mask_mode_is_refused():
+    with pytest.raises(ValueError, match="mask_mode='output' is unknown"):
+        MambaStyleAttention(8, 2, mask_mode='output')

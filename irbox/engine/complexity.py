@@ -40,10 +40,11 @@ def count_macs(
         height: Of the image.
         width: Of the image.
         convention: ``'papers'``: what the efficiency tables of this field count: convolutions and
-            linear layers, and one per element of activations, poolings and resizings. Products of
-            activations with activations (attention), the selective scan, transforms and norms are
-            left out. ``'exact'``: every convolution and matrix product that runs, attention
-            included, and the scan.
+            linear layers, and one per element of convolutions' biases, activations, poolings and
+            resizings. Products of activations with activations (attention), the selective scan,
+            transforms and norms are left out.
+            ``'exact'``: every convolution and matrix product that runs, attention included, and
+            the scan.
 
     Returns:
         Multiply-accumulates by the name of the module that spends them (``''`` where none is
@@ -119,10 +120,14 @@ def _module_hooks(network: nn.Module, counts: Counter[str]) -> Iterator[list[str
         def hook(module: nn.Module, given: Any, out: Any) -> None:
             path.pop()
             if isinstance(module, (nn.Conv1d, nn.Conv2d)):
-                counts[name] += out.numel() * module.weight[0].numel()
+                # The tables' counter adds the biases of convolutions, and not those of linears.
+                counts[name] += out.numel() * (module.weight[0].numel() + (module.bias is not None))
             elif isinstance(module, nn.Linear):
                 counts[name] += out.numel() * module.in_features
-            elif isinstance(module, (TransposedAttention, TransposedCrossAttention)):
+            elif (
+                isinstance(module, (TransposedAttention, TransposedCrossAttention))
+                and module.project_out is not None
+            ):
                 # Its output projection is folded into another product and never called.
                 counts[f'{name}.project_out'] += out.numel() * out.shape[1]
 

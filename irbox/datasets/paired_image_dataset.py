@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from PIL import Image
 from torch.utils.data import Dataset
 
+from irbox.datasets.degradations.degradation import round_to_8_bits
 from irbox.datasets.pair_operations import (
     AUGMENTATIONS,
     MULTIPLE_POLICIES,
@@ -27,7 +28,7 @@ from irbox.datasets.pair_operations import (
 )
 from irbox.datasets.paired_source import ImagePair, PairedSource
 from irbox.datasets.read_image import read_image
-from irbox.registry import DATASETS, suggest
+from irbox.registry import DATASETS, TRANSFORMS, suggest
 
 
 @DATASETS.register_module()
@@ -44,7 +45,9 @@ class PairedImageDataset(Dataset):
     Args:
         sources: Name to source: ``input``, ``target`` and, where needed, ``label`` (the source's
             name by default), ``pairing``, ``exclude_ids``, ``allow_list``. ``null`` takes a source
-            of a base config away.
+            of a base config away. ``repeat: 3`` counts its pairs three times in an epoch.
+            ``degrade``, a degradation or a list of them, is applied to the degraded image after
+            cropping and augmentation; with the clean folder as ``input`` it makes noisy images.
         data_root: Folder that ``input``, ``target`` and ``allow_list`` are relative to.
         patch_size: Height and width of random crops; whole images by default.
         augment: ``none``, ``flips`` (left-right and upside down) or ``dihedral`` (all eight flips
@@ -98,6 +101,7 @@ class PairedImageDataset(Dataset):
         self.seed = seed
         self.pairs: list[ImagePair] = []
         self.names: list[str] = []
+        self.chains: list[tuple[Any, ...]] = []
         named = {name: source for name, source in sources.items() if source is not None}
         if not named:
             raise ValueError('sources is empty: name at least one, with `input` and `target`.')
@@ -107,9 +111,11 @@ class PairedImageDataset(Dataset):
                 large = [pair for pair in pairs if _shorter_side(pair.degraded) >= patch_size]
                 left_out['smaller than the patch'] = len(pairs) - len(large)
                 pairs = large
+            pairs = pairs * _repeat(name, source)
             self.pairs += pairs
             prefix = f'{name}_' if len(named) > 1 else ''
             self.names += [prefix + pair.degraded.stem for pair in pairs]
+            self.chains += [_chain(source)] * len(pairs)
             _report(name, pairs, left_out)
         if not self.pairs:
             raise ValueError(
@@ -126,15 +132,32 @@ class PairedImageDataset(Dataset):
         rng = np.random.default_rng((self.seed, index, draw))
         degraded, clean, label = self.pairs[index]
         name = f'{degraded} and {clean}'
-        pair = match_sizes(read_image(degraded), read_image(clean), self.size_policy, name)
+        image = read_image(degraded)
+        target = image if clean == degraded else read_image(clean)
+        pair = match_sizes(image, target, self.size_policy, name)
         if self.to_multiple is not None:
             pair = to_multiple(pair, **self.to_multiple)
+        margin = sum(getattr(step, 'margin', 0) for step in self.chains[index])
         if self.patch_size is not None:
-            pair = enlarge(pair, self.patch_size, self.small_images)
-            pair = random_crop(pair, self.patch_size, rng)
+            side = self.patch_size + 2 * margin
+            pair = random_crop(enlarge(pair, side, self.small_images), side, rng)
+        elif margin:
+            pad = ((margin, margin), (margin, margin), (0, 0))
+            pair = tuple(np.pad(side, pad, mode='reflect') for side in pair)
         mode = self.modes[rng.integers(len(self.modes))]
-        image, target = (to_tensor(dihedral(side, mode)) for side in pair)
-        return {'image': image, 'target': target, 'label': label, 'name': self.names[index]}
+        image, target = (dihedral(side, mode) for side in pair)
+        if self.chains[index]:
+            image = image.astype(np.float32) / np.float32(255)
+            for step in self.chains[index]:
+                image = step(image, rng)
+            image = round_to_8_bits(image)
+        inner = slice(margin, -margin or None)
+        return {
+            'image': to_tensor(image[inner, inner]),
+            'target': to_tensor(target[inner, inner]),
+            'label': label,
+            'name': self.names[index],
+        }
 
     @property
     def metainfo(self) -> dict[str, Any]:
@@ -144,15 +167,27 @@ class PairedImageDataset(Dataset):
 
 def _source(name: str, given: Mapping[str, Any], data_root: str) -> PairedSource:
     known = [field.name for field in fields(PairedSource)]
-    _check_keys(f'source {name}', given, known, ('input', 'target'))
+    _check_keys(f'source {name}', given, [*known, 'repeat', 'degrade'], ('input', 'target'))
     if given.get('exclude_ids') is not None:
         keys = ('pattern', 'first', 'last')
         _check_keys(f'source {name}: exclude_ids', given['exclude_ids'], keys, keys)
-    arguments = {'label': name} | dict(given)
+    arguments = {'label': name} | {key: given[key] for key in known if key in given}
     for key in ('input', 'target', 'allow_list'):
         if arguments.get(key) is not None:
             arguments[key] = Path(data_root).expanduser() / arguments[key]
     return PairedSource(**arguments)
+
+
+def _repeat(name: str, given: Mapping[str, Any]) -> int:
+    count = given.get('repeat', 1)
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValueError(f'source {name}: repeat={count!r} must be a whole number of at least 1.')
+    return count
+
+
+def _chain(given: Mapping[str, Any]) -> tuple[Any, ...]:
+    steps = given.get('degrade') or ()
+    return tuple(TRANSFORMS.build(step) for step in ([steps] if 'type' in steps else steps))
 
 
 def _check_keys(

@@ -154,6 +154,48 @@ def test_to_multiple(root):
     )
 
 
+NOISY = {'input': 'gt', 'target': 'gt', 'degrade': {'type': 'GaussianNoise', 'sigma': 25}}
+
+
+def test_degrades_clean_images_anew_at_each_draw(root):
+    dataset = make(root, sources={'noise': NOISY}, patch_size=16, augment='dihedral')
+    item = dataset[1, 0]
+    error = (item['image'] - item['target']) * 255
+    assert 15 < error.std() < 30  # clipping takes some of the 25 away
+    assert torch.equal(item['image'], (item['image'] * 255).round() / 255)
+    assert item['label'] == 'noise' and item['target'].shape == (3, 16, 16)
+    assert_same(item, dataset[1, 0])
+    assert not torch.equal(item['image'], dataset[1, 1]['image'])
+    whole = make(root, sources={'noise': NOISY})[1]
+    clean = np.asarray(Image.open(root / 'gt' / '1.png'), dtype=np.float32) / 255
+    np.testing.assert_array_equal(whole['target'].numpy(), clean.transpose(2, 0, 1))
+
+
+def test_degradations_follow_one_another_and_see_beyond_the_crop(root):
+    dark = {'type': 'LowLight'}  # looks 6 pixels around
+    chain = [dark, NOISY['degrade']]
+    for options in ({'patch_size': 16}, {'patch_size': 40}, {}):
+        both = make(root, sources={'both': NOISY | {'degrade': chain}}, **options)[0]
+        only = make(root, sources={'both': NOISY | {'degrade': dark}}, **options)[0]
+        size = options.get('patch_size')
+        assert both['image'].shape == both['target'].shape == (3, size or 24, size or 30)
+        assert torch.equal(both['target'], only['target'])
+        assert only['image'].mean() < 0.7 * only['target'].mean()
+        assert not torch.equal(both['image'], only['image'])
+
+
+def test_repeats_a_source(root, monkeypatch):
+    said = []
+    monkeypatch.setattr(paired_image_dataset, 'print_log', lambda text, **_: said.append(text))
+    dataset = make(
+        root, sources={'rain': {'input': 'in', 'target': 'gt', 'repeat': 4}, 'noise': NOISY}
+    )
+    assert len(dataset) == 15
+    assert [dataset[index]['label'] for index in (0, 11, 12)] == ['rain', 'rain', 'noise']
+    assert is_a_pair(dataset[11])
+    assert said[0] == 'Data source rain: 12 pairs (rain 12)'
+
+
 def test_counts_are_reported(root, monkeypatch):
     said = []
     monkeypatch.setattr(paired_image_dataset, 'print_log', lambda text, **_: said.append(text))
@@ -182,6 +224,14 @@ def test_unreadable_image(root):
         (
             {'sources': {'rain': {'input': 'in', 'target': 'gt', 'exclude_ids': {'first': 1}}}},
             'exclude_ids needs pattern and last',
+        ),
+        (
+            {'sources': {'rain': {'input': 'in', 'target': 'gt', 'repeat': 1.5}}},
+            'source rain: repeat=1.5 must be a whole number',
+        ),
+        (
+            {'sources': {'rain': NOISY | {'degrade': {'type': 'GausianNoise'}}}},
+            "No transform is called 'GausianNoise'. Did you mean 'GaussianNoise'",
         ),
         ({'augment': 'flip'}, "augment='flip' must be one of none, flips, dihedral"),
         ({'size_policy': 'crop'}, "size_policy='crop'"),

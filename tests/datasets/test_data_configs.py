@@ -95,3 +95,102 @@ def test_cdd11(tmp_path):
         loader.dataset.data_root = str(tmp_path / 'CDD-11_test')
         dataset = DATASETS.build(loader.dataset)
         assert [(p.degraded.parent.name, p.label) for p in dataset.pairs] == [(kind, kind)] * 2
+
+
+def files(root, *names):
+    for name in names:
+        save(root / name)
+
+
+@pytest.fixture
+def mixtures(tmp_path):
+    """The folders that the mixtures of tasks want, two images or so in each."""
+    files(tmp_path, 'reside_ots/original/0025.png', 'reside_ots/original/3068.jpg')
+    files(tmp_path, 'reside_ots/synthetic/part1/0025_0.8_0.04.jpg')
+    files(tmp_path, *(f'reside_ots/synthetic/part{n}/3068_0.95_0.2.jpg' for n in (2, 3, 4)))
+    files(tmp_path, 'rain100l_train/rainy/rain-7.png', 'rain100l_train/gt/norain-7.png')
+    files(tmp_path, 'denoise/00001.bmp', 'denoise/a100007.jpg')
+    files(tmp_path, 'sots_outdoor/hazy/0001_0.8_0.2.jpg', 'sots_outdoor/gt/0001.png')
+    files(tmp_path, 'rain100l_test/input/1.png', 'rain100l_test/target/1.png')
+    for name in ('cbsd68', 'urban100', 'kodak24'):
+        files(tmp_path, f'{name}/img_001.png')
+    for part in ('gopro/train', 'gopro/test'):
+        files(tmp_path, f'{part}/blur/A_000047.png', f'{part}/sharp/A_000047.png')
+    for part in ('lol/our485', 'lol/eval15'):
+        files(tmp_path, f'{part}/low/2.png', f'{part}/high/2.png')
+    return tmp_path
+
+
+def built(config, root):
+    """The training set, and the test sets by name."""
+    for dataset in (config.train_dataloader.dataset, *_tests(config).values()):
+        dataset.data_root = str(root)
+    tests = {name: DATASETS.build(dataset) for name, dataset in _tests(config).items()}
+    return DATASETS.build(config.train_dataloader.dataset), tests
+
+
+def _tests(config):
+    return {name: loader.dataset for name, loader in config.val_dataloader.items() if loader}
+
+
+MIXTURES = {
+    # Samples that the published sets would give, and how often each of ours counts.
+    'three_degradations': {'haze': 4, 'rain': 120, 'noise': 18},
+    'five_degradations': {'haze': 4, 'rain': 120, 'noise': 18, 'blur': 5, 'low_light': 20},
+    'haze_alone': {'haze': 4},
+    'rain_alone': {'rain': 120},
+    'noise_alone': {'noise': 18},
+}
+NOISE = ['noise_15', 'noise_25', 'noise_50']
+TESTS = {
+    'three_degradations': ['haze', 'rain', *NOISE],
+    'five_degradations': ['haze', 'rain', 'noise_25', 'blur', 'low_light'],
+    'haze_alone': ['haze'],
+    'rain_alone': ['rain'],
+    'noise_alone': NOISE + [f'{n}_{s}' for n in ('urban100', 'kodak24') for s in (15, 25, 50)],
+}
+
+
+@pytest.mark.parametrize('name', list(MIXTURES))
+def test_mixtures(name, mixtures):
+    train, tests = built(read(name), mixtures)
+    labels = [pair.label for pair in train.pairs]
+    assert {label: labels.count(label) for label in labels} == MIXTURES[name]
+    assert list(tests) == TESTS[name]
+    assert all(len(dataset) == 1 for dataset in tests.values())
+    item = train[len(train) - 1, 3]
+    assert item['image'].shape == item['target'].shape == (3, 128, 128)
+    for test, sigma in (('noise_15', 15), ('noise_50', 50)):
+        if test in tests:
+            item = tests[test][0]
+            # Clipped to 0 at a grey of 99, a sigma of 50 loses a little.
+            assert ((item['image'] - item['target']) * 255).std() == pytest.approx(sigma, rel=0.1)
+
+
+def test_the_published_counts():
+    """142,431 and 162,646 samples, from the sizes of the published sets."""
+    sizes = {'rain': 200, 'noise': 5144, 'blur': 2103, 'low_light': 485}
+    sources = read('five_degradations').train_dataloader.dataset.sources
+    counts = {name: sizes[name] * sources[name].get('repeat', 1) for name in sizes}
+    assert 72_135 + counts['rain'] + counts['noise'] == 142_431
+    assert 72_135 + sum(counts.values()) == 162_646
+
+
+def test_weatherbench(tmp_path):
+    for part in ('train', 'test'):
+        for kind in ('haze', 'rain', 'snow'):
+            files(tmp_path / part, f'{kind}/input/1.png', f'{kind}/target/1.jpg')
+    config = read('weatherbench')
+    train = config.train_dataloader.dataset
+    train.data_root = str(tmp_path / 'train')
+    assert DATASETS.build(train).metainfo['labels'] == ('haze', 'rain', 'snow')
+    for kind, dataset in _tests(config).items():
+        dataset.data_root = str(tmp_path / 'test')
+        assert DATASETS.build(dataset).metainfo['labels'] == (kind,)
+
+
+def test_cdd11_of_m2ir_has_smaller_crops():
+    config, other = read('cdd11_128'), read('cdd11')
+    assert config.train_dataloader.dataset.patch_size == 128
+    assert config.train_dataloader.dataset.sources == other.train_dataloader.dataset.sources
+    assert config.val_evaluator.protocol == 'cdd11'

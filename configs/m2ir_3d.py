@@ -1,0 +1,13 @@
+"""M2IR on three degradations: haze, rain and noise (paper, Table I)."""
+
+_base_ = [
+    '_base_/models/m2ir.yaml',
+    '_base_/datasets/three_degradations.yaml',
+    '_base_/schedules/m2ir.yaml',
+    '_base_/runtime.yaml',
+]
+
+model = dict(network=dict(prior=dict(words=['hazy', 'rainy', 'noisy'])))
+test_dataloader = {{_base_.val_dataloader}}
+test_evaluator = {{_base_.val_evaluator}}
+test_cfg = dict(type='MultiTestLoop')

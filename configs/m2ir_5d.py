@@ -1,0 +1,12 @@
+"""M2IR on five degradations: haze, rain, noise, blur and low light (paper, Table II)."""
+
+_base_ = [
+    '_base_/models/m2ir.yaml',
+    '_base_/datasets/five_degradations.yaml',
+    '_base_/schedules/m2ir.yaml',
+    '_base_/runtime.yaml',
+]
+
+test_dataloader = {{_base_.val_dataloader}}
+test_evaluator = {{_base_.val_evaluator}}
+test_cfg = dict(type='MultiTestLoop')

@@ -207,3 +207,13 @@ def _verify_routing(name: str, routing: Routing, x: Tensor) -> None:
         name,
         f'reports a load {tuple(load.shape)}; (N,) is needed: ({weights.shape[1]},)',
     )
+    batch, _, height, width = weights.shape
+    for field, value, wanted in (
+        ('scores', routing.scores, tuple(weights.shape)),
+        ('shared', routing.shared, (batch, 1, height, width)),
+    ):
+        require(
+            value is None or value.shape == wanted,
+            name,
+            f'gives {field} that are not {wanted}, as its weights ask for',
+        )

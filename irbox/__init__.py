@@ -25,7 +25,7 @@ def build_network(
 
     Args:
         config: Path of a ``.py`` or ``.yaml`` config, or its content as a dict. Of the content only
-            ``model`` is read.
+            ``model`` and ``plugins`` are read.
         cfg_options: Values that replace those of a file, by dotted key, such as
             ``{'model.network.dim': 24}``.
 

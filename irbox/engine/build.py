@@ -16,14 +16,17 @@ def build_network(
     config: str | Path | Mapping[str, Any], cfg_options: Mapping[str, Any] | None = None
 ) -> nn.Module:
     """Build the network of a config; see ``irbox.build_network``."""
+    content: Any = config
     if isinstance(config, (str, Path)):
         from irbox.engine.config import load_config
 
-        config = load_config(config, cfg_options, sections=['model'])
+        content = load_config(config, cfg_options, sections=['model'])
     elif cfg_options:
         raise ValueError('cfg_options change the values of a file: change those of a dict in it.')
-    if 'model' not in config:
-        raise ValueError(f'The config has no `model`. {suggest("model", config)}')
-    if not isinstance(config['model'], Mapping) or 'network' not in config['model']:
+    else:
+        load_plugins(content.get('plugins') or ())
+    if 'model' not in content:
+        raise ValueError(f'The config has no `model`. {suggest("model", content)}')
+    if not isinstance(content['model'], Mapping) or 'network' not in content['model']:
         raise ValueError('The config has no `model.network`.')
-    return MODELS.build(config['model']['network']).eval()
+    return MODELS.build(content['model']['network']).eval()

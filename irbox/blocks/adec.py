@@ -31,8 +31,8 @@ class ADEC(nn.Module):
         num_experts: N, the shared one not counted.
         top_k: K, experts per pixel, the shared one not counted.
         residual: ``'add'``: ``x + CA``. ``'none'``: Eq. 7 as printed, which cuts the deep path off
-            early in training: its answer starts at a hundredth of its input. ``'gated'``: ``beta *
-            x + alpha * CA`` with ``alpha`` 0 and ``beta`` 1 at the start, as in AdaIR.
+            early in training: its answer starts below a hundredth of its input. ``'gated'``:
+            ``beta * x + alpha * CA`` with ``alpha`` 0 and ``beta`` 1 at the start, as in AdaIR.
         separable: Follow the depthwise ``W'd`` with a 1x1 convolution. The text calls it separable;
             the paper's cost hardly tells.
 

@@ -8,6 +8,3 @@ _base_ = [
 ]
 
 model = dict(network=dict(prior=dict(words=['hazy', 'rainy', 'snowy'])))
-test_dataloader = {{_base_.val_dataloader}}
-test_evaluator = {{_base_.val_evaluator}}
-test_cfg = dict(type='MultiTestLoop')

@@ -6,7 +6,3 @@ _base_ = [
     '_base_/schedules/adam_200e.yaml',
     '_base_/runtime.yaml',
 ]
-
-test_dataloader = {{_base_.val_dataloader}}
-test_evaluator = {{_base_.val_evaluator}}
-test_cfg = dict(type='MultiTestLoop')

@@ -58,8 +58,10 @@ class Routing:
 
 @dataclass
 class Context:
-    """What every part may know about the images being restored. It lives for one call of the
-    network."""
+    """What every part may know about the images being restored.
+
+    It lives for one call of the network.
+    """
 
     image: Tensor
     """(B, 3, H0, W0), the degraded images, RGB, 0 to 1."""

@@ -29,6 +29,7 @@ class DualBranch(nn.Module):
     def __init__(
         self,
         stage: Stage,
+        *,
         gate: Literal['edge_aware', 'mean'],
         gate_on: Literal['cnn', 'mamba'],
         gate_layers: int,
@@ -134,14 +135,14 @@ class MambaCNNBlock(nn.Module):
         self.norm1 = LayerNorm2d(stage.dim)
         self.branches = DualBranch(
             stage,
-            gate,
-            gate_on,
-            gate_layers,
-            gate_channels,
-            projection_layers,
-            prior_feature,
-            conv_norm,
-            backend,
+            gate=gate,
+            gate_on=gate_on,
+            gate_layers=gate_layers,
+            gate_channels=gate_channels,
+            projection_layers=projection_layers,
+            prior_feature=prior_feature,
+            conv_norm=conv_norm,
+            backend=backend,
         )
         self.norm2 = LayerNorm2d(stage.dim)
         self.ffn = GatedFeedForward(stage.dim, ratio)

@@ -163,6 +163,42 @@ def check_weights(model: nn.Module, state_dict: Mapping[str, Tensor], origin: st
         )
 
 
+def frozen_records(model: nn.Module) -> dict[str, Any]:
+    """What a checkpoint says of the parts whose weights it leaves out, by their names."""
+    parts: list[tuple[str, Any]] = list(model.named_modules())
+    return {
+        _bare(name): part.checkpoint_record()
+        for name, part in parts
+        if hasattr(part, 'checkpoint_record')
+    }
+
+
+def check_frozen(model: nn.Module, checkpoint: Mapping[str, Any], origin: str | Path) -> None:
+    """Refuse a checkpoint that was trained with other frozen parts (a pretrained prior).
+
+    Args:
+        model: That the checkpoint is meant for.
+        checkpoint: As ``read_checkpoint`` gives it. One without records passes.
+        origin: Where it comes from, for the message.
+
+    Raises:
+        ValueError: A frozen part is missing or differs; the message says in what.
+    """
+    parts: dict[str, Any] = {_bare(name): part for name, part in model.named_modules()}
+    for name, record in (checkpoint.get('meta', {}).get('frozen') or {}).items():
+        part: Any = parts.get(name)
+        if not hasattr(part, 'check_record'):
+            raise ValueError(
+                f'Checkpoint {origin} was trained with the frozen part {name} '
+                f'({record.get("type")}, file {record.get("file")}), which the config lacks. '
+                'Use the config that it was trained with.'
+            )
+        try:
+            part.check_record(record)
+        except ValueError as error:
+            raise ValueError(f'Checkpoint {origin}: {error}') from error
+
+
 def _bare(key: str) -> str:
     """A key without the prefix that distributed wrappers put in front."""
     return key.removeprefix('module.')

@@ -20,7 +20,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from irbox import __version__
 from irbox.engine.checkpoint import (
+    check_frozen,
     check_weights,
+    frozen_records,
     load_weights,
     pack_message_hub,
     read_checkpoint,
@@ -123,6 +125,7 @@ class RestorationRunner(Runner):
             'experiment_name': self.experiment_name,
             'time': time.strftime('%Y%m%d_%H%M%S'),
             'irbox_version': __version__,
+            'frozen': frozen_records(self.model),
         }
         content: dict[str, Any] = {'meta': meta, 'state_dict': _inner(self.model).state_dict()}
         if save_optimizer:
@@ -157,6 +160,7 @@ class RestorationRunner(Runner):
             hub = unpack_message_hub(checkpoint['message_hub'], self.work_dir)
             checkpoint['message_hub'] = hub
         check_weights(_inner(self.model), checkpoint['state_dict'], filename)
+        check_frozen(_inner(self.model), checkpoint, filename)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         load_weights(_inner(self.model), checkpoint['state_dict'], filename)
         self._has_loaded = True

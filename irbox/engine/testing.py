@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from irbox.engine import compat
-from irbox.engine.checkpoint import load_weights, read_checkpoint
+from irbox.engine.checkpoint import check_frozen, load_weights, read_checkpoint
 from irbox.engine.console import console
 from irbox.engine.files import check_writable
 from irbox.engine.hooks import PredictionsHook
@@ -40,14 +40,15 @@ def test(
             done.
     """
     compat.init()
-    weights = read_checkpoint(checkpoint)['state_dict']
+    content = read_checkpoint(checkpoint)
     for folder in (work_dir_of(config), out, sheet.parent if sheet is not None else None):
         if folder is not None:
             check_writable(folder)
     if sheet is not None and sheet.suffix.lower() not in ('.png', '.jpg', '.jpeg', '.webp'):
         raise ValueError(f'--contact-sheet {sheet}: the name must end in .png, .jpg or .webp.')
     prepared = prepare_test(config, protocol)
-    load_weights(prepared.model, weights, checkpoint)
+    load_weights(prepared.model, content['state_dict'], checkpoint)
+    check_frozen(prepared.model, content, checkpoint)
     metrics = prepared.sections['test_evaluator'].metrics
     used = next((one.protocol for one in metrics if isinstance(one, RestorationMetric)), None)
     if used is None:

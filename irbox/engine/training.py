@@ -12,7 +12,7 @@ from rich.table import Table
 from torch import nn
 
 from irbox.engine import compat
-from irbox.engine.checkpoint import check_weights, newest_checkpoint, read_checkpoint
+from irbox.engine.checkpoint import check_frozen, check_weights, newest_checkpoint, read_checkpoint
 from irbox.engine.console import console
 from irbox.engine.files import check_writable, remove_leftovers
 from irbox.engine.preparation import Prepared, prepare_training, try_optimiser, work_dir_of
@@ -71,7 +71,9 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
         seed = content['meta']['seed']
     prepared = prepare_training(config, seed)
     if origin := checkpoint or config.get('load_from'):
-        check_weights(prepared.model, read_checkpoint(origin, 'meta')['state_dict'], origin)
+        content = read_checkpoint(origin, 'meta')
+        check_weights(prepared.model, content['state_dict'], origin)
+        check_frozen(prepared.model, content, origin)
     out = console()
     if is_main_process():
         out.print(describe(prepared))

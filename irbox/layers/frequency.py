@@ -47,11 +47,11 @@ class BandSplit(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Split a map (B, C, H, W) into its (low, high) bands, each of the same shape."""
-        rates = self.rate_conv(F.adaptive_avg_pool2d(x, 1)).float().sigmoid().flatten(1)
         if self.mask == 'box' and min(x.shape[-2:]) < 2 * BOX_UNIT:
             # int((size // 128) * t) is 0 for every t in (0, 1): the transform and its inverse can
             # be left out.
             return torch.zeros_like(x), x.abs()
+        rates = self.rate_conv(F.adaptive_avg_pool2d(x, 1)).float().sigmoid().flatten(1)
         spectrum = torch.fft.fft2(x.float())
         if self.mask == 'soft':
             low = torch.fft.ifft2(spectrum * self._soft_mask(rates, x)).real.to(x.dtype)

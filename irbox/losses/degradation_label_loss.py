@@ -17,7 +17,7 @@ class DegradationLabelLoss(nn.Module):
 
     Args:
         names: Degradations, in the order of the prior's probabilities. A name may hold ``_``
-            itself: the whole label is tried first.
+            itself: the longest that fits is taken.
         weight: Factor.
     """
 
@@ -48,14 +48,20 @@ class DegradationLabelLoss(nn.Module):
                 'Set num_degradations to match.'
             )
         wanted = probabilities.new_tensor([self._spread(one) for one in label])
-        return -self.weight * (wanted * probabilities.clamp_min(1e-8).log()).sum(1).mean()
+        return -self.weight * (wanted * probabilities.clamp_min(1e-30).log()).sum(1).mean()
 
     def _spread(self, label: str) -> list[float]:
-        parts = [label] if label in self.names else label.split('_')
-        unknown = [part for part in parts if part not in self.names]
-        if unknown:
-            raise ValueError(
-                f'The label {label!r} names {", ".join(unknown)}, '
-                f'which is none of {", ".join(self.names)}.'
-            )
+        parts, rest = [], label.split('_')
+        while rest:
+            # The longest name first: `low_light_haze` is low_light and haze, not low and so on.
+            for size in range(len(rest), 0, -1):
+                if (part := '_'.join(rest[:size])) in self.names:
+                    break
+            else:
+                raise ValueError(
+                    f'The label {label!r} names {rest[0]}, which is none of '
+                    f'{", ".join(self.names)}.'
+                )
+            parts.append(part)
+            rest = rest[size:]
         return [parts.count(name) / len(parts) for name in self.names]

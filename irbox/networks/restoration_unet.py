@@ -25,11 +25,11 @@ PLACES = {
 
 @MODELS.register_module()
 class RestorationUNet(nn.Module):
-    """A U of four levels with places for parts (the shape of Restormer, AdaIR, M2Restore and M2IR).
+    """A U with places for parts: the shape of Restormer, AdaIR, M2Restore and M2IR.
 
-    Level ``i`` works at ``dim * 2**i`` channels and ``1 / 2**i`` of the size. The decoder's first
-    level and the refinement keep both halves of the concatenation and work at ``2 * dim``. The
-    network predicts what to add to the image.
+    Level ``i`` works at ``dim * 2**i`` channels and ``1 / 2**i`` of the size; the papers have four.
+    The decoder's first level and the refinement keep both halves of the concatenation and work at
+    ``2 * dim``. The network predicts what to add to the image.
 
     Args:
         encoder: Configs of blocks: ``block`` (repeated ``depths[i]`` times at level ``i``),
@@ -40,13 +40,13 @@ class RestorationUNet(nn.Module):
         prior: Config of a prior: what is believed about the degradation, computed once per image.
         prompt: Config of a prompt, computed once per image.
         dim: Channels of the first level.
-        depths: Blocks per level, the bottleneck last.
+        depths: Blocks per level, the bottleneck last; 1 or more.
         heads: Attention heads per level.
         refinement: Blocks after the decoder.
 
     Raises:
         ValueError: A place is unknown or empty, a prior stands where a prompt should or the other
-            way round, or ``depths`` and ``heads`` differ in length.
+            way round, ``depths`` and ``heads`` differ in length, or a level has no block.
     """
 
     def __init__(
@@ -66,6 +66,11 @@ class RestorationUNet(nn.Module):
             raise ValueError(
                 f'depths={list(depths)} and heads={list(heads)} must be of the same length, '
                 'two or more.'
+            )
+        if min(*depths, refinement + 1) < 1:
+            raise ValueError(
+                f'depths={list(depths)} and refinement={refinement}: every level needs a block; '
+                'the refinement may have none.'
             )
         for place, parts in (
             ('encoder', encoder),

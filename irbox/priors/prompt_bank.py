@@ -20,6 +20,9 @@ class PromptBank(nn.Module):
         num_prompts: Prompts in the library (C in Eq. 1).
         prompt_dim: Size of a prompt (M).
         hidden: Width of the convolutions; the paper gives none, 64 is the public code's.
+
+    Note:
+        The attention over the prompts has a bias, as in the public code; Eq. 1 prints none.
     """
 
     def __init__(self, num_prompts: int = 32, prompt_dim: int = 256, hidden: int = 64) -> None:

@@ -11,7 +11,8 @@ def require(module: str, *, package: str | None = None, needed_by: str) -> Modul
 
     Args:
         module: Import name, such as ``'open_clip'``.
-        package: What ``pip install`` takes where it differs from the import name, such as ``'open_clip_torch'``.
+        package: What ``pip install`` takes where it differs from the import name, such as
+            ``'open_clip_torch'``.
         needed_by: What the user asked for that needs it.
 
     Raises:
@@ -21,5 +22,6 @@ def require(module: str, *, package: str | None = None, needed_by: str) -> Modul
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(
-            f'{needed_by} needs {module} ({error}). Install it with: pip install {package or module}'
+            f'{needed_by} needs {module} ({error}). '
+            f'Install it with: pip install {package or module}'
         ) from error

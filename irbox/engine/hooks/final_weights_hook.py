@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from irbox import __version__
-from irbox.engine.checkpoint import write_checkpoint
+from irbox.engine.checkpoint import frozen_records, write_checkpoint
 from irbox.engine.config import config_text
 from irbox.engine.hooks.ema_hook import EMAHook
 from irbox.registry import HOOKS
@@ -22,7 +22,8 @@ class FinalWeightsHook(Hook):
 
     The averaged weights where an ``EMAHook`` keeps them. Frozen priors are not among them. Beside
     ``state_dict`` it holds ``meta``: the config as YAML text, irbox's version, the iterations and
-    the seed. It loads with ``torch.load(..., weights_only=True)``.
+    the seed, and what stands for each frozen prior. It loads with ``torch.load(...,
+    weights_only=True)``.
 
     Args:
         filename: Of the file in the work dir.
@@ -45,6 +46,7 @@ class FinalWeightsHook(Hook):
             'irbox_version': __version__,
             'iter': runner.iter,
             'seed': runner.seed,
+            'frozen': frozen_records(model),
         }
         path = Path(runner.work_dir, self.filename)
         write_checkpoint({'meta': meta, 'state_dict': model.state_dict()}, path)

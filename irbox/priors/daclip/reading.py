@@ -51,7 +51,7 @@ def read_tensors(path: Path, trust_pickle: bool = False) -> dict[str, Tensor]:
         ValueError: The file is unreadable, would run code, holds no tensors or a CLIP without
             controller, or lists the image tower twice with different values.
     """
-    tensors = _unwrap(_read(path, trust_pickle), path)
+    tensors = read_state_dict(path, 'daclip', trust_pickle)
     _check_kind(tensors, path)
     for key in [key for key in tensors if key.startswith('visual.')]:
         alias = tensors.pop(key)
@@ -60,6 +60,24 @@ def read_tensors(path: Path, trust_pickle: bool = False) -> dict[str, Tensor]:
                 f'{path} holds two different image towers: {key} and clip.{key} differ.'
             )
     return {key: tensor.float() for key, tensor in tensors.items()}
+
+
+def read_state_dict(path: Path, kind: str, trust_pickle: bool = False) -> dict[str, Tensor]:
+    """The tensors of a published file under the names that they have there.
+
+    Args:
+        path: As for ``read_tensors``, of any model.
+        kind: What ``tools/convert_checkpoint.py`` calls such files, for messages.
+        trust_pickle: As for ``read_tensors``.
+
+    Returns:
+        Names without a leading ``module.``. Tensors may be backed by the file until they are
+        copied.
+
+    Raises:
+        ValueError: The file is unreadable, would run code or holds no tensors.
+    """
+    return _unwrap(_read(path, kind, trust_pickle), path)
 
 
 def fingerprint(tensors: Mapping[str, Tensor]) -> str:
@@ -78,7 +96,7 @@ def few(keys: Iterable[str]) -> str:
     return ', '.join(keys[:3]) + (', ...' if len(keys) > 3 else '')
 
 
-def _read(path: Path, trust_pickle: bool) -> Any:
+def _read(path: Path, kind: str, trust_pickle: bool) -> Any:
     if path.suffix == '.safetensors':
         try:
             return load_file(path)
@@ -95,7 +113,7 @@ def _read(path: Path, trust_pickle: bool) -> Any:
     except pickle.UnpicklingError as error:
         raise ValueError(
             f'{path} was refused, since reading it could run code: {_reason(error)} If you trust '
-            'its source, convert it once with: python tools/convert_checkpoint.py daclip '
+            f'its source, convert it once with: python tools/convert_checkpoint.py {kind} '
             f'{path} OUT.safetensors --trust-pickle'
         ) from error
     except (RuntimeError, EOFError, OSError, KeyError, ValueError, AttributeError) as error:

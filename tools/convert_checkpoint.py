@@ -1,32 +1,62 @@
 """Convert published weights to files that irbox loads fast and safely.
 
     python tools/convert_checkpoint.py daclip daclip_ViT-B-32.pt weights/daclip_ViT-B-32.safetensors
+    python tools/convert_checkpoint.py m2restore model.ckpt weights/m2restore.pth
 
 ``daclip`` keeps the tensors of a DA-CLIP training checkpoint (985 MB of 1.74 GB for ViT-B-32) as
-safetensors.
+safetensors. ``m2restore`` turns the Lightning file of the public M2Restore code into a checkpoint
+(.pth or .safetensors) for configs on ``configs/_base_/models/m2restore_official.yaml``.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from irbox.engine.cli import run_tool
 
+M2RESTORE = Path(__file__).resolve().parents[1] / 'configs/_base_/models/m2restore_official.yaml'
+
 
 def convert_daclip(arguments: argparse.Namespace) -> None:
     """A DA-CLIP checkpoint in any of its forms -> safetensors."""
-    from rich.console import Console
-
     from irbox.priors.daclip.loading import convert
 
     tensors, parameters = convert(arguments.input, arguments.output, arguments.trust_pickle)
+    report(arguments, tensors, parameters)
+
+
+def convert_m2restore(arguments: argparse.Namespace) -> None:
+    """The released checkpoint of M2Restore -> a checkpoint of irbox."""
+    import torch
+
+    import irbox
+    from irbox.engine.convert_m2restore import convert
+
+    with torch.device('meta'):  # names and shapes; no memory, and no file of DA-CLIP
+        network = irbox.build_network(M2RESTORE)
+    done = convert(arguments.input, arguments.output, network, arguments.trust_pickle)
+    report(arguments, done.tensors, done.parameters, done.left_out)
+
+
+def report(
+    arguments: argparse.Namespace,
+    tensors: int,
+    parameters: int,
+    left_out: Mapping[str, int] | None = None,
+) -> None:
+    """Say what was written, and what was not."""
+    from irbox.engine.console import console
+
     sizes = [path.stat().st_size / 1e6 for path in (arguments.input, arguments.output)]
-    Console().print(
+    terminal = console()
+    terminal.print(
         f'{arguments.output}: {tensors} tensors, {parameters:,} parameters, '
-        f'{sizes[1]:,.1f} MB (was {sizes[0]:,.1f} MB)',
-        soft_wrap=True,
+        f'{sizes[1]:,.1f} MB (was {sizes[0]:,.1f} MB)'
     )
+    for reason, count in (left_out or {}).items():
+        terminal.print(f'Left out: {count} {reason}')
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -37,14 +67,16 @@ def parse_arguments() -> argparse.Namespace:
     kinds = parser.add_subparsers(dest='kind', required=True)
     daclip = kinds.add_parser('daclip', help=convert_daclip.__doc__)
     daclip.set_defaults(run=convert_daclip)
-    for kind in (daclip,):
+    m2restore = kinds.add_parser('m2restore', help=convert_m2restore.__doc__)
+    m2restore.set_defaults(run=convert_m2restore)
+    for kind in (daclip, m2restore):
         kind.add_argument('input', type=Path, metavar='IN', help='the published file')
         kind.add_argument('output', type=Path, metavar='OUT', help='the file to write; must be new')
-    daclip.add_argument(
-        '--trust-pickle',
-        action='store_true',
-        help='read a file that asks to run code of its own: only if you trust where it comes from',
-    )
+        kind.add_argument(
+            '--trust-pickle',
+            action='store_true',
+            help='read a file that asks to run code of its own: only if you trust its source',
+        )
     return parser.parse_args()
 
 

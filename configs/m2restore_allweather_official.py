@@ -1,0 +1,10 @@
+"""M2Restore on All-weather as its public code trains it: no augmentation, batches of 4."""
+
+_base_ = [
+    '_base_/models/m2restore_official.yaml',
+    '_base_/datasets/allweather.yaml',
+    '_base_/schedules/m2restore_official.yaml',
+    '_base_/runtime.yaml',
+]
+
+train_dataloader = dict(batch_size=4, dataset=dict(augment='none'))

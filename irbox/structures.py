@@ -64,7 +64,8 @@ class Context:
     """
 
     image: Tensor
-    """(B, 3, H0, W0), the degraded images, RGB, 0 to 1."""
+    """(B, 3, H0, W0), the degraded images, RGB, 0 to 1 (blocks see them padded, and in the range
+    that the network works on)."""
     prior: DegradationPrior | None = None
     prompt: Tensor | None = None
     """(B, M)."""

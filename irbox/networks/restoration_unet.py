@@ -43,10 +43,14 @@ class RestorationUNet(nn.Module):
         depths: Blocks per level, the bottleneck last; 1 or more.
         heads: Attention heads per level.
         refinement: Blocks after the decoder.
+        input_range: What 0 and 1 become before the prompt and the first layer see an image. The
+            public code of M2Restore trains with degraded images in -1 to 1 and clean ones in 0 to
+            1, so that its weights need ``[-1, 1]``. Priors see 0 to 1 in any case.
 
     Raises:
         ValueError: A place is unknown or empty, a prior stands where a prompt should or the other
-            way round, ``depths`` and ``heads`` differ in length, or a level has no block.
+            way round, ``depths`` and ``heads`` differ in length, a level has no block, or
+            ``input_range`` is no range.
     """
 
     def __init__(
@@ -60,8 +64,13 @@ class RestorationUNet(nn.Module):
         depths: tuple[int, ...] = (4, 6, 6, 8),
         heads: tuple[int, ...] = (1, 2, 4, 8),
         refinement: int = 4,
+        input_range: tuple[float, float] = (0, 1),
     ) -> None:
         super().__init__()
+        if len(input_range) != 2 or input_range[0] >= input_range[1]:
+            raise ValueError(
+                f'input_range={list(input_range)} must be what 0 and 1 become, such as [-1, 1].'
+            )
         if len(depths) != len(heads) or len(depths) < 2:
             raise ValueError(
                 f'depths={list(depths)} and heads={list(heads)} must be of the same length, '
@@ -78,6 +87,7 @@ class RestorationUNet(nn.Module):
             ('decoder', decoder),
         ):
             _check_place(place, parts)
+        self.input_range = tuple(input_range)
         self.multiple = 2 ** (len(depths) - 1)
         self.prior = _describer('prior', prior, 'feature_dim', 'num_degradations')
         self.prompt = _describer('prompt', prompt, 'prompt_dim')
@@ -125,7 +135,7 @@ class RestorationUNet(nn.Module):
         return Context(
             image=image,
             prior=self.prior(image) if self.prior is not None else None,
-            prompt=self.prompt(image) if self.prompt is not None else None,
+            prompt=self.prompt(self._scaled(image)) if self.prompt is not None else None,
         )
 
     def forward(self, image: Tensor, context: Context | None = None) -> Tensor:
@@ -142,7 +152,8 @@ class RestorationUNet(nn.Module):
         """
         context = self.describe(image) if context is None else context
         height, width = image.shape[-2:]
-        padded = _pad(image, self.multiple).contiguous(memory_format=torch.channels_last)
+        padded = _pad(self._scaled(image), self.multiple)
+        padded = padded.contiguous(memory_format=torch.channels_last)
         context = replace(context, image=padded)  # shares the list of routings
         x = self.embed(padded)
         skips = []
@@ -160,6 +171,10 @@ class RestorationUNet(nn.Module):
             x = decoder(reduce(torch.cat([x, skips.pop()], dim=1)), context)
         restored = self.output(self.refinement(x, context)) + padded
         return restored[..., :height, :width]
+
+    def _scaled(self, image: Tensor) -> Tensor:
+        low, high = self.input_range
+        return image if (low, high) == (0, 1) else low + (high - low) * image
 
 
 def _check_place(place: str, parts: Any) -> None:

@@ -26,6 +26,16 @@ _PLACES = {
 }
 
 
+# The order in which an image meets them; places of one phase alternate from level to level.
+_PHASES = (
+    ('prior', 'prompt', 'embed'),
+    ('before_levels', 'encoders'),
+    ('bottleneck',),
+    ('before_upsamples', 'decoders'),
+    ('refinement',),
+)
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the description."""
@@ -51,12 +61,14 @@ def describe(network: nn.Module, macs: Counter[str]) -> list[Row]:
         Rows in the order of the network; a last one holds what no registered part does (stem,
         resampling, output). A part's numbers include those of its nested parts.
     """
-    rows: list[Row] = []
-    claimed: set[str] = set()
-    for name, child in network.named_children():
-        for path, group in _groups(name, child):
-            claimed.update(path_ for path_, _ in group)
-            rows += _rows(_place(path, network), group, macs, 0)
+    found = [
+        (path, group)
+        for name, child in network.named_children()
+        for path, group in _groups(name, child)
+    ]
+    found.sort(key=lambda item: _order(item[0]))
+    claimed = {path for _, group in found for path, _ in group}
+    rows = [row for path, group in found for row in _rows(_place(path, network), group, macs, 0)]
     rest = [
         (name, module)
         for name, module in network.named_modules()
@@ -64,7 +76,7 @@ def describe(network: nn.Module, macs: Counter[str]) -> list[Row]:
     ]
     rows.append(
         Row(
-            place='rest: embed, downs, ups, reduces, output',
+            place='rest: stem, resampling, output',
             part='',
             file=_file(type(network)),
             parameters=sum(p.numel() for _, module in rest for p in module.parameters()),
@@ -123,6 +135,16 @@ def _place(path: str, network: nn.Module) -> str:
     levels = len(getattr(network, 'encoders', ())) + 1
     index = int(rest.partition('.')[0] or 0)
     return _PLACES[name].format(level=index + 1, coarse=levels - index, fine=levels - 1 - index)
+
+
+def _order(path: str) -> tuple[int, int, int]:
+    """Sorts parts as an image meets them; those of other networks stay in their order."""
+    name, _, rest = path.partition('.')
+    index = int(rest.partition('.')[0]) if rest.partition('.')[0].isdigit() else 0
+    for phase, names in enumerate(_PHASES):
+        if name in names:
+            return phase, index, names.index(name)
+    return 0, 0, 0
 
 
 def _inside(name: str, paths: set[str]) -> bool:

@@ -147,6 +147,9 @@ METRICS = _child('metric', mmengine_registry.METRICS, 'evaluation')
 HOOKS = _child('hook', mmengine_registry.HOOKS, 'engine.hooks')
 LOOPS = _child('loop', mmengine_registry.LOOPS, 'engine.loops')
 OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine_registry.OPTIM_WRAPPERS, 'engine.optim')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    'optimizer wrapper constructor', mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS, 'engine.optim'
+)
 PARAM_SCHEDULERS = _child('parameter scheduler', mmengine_registry.PARAM_SCHEDULERS)
 
 # Empty children: without one of its own for every root, mmengine warns that it found no registry of
@@ -157,9 +160,6 @@ STRATEGIES = _child('strategy', mmengine_registry.STRATEGIES)
 MODEL_WRAPPERS = _child('model wrapper', mmengine_registry.MODEL_WRAPPERS)
 WEIGHT_INITIALIZERS = _child('weight initializer', mmengine_registry.WEIGHT_INITIALIZERS)
 OPTIMIZERS = _child('optimizer', mmengine_registry.OPTIMIZERS)
-OPTIM_WRAPPER_CONSTRUCTORS = _child(
-    'optimizer wrapper constructor', mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS
-)
 EVALUATOR = _child('evaluator', mmengine_registry.EVALUATOR)
 TASK_UTILS = _child('task util', mmengine_registry.TASK_UTILS)
 VISUALIZERS = _child('visualizer', mmengine_registry.VISUALIZERS)

@@ -230,7 +230,8 @@ def _evaluation(config: Config, mode: Literal['val', 'test']) -> dict[str, Any]:
 
 def _with_precision(config: Config) -> ConfigDict:
     """The optimiser wrapper for the precision that ``amp`` asks for."""
-    wrapper = ConfigDict({'type': 'OptimWrapper'} | config.optim_wrapper)
+    defaults = {'type': 'OptimWrapper', 'constructor': 'RestorationOptimWrapperConstructor'}
+    wrapper = ConfigDict(defaults | config.optim_wrapper)
     amp = 'bf16' if config.get('amp') is True else config.get('amp')
     if not amp:
         return wrapper

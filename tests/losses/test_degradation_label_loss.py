@@ -32,7 +32,7 @@ def test_a_name_may_hold_an_underscore():
 
 
 def test_a_probability_of_zero_is_finite():
-    assert judge([[1.0, 0.0, 0.0, 0.0]], ['rain']) < 20
+    assert judge([[1.0, 0.0, 0.0, 0.0]], ['rain']) < 70
 
 
 def test_unknown_label_is_named():
@@ -53,3 +53,18 @@ def test_needs_a_prior():
 def test_needs_labels():
     with pytest.raises(ValueError, match='needs a data set that gives `label`'):
         judge([[0.1, 0.2, 0.3, 0.4]], None)
+
+
+def test_an_almost_impossible_truth_still_pulls():
+    scores = torch.tensor([[30.0, 0.0, 0.0, 0.0]], requires_grad=True)
+    loss = DegradationLabelLoss(NAMES, weight=1.0)
+    prior = DegradationPrior(torch.zeros(1, 2), scores.softmax(-1), torch.zeros(1, 2))
+    image = torch.zeros(1, 3, 4, 4)
+    loss(image, image, Context(image, prior=prior), [NAMES[1]]).backward()
+    assert scores.grad[0, 1] < -0.9
+
+
+def test_the_longest_name_that_fits_is_taken():
+    loss = DegradationLabelLoss(['low_light', 'haze', 'low'], weight=1.0)
+    assert loss._spread('low_light_haze') == [0.5, 0.5, 0]
+    assert loss._spread('low_haze') == [0, 0.5, 0.5]

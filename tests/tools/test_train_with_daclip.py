@@ -1,4 +1,4 @@
-"""Training and testing with a pretrained prior, end to end, on a small file in the released form."""
+"""Training and testing with a pretrained prior, end to end, on a small file as released."""
 
 import runpy
 from pathlib import Path

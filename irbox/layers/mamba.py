@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from irbox.layers.selective_scan import check_backend, selective_scan
-from irbox.layers.selective_scan_op import autocast_off
+from irbox.utils.precision import full_precision
 
 KERNEL_WIDTHS = (2, 3, 4)
 
@@ -106,7 +106,7 @@ class Mamba(nn.Module):
         """
         if x.dim() != 3 or x.shape[-1] != self.d_model:
             raise ValueError(f'Mamba expects (B, L, {self.d_model}), got {tuple(x.shape)}.')
-        with autocast_off(x.device.type):
+        with full_precision(x):
             return self._mix(x.to(self.in_proj.weight.dtype)).to(x.dtype)
 
     def _convolve(self, u: Tensor) -> Tensor:

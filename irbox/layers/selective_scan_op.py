@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 
 import torch
@@ -15,17 +14,11 @@ from irbox.layers.selective_scan_torch import (
     scan_backward,
     scan_forward,
 )
+from irbox.utils.precision import full_precision
 
 STEPS_PER_CHUNK = 32
 ELEMENTS_PER_CHUNK = 2**24
 _RECURRENCES = {'steps': recur_in_steps, 'levels': recur_in_levels}
-
-
-def autocast_off(device_type: str) -> AbstractContextManager:
-    """Compute in the dtypes that tensors have, on any device (some know no autocast)."""
-    if torch.amp.is_autocast_available(device_type):
-        return torch.autocast(device_type, enabled=False)
-    return nullcontext()
 
 
 def chunk_length(path: str, batch: int, num_states: int, channels: int) -> int:
@@ -69,7 +62,7 @@ def scan(
     The path is ``'steps'``, ``'levels'`` or ``'triton'``.
     """
     tensors = (u, delta, rates, b, c, skip, gate, bias)
-    with autocast_off(u.device.type):
+    with full_precision(u):
         if path == 'triton':
             from irbox.layers import selective_scan_triton
 
@@ -102,7 +95,7 @@ def scan_grad(
 ) -> list[Tensor]:
     """Gradients of `scan`, for its tensors in their order; those that are None are left out."""
     tensors = (grad, u, delta, rates, b, c, skip, gate, bias)
-    with autocast_off(u.device.type):
+    with full_precision(u):
         if path == 'triton':
             from irbox.layers import selective_scan_triton
 

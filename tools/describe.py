@@ -62,6 +62,14 @@ def main() -> None:
         _without_prior(one) / 1e9 for one in (macs, sparse_share(network, macs), exact)
     )
     console.print(f'Parameters: {trainable:,} trainable, {frozen:,} frozen', highlight=False)
+    prior = getattr(network, 'prior', None)
+    whole = getattr(prior, 'total_parameters', None)
+    if whole is not None:
+        used = sum(weight.numel() for weight in prior.parameters())
+        console.print(
+            f'The prior keeps {used:,} of the {whole:,} parameters of the pretrained model',
+            highlight=False,
+        )
     console.print(
         "Cost, papers' convention (convolutions, linear layers, activations): "
         f'{dense:.1f} G with every expert on every pixel, {sparse:.1f} G with the selected ones',

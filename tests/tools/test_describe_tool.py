@@ -62,3 +62,18 @@ def test_a_bad_size_is_refused(run, small, text, capsys):
         run(small, f'--size={text}')
     assert stop.value.code == 2
     assert 'write WIDTHxHEIGHT, such as 720x480' in capsys.readouterr().err
+
+
+def test_a_pretrained_prior_is_counted_both_ways(run, tmp_path):
+    config = tmp_path / 'config.yaml'
+    config.write_text(
+        f"""
+_base_: {ROOT}/configs/_base_/models/unet.yaml
+model:
+  network:
+    {{dim: 8, depths: [1, 1], heads: [1, 2], refinement: 1,
+     prior: {{type: DACLIPPrior, preset: m2restore_paper}}}}
+"""
+    )
+    out = run(config, '--size', '16x16')
+    assert 'The prior keeps 87,849,216 of the 246,213,634 parameters' in out

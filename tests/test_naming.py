@@ -24,6 +24,7 @@ FOLDERS = {
     'hook': 'engine',
     'loop': 'engine',
     'optimizer wrapper': 'engine',
+    'parameter scheduler': 'engine',
 }
 
 

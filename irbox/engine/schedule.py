@@ -7,6 +7,9 @@ from typing import Any
 
 from mmengine.config import Config
 
+from irbox.engine.check_values import arguments_of
+from irbox.registry import PARAM_SCHEDULERS, find_part
+
 # What a parameter scheduler may count in epochs.
 TIMES = ('begin', 'end', 'T_max', 'step_size', 'milestones')
 DEFAULT_VAL_INTERVAL = 1000
@@ -17,7 +20,9 @@ def to_iterations(config: Config, samples: int, world_size: int) -> list[str]:
 
     An epoch is as many samples as the training set has, whoever draws them. ``train_cfg`` counts
     epochs where it has ``max_epochs`` (its ``val_interval`` then, too), a parameter scheduler where
-    it says ``by_epoch: true``, the checkpoint hook likewise.
+    it says ``by_epoch: true``, the checkpoint hook likewise. A cosine in epochs reaches its end at
+    the last iteration (mmengine's would do so one later), and a scheduler whose shape is one of
+    epochs (``EpochWarmUpCosineLR``) is told how long they are.
 
     Args:
         config: Changed in place: ``train_cfg``, ``param_scheduler`` and
@@ -61,8 +66,16 @@ def to_iterations(config: Config, samples: int, world_size: int) -> list[str]:
     schedulers = config.get('param_scheduler') or []
     for index, scheduler in enumerate(schedulers if isinstance(schedulers, list) else [schedulers]):
         scheduler.pop('convert_to_iter_based', None)
-        if scheduler.get('by_epoch', False):
+        if 'iterations_per_epoch' in arguments_of(find_part(scheduler.type, PARAM_SCHEDULERS))[0]:
+            scheduler.setdefault('iterations_per_epoch', per_epoch)
+            notes.append(
+                f'{scheduler.type} changes every {scheduler.iterations_per_epoch:.6g} iterations.'
+            )
+        elif scheduler.get('by_epoch', False):
             notes.append(_scheduler_to_iterations(scheduler, index, convert))
+            if scheduler.type.startswith('CosineAnnealing') and 'T_max' not in scheduler:
+                end = scheduler.get('end', train.max_iters)
+                scheduler.T_max = max(1, end - scheduler.get('begin', 0) - 1)
         # mmengine's default counts epochs, of which a training by iteration has one.
         scheduler.by_epoch = False
     _check_intervals(config, counts)

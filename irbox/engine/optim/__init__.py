@@ -1,8 +1,9 @@
-"""Optimiser wrappers, and how they are built."""
+"""Optimiser wrappers, how they are built, and schedules of the learning rate."""
 
 from irbox.engine.optim.autocast_optim_wrapper import AutocastOptimWrapper
+from irbox.engine.optim.epoch_warm_up_cosine_lr import EpochWarmUpCosineLR
 from irbox.engine.optim.restoration_optim_wrapper_constructor import (
     RestorationOptimWrapperConstructor,
 )
 
-__all__ = ['AutocastOptimWrapper', 'RestorationOptimWrapperConstructor']
+__all__ = ['AutocastOptimWrapper', 'EpochWarmUpCosineLR', 'RestorationOptimWrapperConstructor']

@@ -15,6 +15,8 @@ from typing import Any
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
+from irbox.utils.plugin_imports import import_all_installed
+
 SCOPE = 'irbox'
 
 
@@ -34,7 +36,7 @@ def known_names(registry: Registry) -> set[str]:
 
 
 def find_part(name: Any, registry: Registry) -> Any:
-    """The class registered under a name.
+    """The class registered under a name; installed plug-ins are imported if nothing else has it.
 
     Raises:
         ValueError: The name is no text, is dotted (mmengine would import and call whatever it
@@ -50,7 +52,11 @@ def find_part(name: Any, registry: Registry) -> Any:
             'Register the part and use its plain name.'
         )
     if name not in known_names(registry):
-        raise ValueError(f'No {kind} is called {name!r}. {suggest(name, known_names(registry))}')
+        broken = import_all_installed()
+        if name not in known_names(registry):
+            text = f'No {kind} is called {name!r}. {suggest(name, known_names(registry))}'
+            # It may be the one that a broken plug-in would have brought.
+            raise ValueError(' '.join([text, *broken]))
     return registry.get(name)
 
 

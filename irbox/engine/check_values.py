@@ -11,6 +11,7 @@ from mmengine.registry import Registry
 
 from irbox import registry as registries
 from irbox.registry import find_part, known_names, suggest
+from irbox.utils.plugin_imports import import_all_installed
 
 EXPONENT = re.compile(r'[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][+-]?\d+')
 # What mmengine makes of a quoted {{_base_.name}}.
@@ -185,6 +186,8 @@ def _check_any_part(value: Mapping[str, Any], path: str, kind: Registry | None) 
         return
     name = value['type']
     kinds = [*KINDS.values(), *COLLECTIONS.values()]
+    if not any(name in known_names(registry) for registry in kinds):
+        import_all_installed()
     for registry in kinds:
         if name in known_names(registry):
             check_part(value, path, registry)

@@ -14,6 +14,7 @@ from mmengine.config import Config
 from irbox.engine import yaml_handler
 from irbox.engine.check_config import check_config
 from irbox.engine.plugins import load_plugins
+from irbox.utils.plugin_imports import installed_plugins_used
 
 SUFFIXES = ('.py', '.yaml', '.yml', '.json')
 
@@ -52,9 +53,14 @@ def load_config(
     if cfg_options:
         _apply(config, cfg_options)
     if config.get('plugins'):
-        # Absolute paths, so that a copy of the config in a work dir finds them, too.
-        config.plugins = load_plugins(config.plugins, near=path)
+        # Absolute paths, so that a copy of the config in a work dir finds them, too. A base names
+        # its plug-ins relative to itself.
+        config.plugins = load_plugins(config.plugins, near=[path, *_all_bases(path)])
     check_config(config, sections)
+    used = installed_plugins_used(config.to_dict())
+    if used:
+        # What a checkpoint says of a run should name everything that it was made of.
+        config.plugins = list(dict.fromkeys([*(config.get('plugins') or ()), *used]))
     return config
 
 
@@ -113,6 +119,14 @@ def _bases(path: Path) -> Iterator[Path]:
     found = re.search(r'^_base_\s*[:=]\s*(\[[^\]]*\]|[^\n]*(?:\n\s*-[^\n]*)*)', text, re.MULTILINE)
     for name in re.findall(r'[^\s\'",\[\]]+\.(?:py|ya?ml|json)\b', found[1] if found else ''):
         yield path.parent / name
+
+
+def _all_bases(path: Path) -> Iterator[Path]:
+    """The bases, and theirs."""
+    for base in _bases(path):
+        if base.is_file():
+            yield base
+            yield from _all_bases(base)
 
 
 def _culprit(path: Path) -> Path:

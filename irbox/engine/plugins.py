@@ -6,48 +6,64 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from irbox.utils.plugin_imports import (
+    GROUP,
+    import_installed,
+    importing,
+    installed_plugins,
+    source_of,
+)
 
-def load_plugins(plugins: Iterable[str | Path], near: str | Path | None = None) -> list[str]:
+
+def load_plugins(
+    plugins: Iterable[str | Path], near: str | Path | Sequence[str | Path] | None = None
+) -> list[str]:
     """Import what a config lists under ``plugins``, each once.
 
     Args:
         plugins: Python files, folders (a package, or all the ``*.py`` files in it whose names do
-            not begin with an underscore), or dotted names of importable modules.
-        near: A config file. Relative paths are looked for beside it, in the folders above it, and
-            in the current folder, in this order.
+            not begin with an underscore), names of installed plug-ins (entry points of the group
+            ``irbox.plugins``), or dotted names of importable modules; tried in this order.
+        near: A config file, or several. Relative paths are looked for beside each and in the
+            folders above it, and in the current folder, in this order.
 
     Returns:
         The plug-ins, as they can be found from anywhere: paths are absolute.
 
     Raises:
         FileNotFoundError: There is no such file, folder or module.
-        ImportError: The plug-in raised an error; the message names the file and the line.
+        ImportError: The plug-in raised an error; the message names the file and the line. Nothing
+            of it is registered then.
         ValueError: ``plugins`` is no list of names.
     """
     if isinstance(plugins, (str, Path)) or not isinstance(plugins, Iterable):
         raise ValueError(
             f'plugins={plugins!r} must be a list, such as [plugins/fourier_expert.py].'
         )
+    configs = [near] if isinstance(near, (str, Path)) else list(near or ())
     loaded = []
     for plugin in plugins:
         if not isinstance(plugin, (str, Path)) or not str(plugin):
             raise ValueError(f'plugins: {plugin!r} is neither a path nor the name of a module.')
-        loaded.append(_load(str(plugin), near))
+        loaded.append(_load(str(plugin), configs))
     return loaded
 
 
-def _load(plugin: str, near: str | Path | None) -> str:
-    if '/' not in plugin and not plugin.endswith('.py') and _find(plugin, near) is None:
-        _import_name(plugin)
-        return plugin
+def _load(plugin: str, near: Sequence[str | Path]) -> str:
     path = _find(plugin, near)
     if path is None:
-        tried = ', '.join(str(folder / plugin) for folder in _folders(near))
-        raise FileNotFoundError(f'plugins: {plugin!r} was not found. Tried: {tried}.')
+        if '/' in plugin or plugin.endswith('.py'):
+            tried = ', '.join(str(folder / plugin) for folder in _folders(near))
+            raise FileNotFoundError(f'plugins: {plugin!r} was not found. Tried: {tried}.')
+        offered = [one for one in installed_plugins() if one.name == plugin]
+        for one in offered:
+            import_installed(one)
+        if not offered:
+            _import_name(plugin)
+        return plugin
     if path.is_file():
         _import_file(path)
     elif (path / '__init__.py').is_file():
@@ -61,28 +77,42 @@ def _load(plugin: str, near: str | Path | None) -> str:
     return str(path)
 
 
-def _folders(near: str | Path | None) -> Sequence[Path]:
-    folders = list(Path(near).absolute().parents) if near is not None else []
-    return list(dict.fromkeys([*folders, Path.cwd()]))
+def _folders(near: Sequence[str | Path]) -> Sequence[Path]:
+    above = [folder for config in near for folder in Path(config).absolute().parents]
+    return list(dict.fromkeys([*above, Path.cwd()]))
 
 
-def _find(plugin: str, near: str | Path | None) -> Path | None:
+def _find(plugin: str, near: Sequence[str | Path]) -> Path | None:
     path = Path(plugin).expanduser()
     candidates = [path] if path.is_absolute() else [folder / path for folder in _folders(near)]
     return next((found.resolve() for found in candidates if found.exists()), None)
 
 
 def _import_name(name: str) -> None:
+    if name in sys.modules:
+        return
     try:
-        importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f'{name}.'.startswith(f'{error.name}.'):
-            raise _failure(name, error) from error
-        raise FileNotFoundError(
-            f'plugins: {name!r} is neither a file or folder nor an installed module.'
-        ) from error
-    except Exception as error:
-        raise _failure(name, error) from error
+        found = importlib.util.find_spec(name.partition('.')[0])
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        raise FileNotFoundError(_unknown(name))
+    try:
+        with importing(name, name, source_of(name)):
+            importlib.import_module(name)
+    except ImportError as error:
+        cause = error.__cause__
+        if isinstance(cause, ModuleNotFoundError) and f'{name}.'.startswith(f'{cause.name}.'):
+            raise FileNotFoundError(_unknown(name)) from error
+        raise
+
+
+def _unknown(name: str) -> str:
+    offered = ', '.join(sorted({one.name for one in installed_plugins()})) or 'none'
+    return (
+        f'plugins: {name!r} is neither a file or folder nor an installed module. '
+        f'Installed plug-ins (entry points of {GROUP}): {offered}.'
+    )
 
 
 def _import_file(path: Path) -> None:
@@ -99,21 +129,6 @@ def _import_file(path: Path) -> None:
     if spec is None or spec.loader is None:
         raise ImportError(f'plugins: {path} is no Python file.')
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
+    with importing(str(path), name, path.parent if package else path):
+        sys.modules[name] = module
         spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise _failure(str(path), error) from error
-
-
-def _failure(plugin: str, error: Exception) -> ImportError:
-    """Say where a plug-in failed: at the deepest line that is its author's or a library's own."""
-    if isinstance(error, SyntaxError):
-        place = f'{error.filename}, line {error.lineno}'
-    else:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f'{frame.filename}, line {frame.lineno}'
-    return ImportError(
-        f'plugins: {plugin} could not be imported: {type(error).__name__}: {error} ({place}).'
-    )

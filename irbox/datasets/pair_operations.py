@@ -99,8 +99,22 @@ def to_multiple(pair: Pair, multiple: int, policy: str) -> Pair:
 def random_crop(pair: Pair, size: int, rng: np.random.Generator) -> Pair:
     """The same random square of both images."""
     height, width = pair[0].shape[:2]
-    top, left = rng.integers(height - size + 1), rng.integers(width - size + 1)
+    top, left = _corner(height, width, size, rng)
     return tuple(image[top : top + size, left : left + size] for image in pair)
+
+
+def random_crop_of_images(
+    image: Image.Image, target: Image.Image, size: int, rng: np.random.Generator
+) -> Pair:
+    """What ``random_crop`` gives for the arrays of two images of one size, at less cost.
+
+    Turning a whole image into an array takes a fifth of the time of decoding it, and most of it is
+    not in the crop.
+    """
+    top, left = _corner(image.height, image.width, size, rng)
+    box = (left, top, left + size, top + size)
+    cropped = np.asarray(image.crop(box))
+    return cropped, cropped if target is image else np.asarray(target.crop(box))
 
 
 def center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -113,6 +127,10 @@ def to_tensor(image: np.ndarray) -> Tensor:
     """(H, W, 3) uint8 or float32 to a (3, H, W) float32 tensor in 0 to 1 with memory of its own."""
     pixels = image.transpose(2, 0, 1).astype(np.float32, order='C')
     return torch.from_numpy(pixels / np.float32(255) if image.dtype == np.uint8 else pixels)
+
+
+def _corner(height: int, width: int, size: int, rng: np.random.Generator) -> tuple[int, int]:
+    return int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))
 
 
 def _grow(pair: Pair, wanted: tuple[int, int], policy: str) -> Pair:

@@ -19,15 +19,17 @@ from irbox.datasets.pair_operations import (
     MULTIPLE_POLICIES,
     SIZE_POLICIES,
     SMALL_POLICIES,
+    Pair,
     dihedral,
     enlarge,
     match_sizes,
     random_crop,
+    random_crop_of_images,
     to_multiple,
     to_tensor,
 )
 from irbox.datasets.paired_source import ImagePair, PairedSource
-from irbox.datasets.read_image import read_image
+from irbox.datasets.read_image import open_image
 from irbox.registry import DATASETS, TRANSFORMS, suggest
 
 
@@ -130,20 +132,8 @@ class PairedImageDataset(Dataset):
         if not 0 <= index < len(self):
             raise IndexError(f'index {index} is out of range: there are {len(self)} samples.')
         rng = np.random.default_rng((self.seed, index, draw))
-        degraded, clean, label = self.pairs[index]
-        name = f'{degraded} and {clean}'
-        image = read_image(degraded)
-        target = image if clean == degraded else read_image(clean)
-        pair = match_sizes(image, target, self.size_policy, name)
-        if self.to_multiple is not None:
-            pair = to_multiple(pair, **self.to_multiple)
         margin = sum(getattr(step, 'margin', 0) for step in self.chains[index])
-        if self.patch_size is not None:
-            side = self.patch_size + 2 * margin
-            pair = random_crop(enlarge(pair, side, self.small_images), side, rng)
-        elif margin:
-            pad = ((margin, margin), (margin, margin), (0, 0))
-            pair = tuple(np.pad(side, pad, mode='reflect') for side in pair)
+        pair = self._read(self.pairs[index], margin, rng)
         mode = self.modes[rng.integers(len(self.modes))]
         image, target = (dihedral(side, mode) for side in pair)
         if self.chains[index]:
@@ -155,9 +145,28 @@ class PairedImageDataset(Dataset):
         return {
             'image': to_tensor(image[inner, inner]),
             'target': to_tensor(target[inner, inner]),
-            'label': label,
+            'label': self.pairs[index].label,
             'name': self.names[index],
         }
+
+    def _read(self, files: ImagePair, margin: int, rng: np.random.Generator) -> Pair:
+        """Both images, or the same random part of both, with a margin for what reaches in."""
+        image = open_image(files.degraded)
+        target = image if files.clean == files.degraded else open_image(files.clean)
+        side = None if self.patch_size is None else self.patch_size + 2 * margin
+        fits = image.size == target.size and self.to_multiple is None
+        if side is not None and fits and min(image.size) >= side:
+            return random_crop_of_images(image, target, side, rng)
+        name = f'{files.degraded} and {files.clean}'
+        pair = match_sizes(np.asarray(image), np.asarray(target), self.size_policy, name)
+        if self.to_multiple is not None:
+            pair = to_multiple(pair, **self.to_multiple)
+        if side is not None:
+            return random_crop(enlarge(pair, side, self.small_images), side, rng)
+        if margin:
+            pad = ((margin, margin), (margin, margin), (0, 0))
+            return tuple(np.pad(array, pad, mode='reflect') for array in pair)
+        return pair
 
     @property
     def metainfo(self) -> dict[str, Any]:

@@ -12,13 +12,18 @@ SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
 
 
 def read_image(path: str | Path) -> np.ndarray:
+    """Decode an image file to an array, (H, W, 3) uint8, RGB; see ``open_image``."""
+    return np.asarray(open_image(path))
+
+
+def open_image(path: str | Path) -> Image.Image:
     """Decode an image file.
 
     Greys are repeated and transparency is dropped (not blended with a background), as the published
     loaders of the all-in-one family do.
 
     Returns:
-        (H, W, 3) uint8, RGB.
+        The decoded image, of mode RGB.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -31,7 +36,9 @@ def read_image(path: str | Path) -> np.ndarray:
                     f'Image {path} holds more than 8 bits per value (mode {image.mode}). '
                     'Convert it to 8 bits.'
                 )
-            return np.asarray(image.convert('RGB'))
+            image.load()
+            # Converting RGB to RGB would copy it.
+            return image if image.mode == 'RGB' else image.convert('RGB')
     except FileNotFoundError:
         raise FileNotFoundError(f'Image {path} does not exist.') from None
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:

@@ -67,6 +67,18 @@ def test_crops_and_augmentation_are_the_same_for_both(root, augment):
     assert dataset[0]['image'].shape == (3, 16, 16)
 
 
+@pytest.mark.parametrize('degrade', [None, {'type': 'GaussianNoise', 'sigma': 25}])
+@pytest.mark.parametrize('target', ['gt', 'in'])
+def test_cropping_before_conversion_changes_nothing(root, target, degrade):
+    """Cropping to a multiple of 1 keeps every pixel and takes the way of whole arrays."""
+    options = {'sources': {'rain': {'input': 'in', 'target': target, 'degrade': degrade}}}
+    options |= {'patch_size': 16, 'augment': 'dihedral'}
+    fast = make(root, **options)
+    slow = make(root, to_multiple={'multiple': 1, 'policy': 'center_crop'}, **options)
+    for draw in range(12):
+        assert_same(fast[draw % 3, draw], slow[draw % 3, draw])
+
+
 def test_augmentation_reaches_every_mode(root):
     for augment, modes in (('none', 1), ('flips', 4), ('dihedral', 8)):
         dataset = make(root, augment=augment)

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from irbox.datasets.image_folders import (
+    Choices,
+    Folder,
+    find_folders,
+    list_images,
+    natural_key,
+    partner_folder,
+    placeholders,
+    stem_of,
+)
+from irbox.datasets.image_selection import (
+    FoundImage,
+    ImageSelection,
+    first_names,
+    missing_folder,
+    no_images,
+)
+from irbox.datasets.pairing_rule import PairingRule, Rule, check_expression, pairing_rule
 from irbox.datasets.read_image import SUFFIXES
 
-Rule = str | Sequence[str]
-SAME_NAME = 'same_name'
+__all__ = ['ImagePair', 'PairedSource', 'natural_key']
 
 
 class ImagePair(NamedTuple):
@@ -23,42 +40,50 @@ class ImagePair(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PairedSource:
-    r"""A folder of degraded images, the folder with their clean ones, and how they belong together.
+class PairedSource(ImageSelection):
+    r"""Folders of degraded images, the folders with their clean ones, and how both belong together.
 
-    Names are compared without their suffix. A rule is ``same_name``, or a pair of a regular
-    expression for the whole degraded name and what the clean name then is, such as
-    ``['(.+)_rain', '\1_clean']`` or, where fifteen degraded images share a clean one,
-    ``['(im_\d+)_s\d+_a\d+', '\1']``.
+    ``PairedSource(input, target, label).find_pairs()`` lists them. Only names of files and folders
+    are looked at; the clean path comes from the patterns and the rules, never from replacing text
+    in a path.
     """
 
-    input: Path
-    """Folder of the degraded images."""
-    target: Path
-    """Folder of the clean images. Their file type may be another."""
+    input: str | Path
+    r"""Folder of the degraded images: below ``root``, or absolute. It may be a pattern for several:
+    ``{sequence}/blur`` is the folder ``blur`` in every folder, ``**`` stands for folders of any
+    depth (see ``find_folders``)."""
+    target: str | Path
+    """Folder of the clean images, with the same placeholders: ``{sequence}/sharp``. Files may be of
+    another type."""
     label: str | Sequence[Sequence[str]]
-    """The degradation; or pairs of a regular expression and a degradation, of which the first whose
-    expression fits the whole degraded name counts."""
-    pairing: Sequence[Rule] = (SAME_NAME,)
-    """Rules, tried in this order until a clean image is found."""
-    exclude_ids: Mapping[str, Any] | None = None
-    r"""``{pattern: 'im_(\d+)_.*', first: 301, last: 350}`` leaves out names whose number is between
-    the
-    two, such as those that a test set shares."""
-    allow_list: Path | None = None
-    """A text file with the names to use, one per line, whatever folder stands before them."""
+    """The degradation, which may name a placeholder: ``{kind}``. Or pairs of a regular expression
+    and a degradation, of which the first whose expression fits the whole degraded name counts."""
+    pairing: Sequence[Rule] = ('same_name',)
+    """Rules, tried in this order until a clean image is found, see ``pairing_rule``."""
+    choices: Choices = field(default_factory=dict)
+    """What a placeholder may stand for: a list of folder names, or a mapping from folder name to
+    what it is called in labels."""
 
     def __post_init__(self) -> None:
-        for rule in self.pairing:
-            if rule != SAME_NAME:
-                _check_rule(rule, 'pairing')
-        for rule in () if isinstance(self.label, str) else self.label:
-            _check_rule(rule, 'label')
-        if self.exclude_ids is not None:
-            _check_rule((self.exclude_ids['pattern'], r'\1'), 'exclude_ids.pattern')
+        super().__post_init__()
+        self._rules()
+        if not isinstance(self.label, str):
+            for rule in self.label:
+                check_expression(rule, f'label: {rule!r}')
+        elif unknown := set(placeholders(self.label)) - set(placeholders(self.input)):
+            raise ValueError(
+                f'label={self.label!r}: {{{unknown.pop()}}} does not stand in input='
+                f'{str(self.input)!r}.'
+            )
+        for name in placeholders(self.target):
+            if name not in placeholders(self.input) and name not in self.choices:
+                raise ValueError(
+                    f'target={str(self.target)!r}: {{{name}}} stands neither in input='
+                    f'{str(self.input)!r} nor in choices, so it can be anything.'
+                )
 
     def find_pairs(self, strict: bool = True) -> tuple[list[ImagePair], dict[str, int]]:
-        """Look for all pairs, in natural order.
+        """Look for all pairs, in natural order of folders and names.
 
         Args:
             strict: Refuse degraded images without a clean one, instead of leaving them out.
@@ -68,120 +93,134 @@ class PairedSource:
 
         Raises:
             FileNotFoundError: A folder or the allow-list does not exist.
-            ValueError: A folder holds no images, clean images are missing, or a name has no label.
+            ValueError: A folder holds no images, clean images are missing, two clean images may
+                belong to a degraded one, or a name has no label.
         """
-        degraded, left_out = self._wanted(_images(self.input))
-        clean: dict[str, list[Path]] = {}
-        for path in _images(self.target):
-            clean.setdefault(path.stem, []).append(path)
+        images, left_out = self.select(self._degraded(), self.root / self.input)
+        listed: dict[Path, list[str]] = {}
+        indices: dict[tuple[Path, Any], dict[Any, list[str]]] = {}
+        rules = self._rules()
         pairs, missing = [], []
-        for path in degraded:
-            found = next(
-                (clean[name] for name in self._clean_names(path.stem) if name in clean), None
-            )
-            if found:
-                pairs.append(ImagePair(path, _closest(found, path), self._label(path.stem)))
-            else:
-                missing.append(path.name)
+        for folder, found in _by_folder(images).items():
+            clean_folder = self._clean_folder(found[0].folder)
+            if clean_folder not in listed:
+                listed[clean_folder] = list_images(clean_folder)
+            if not listed[clean_folder]:
+                raise no_images(clean_folder)
+            for image in found:
+                name = _clean_name(image, rules, clean_folder, listed[clean_folder], indices)
+                if name is None:
+                    missing.append(image)
+                else:
+                    pairs.append(ImagePair(folder / image.name, clean_folder / name, image.label))
         if missing and (strict or not pairs):
-            rules = ', '.join(
-                rule if isinstance(rule, str) else ' -> '.join(rule) for rule in self.pairing
-            )
+            folder = missing[0].folder
             raise ValueError(
-                f'{len(missing)} of {len(degraded)} degraded images in {self.input} have no clean '
-                f'image in {self.target}: {_first(missing)}. Tried the pairing {rules}. Complete '
+                f'{len(missing)} of {len(images)} degraded images in {folder.path} have no clean '
+                f'image in {self._clean_folder(folder)}: '
+                f'{first_names([image.name for image in missing])}. Tried the pairing '
+                f'{", ".join(rule.text for rule in rules)}. Complete '
                 'the folder or change the pairing; `strict: false` leaves such images out.'
             )
         return pairs, left_out | ({'without a clean image': len(missing)} if missing else {})
 
-    def _wanted(self, paths: list[Path]) -> tuple[list[Path], dict[str, int]]:
-        left_out = {}
-        if self.exclude_ids is not None:
-            kept = [path for path in paths if not self._excluded(path.stem)]
-            left_out['excluded by number'] = len(paths) - len(kept)
-            paths = kept
-        if self.allow_list is not None:
-            if not self.allow_list.is_file():
-                raise FileNotFoundError(f'The allow_list {self.allow_list} does not exist.')
-            lines = self.allow_list.read_text(encoding='utf-8').split('\n')
-            allowed = {Path(line.strip()).name for line in lines if line.strip()}
-            kept = [path for path in paths if path.name in allowed]
-            left_out['not in the allow-list'] = len(paths) - len(kept)
-            paths = kept
-        if not paths:
-            reasons = ', '.join(f'{count} {reason}' for reason, count in left_out.items())
-            raise ValueError(f'No image of {self.input} is left: {reasons}.')
-        return paths, {reason: count for reason, count in left_out.items() if count}
+    def _rules(self) -> list[PairingRule]:
+        return [pairing_rule(rule) for rule in self.pairing]
 
-    def _excluded(self, name: str) -> bool:
-        match = re.fullmatch(self.exclude_ids['pattern'], name)
-        if not match or not match[1].isdigit():
-            return False
-        return self.exclude_ids['first'] <= int(match[1]) <= self.exclude_ids['last']
+    def _degraded(self) -> list[FoundImage]:
+        folders = find_folders(self.root, self.input, self.choices)
+        if not folders:
+            raise missing_folder(self.root / self.input)
+        label = self._label_rule()
+        images = []
+        for folder in folders:
+            own = label(folder)
+            for name in list_images(folder.path):
+                stem = stem_of(name)
+                images.append(FoundImage(folder, name, stem, own(stem)))
+        if not images:
+            raise no_images(folders[0].path)
+        return images
 
-    def _clean_names(self, name: str) -> Iterator[str]:
-        for rule in self.pairing:
-            if rule == SAME_NAME:
-                yield name
-            elif match := re.fullmatch(rule[0], name):
-                yield match.expand(rule[1])
-
-    def _label(self, name: str) -> str:
+    def _label_rule(self) -> Any:
+        """From a folder to a function from a name to its label."""
         if isinstance(self.label, str):
-            return self.label
-        for pattern, label in self.label:
-            if re.fullmatch(pattern, name):
-                return label
+
+            def of_folder(folder: Folder) -> Any:
+                text = self.label.format_map(self._called(folder.values))
+                return lambda stem: text
+
+            return of_folder
+        rules = [(re.compile(pattern), label) for pattern, label in self.label]
+
+        def of_name(stem: str) -> str:
+            for pattern, label in rules:
+                if pattern.fullmatch(stem):
+                    return label
+            raise ValueError(
+                f'{self.root / self.input}: no label rule fits the name {stem!r}. Add one; a last '
+                "rule with the expression '.*' fits every name."
+            )
+
+        return lambda folder: of_name
+
+    def _called(self, values: Mapping[str, str]) -> dict[str, str]:
+        """What placeholders are called in labels."""
+        called = dict(values)
+        for name, known in self.choices.items():
+            if isinstance(known, Mapping) and name in values:
+                lower = {str(key).casefold(): text for key, text in known.items()}
+                called[name] = lower.get(values[name].casefold(), values[name])
+            elif name in values:
+                called[name] = values[name].casefold()
+        return called
+
+    def _clean_folder(self, folder: Folder) -> Path:
+        found = partner_folder(self.root, self.target, folder.values, self.choices)
+        if found is None:
+            raise missing_folder(self.root / self.target)
+        return found
+
+
+def _by_folder(images: Iterable[FoundImage]) -> dict[Path, list[FoundImage]]:
+    folders: dict[Path, list[FoundImage]] = {}
+    for image in images:
+        folders.setdefault(image.folder.path, []).append(image)
+    return folders
+
+
+def _clean_name(
+    image: FoundImage,
+    rules: Sequence[PairingRule],
+    folder: Path,
+    names: Sequence[str],
+    indices: dict[tuple[Path, Any], dict[Any, list[str]]],
+) -> str | None:
+    for rule in rules:
+        key = rule.degraded_key(image.stem)
+        if key is None:
+            continue
+        place = (folder, rule.clean_key)
+        if place not in indices:
+            indices[place] = {}
+            for name in names:
+                indices[place].setdefault(rule.clean_key(stem_of(name)), []).append(name)
+        if found := indices[place].get(key):
+            return _closest(found, image, folder)
+    return None
+
+
+def _closest(names: list[str], image: FoundImage, folder: Path) -> str:
+    """Of files that differ in type, the one of the degraded image's type, else the best type."""
+    if len(names) == 1:
+        return names[0]
+    if len({stem_of(name) for name in names}) > 1:
         raise ValueError(
-            f'{self.input}: no label rule fits the name {name!r}. Add one; a last rule with the '
-            "expression '.*' fits every name."
+            f'Several clean images in {folder} may belong to {image.folder.path / image.name}: '
+            f'{first_names(names)}. Take all but one away, or name a pairing that tells them apart.'
         )
-
-
-def _check_rule(rule: Rule, what: str) -> None:
-    """Refuse a rule that is no pair of an expression and what it gives."""
-    if isinstance(rule, str) or len(rule) != 2:
-        raise ValueError(f'{what}: {rule!r} must be a regular expression and what it stands for.')
-    try:
-        groups = re.compile(rule[0]).groups
-    except re.error as error:
-        raise ValueError(f'{what}: {rule[0]!r} is no regular expression ({error}).') from error
-    wanted = max(map(int, re.findall(r'\\(\d)', rule[1])), default=0)
-    if wanted > groups:
-        raise ValueError(
-            f'{what}: {rule[0]!r} has {groups} groups in parentheses, but \\{wanted} is needed.'
-        )
-
-
-def natural_key(name: str) -> list[str | int]:
-    """Sort key by which 2 comes before 10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', name)]
-
-
-def _images(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f'Data folder {folder} does not exist (looked from {Path.cwd()}). Put the data set '
-            'there, or set data_root to where it is.'
-        )
-    paths = [
-        path
-        for path in folder.iterdir()
-        # Archives packed on a Mac hold a `._name.png` beside each file, which is no image.
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith('.')
-    ]
-    if not paths:
-        raise ValueError(f'Data folder {folder} holds no images ({", ".join(SUFFIXES)}).')
-    return sorted(paths, key=lambda path: natural_key(path.name))
-
-
-def _closest(clean: list[Path], degraded: Path) -> Path:
-    """Of clean images that differ in type, the one of the degraded image's type, else the best."""
+    own = Path(image.name).suffix
     return min(
-        clean,
-        key=lambda path: (path.suffix != degraded.suffix, SUFFIXES.index(path.suffix.lower())),
+        names,
+        key=lambda n: (Path(n).suffix != own, SUFFIXES.index(Path(n).suffix.lower()), n),
     )
-
-
-def _first(names: list[str], count: int = 3) -> str:
-    return ', '.join(names[:count]) + (', ...' if len(names) > count else '')

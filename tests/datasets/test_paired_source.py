@@ -136,8 +136,8 @@ def test_hidden_files_are_no_images(tmp_path):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'pairing': ['same']}, "'same' must be a regular expression"),
-        ({'pairing': [['a', 'b', 'c']]}, 'must be a regular expression'),
+        ({'pairing': ['same']}, "'same' is no rule .same_name, last_number., so it must be a pair"),
+        ({'pairing': [['a', 'b', 'c']]}, 'must be a pair: a regular expression'),
         ({'pairing': [['(.+', 'x']]}, 'no regular expression'),
         ({'pairing': [['.+', r'\1']]}, r'has 0 groups in parentheses, but \\1 is needed'),
         ({'label': [['(.+', 'x']]}, 'no regular expression'),

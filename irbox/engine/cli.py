@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from mmengine.config import DictAction
 
 import irbox
@@ -22,7 +23,10 @@ PACKAGE = Path(irbox.__file__).resolve().parent
 
 
 class OptionsAction(DictAction):
-    """mmengine's ``key=value`` options, with messages for what is malformed and spaces kept."""
+    """mmengine's ``key=value`` options, with messages for what is malformed and spaces kept.
+
+    ``null`` and mappings are read as in a YAML file, such as ``'router={type: PixelRouter}'``.
+    """
 
     def __call__(
         self,
@@ -39,6 +43,9 @@ class OptionsAction(DictAction):
                 parser.error(
                     f'{option_string} {pair}: write key=value, such as model.network.dim=24'
                 )
+            if text == 'null' or text.startswith('{'):
+                options[key] = _from_yaml(parser, f'{option_string} {pair}', text)
+                continue
             try:
                 plain = not any(mark in text for mark in '[](),')
                 parse = self._parse_int_float_bool if plain else self._parse_iterable
@@ -46,6 +53,13 @@ class OptionsAction(DictAction):
             except AssertionError as error:
                 parser.error(f'{option_string} {pair}: {error}')
         setattr(namespace, self.dest, options)
+
+
+def _from_yaml(parser: ArgumentParser, option: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        parser.error(f'{option}: this is no YAML, such as key=null or key={{type: PixelRouter}}')
 
 
 def add_config_options(parser: ArgumentParser) -> None:

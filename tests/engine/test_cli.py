@@ -23,6 +23,8 @@ def parse(*arguments):
         ('a.b=2e-4', 2e-4),
         ('a.b=true', True),
         ('a.b=None', None),
+        ('a.b=null', None),
+        ('a.b={type: Part, sizes: [1, 2]}', {'type': 'Part', 'sizes': [1, 2]}),
         ('a.b=[1,2.5,c]', [1, 2.5, 'c']),
         ('a.b=(1,2)', (1, 2)),
         ('a.b=1,2', [1, 2]),
@@ -35,6 +37,12 @@ def parse(*arguments):
 )
 def test_options_are_read(text, value):
     assert parse(text) == {'a.b': value}
+
+
+def test_an_option_that_is_no_yaml_is_an_error(capsys):
+    with pytest.raises(SystemExit):
+        parse('a.b={type: Part')
+    assert 'no YAML' in capsys.readouterr().err
 
 
 def test_options_given_twice_are_joined():

@@ -7,6 +7,7 @@ the part, the promise that it broke and what to do about it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from irbox.structures import Routing, Stage
-from irbox.testing.promises import Case, check_promises, require
+from irbox.testing.calling import check_signatures, require
+from irbox.testing.promises import Case, check_promises
 from irbox.testing.samples import STAGE, Inputs, places, sample_context, sample_inputs
 
 
@@ -42,6 +44,7 @@ def check_expert(
     Raises:
         AssertionError: A promise is broken.
     """
+    check_signatures(expert, 'expert', given=['dim'], options=options, inputs=['x'])
     case = Case(
         name=expert.__name__,
         build=partial(expert, dim=dim, **options),
@@ -87,6 +90,8 @@ def check_block(
     Raises:
         AssertionError: A promise is broken.
     """
+    inputs = ['x', 'context']
+    check_signatures(block, 'block', given=['stage'], options=options, inputs=inputs)
 
     def call(module: nn.Module, given: Inputs) -> Inputs:
         context = sample_context(given)
@@ -135,6 +140,9 @@ def check_router(
     Raises:
         AssertionError: A promise is broken.
     """
+    taken = ['stage', 'num_experts', 'top_k']
+    inputs = ['x', 'context']
+    check_signatures(router, 'router', given=taken, options=options, inputs=inputs)
     name = router.__name__
 
     def call(module: nn.Module, given: Inputs) -> Inputs:
@@ -175,19 +183,21 @@ def check_router(
 
 
 def _check_at(place: Stage, case: Case) -> None:
-    try:
-        check_promises(case)
-    except (AttributeError, RuntimeError, TypeError) as error:
-        if place.prior_dim or place.prompt_dim:
-            raise
-        raise AssertionError(
-            f'{case.name} fails in a network without prior and prompt: {error}. Leave their terms '
-            'out there, or refuse it in __init__ by a ValueError that says what is needed.'
-        ) from error
+    if not place.prior_dim and not place.prompt_dim:
+        hint = (
+            'Leave their terms out there, or refuse it in __init__ by a ValueError that says what '
+            'is needed'
+        )
+        case = replace(case, hint=hint, network='in a network without prior and prompt, ')
+    check_promises(case)
 
 
 def _same_as_x(given: Inputs, outputs: Inputs) -> None:
     x, output = given['x'], outputs['output']
+    assert isinstance(output, Tensor), (
+        f'gives a {type(output).__name__}, not a tensor. Return the map alone; a block records its '
+        'Routing in the context'
+    )
     assert output.shape == x.shape, (
         f'gives {tuple(output.shape)} for {tuple(x.shape)}. Experts and blocks keep the shape'
     )
@@ -196,6 +206,7 @@ def _same_as_x(given: Inputs, outputs: Inputs) -> None:
 
 
 def _verify_routing(name: str, routing: Routing, x: Tensor) -> None:
+    require(isinstance(routing, Routing), name, f'records {routing!r}, not a Routing')
     weights, load = routing.weights, routing.load
     require(
         weights.ndim == 4 and weights.shape[0] == x.shape[0] and weights.shape[2:] == x.shape[2:],

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from irbox.structures import DegradationPrior, Routing
-from irbox.testing.promises import Case, check_promises, require
+from irbox.testing.calling import answer, check_signatures, require
+from irbox.testing.promises import Case, attributes, check_promises, nothing_kept
 from irbox.testing.samples import IMAGES, STAGE, Inputs, sample_context, sample_inputs
 
 
@@ -31,6 +33,7 @@ def check_prior(
     Raises:
         AssertionError: A promise is broken.
     """
+    check_signatures(prior, 'prior', given=[], options=options, inputs=['image'])
     name = prior.__name__
     sizes: dict[str, int] = {}
 
@@ -54,12 +57,14 @@ def check_prior(
         return module
 
     def call(module: nn.Module, given: Inputs) -> Inputs:
-        answer = module(given['image'])
+        found = module(given['image'])
         if 'prompt' in sizes:
-            return {'prompt': answer}
-        wanted = isinstance(answer, DegradationPrior)
-        require(wanted, name, f'gives {type(answer)}, not a DegradationPrior')
-        return {key: getattr(answer, key) for key in sizes}
+            wanted = isinstance(found, Tensor)
+            require(wanted, name, f'gives a {type(found).__name__}, not a tensor (B, M)')
+            return {'prompt': found}
+        wanted = isinstance(found, DegradationPrior)
+        require(wanted, name, f'gives a {type(found).__name__}, not a DegradationPrior')
+        return {key: getattr(found, key) for key in sizes}
 
     def verify(given: Inputs, outputs: Inputs) -> None:
         for key, size in sizes.items():
@@ -111,9 +116,13 @@ def check_loss(
     Raises:
         AssertionError: A promise is broken.
     """
+    inputs = ['restored', 'target', 'context']
+    if getattr(loss, 'uses_label', False):
+        inputs.append('label')
+    check_signatures(loss, 'loss', given=['weight'], options=options, inputs=inputs)
     name = loss.__name__
     single, double = loss(weight=1.0, **options), loss(weight=2.0, **options)
-    attributes = set(vars(single))
+    before = dict(attributes(single))
     for perfect in (False, True):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -127,7 +136,14 @@ def check_loss(
         for score in scores:
             context.record(Routing(weights=score.softmax(1), load=score.softmax(1).sum((0, 2, 3))))
         label = (list(labels),) if getattr(loss, 'uses_label', False) else ()
-        value = single(restored, target, context, *label)
+        value = answer(
+            name,
+            partial(single, restored, target, context, *label),
+            'on two images with a prior and two routings',
+            'It is given tensors (2, 3, 17, 12) and a context',
+        )
+        kind = type(value).__name__
+        require(isinstance(value, Tensor), name, f'gives a {kind}, not a scalar tensor')
         require(value.shape == (), name, f'gives the shape {tuple(value.shape)}, not a scalar')
         require(value.dtype == torch.float32, name, f'gives {value.dtype}, not float32')
         require(bool(value.isfinite()), name, f'gives {value.item()}')
@@ -149,5 +165,4 @@ def check_loss(
         if not perfect:
             moved = any(bool(gradient.any()) for gradient in reached)
             require(moved, name, 'gives a gradient that is zero everywhere')
-    grown = sorted(set(vars(single)) - attributes)
-    require(not grown, name, f'keeps {", ".join(grown)} of the last call. Return it instead')
+    nothing_kept(name, single, before)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from irbox.testing.calling import BrokenPromiseError, answer, require
 from irbox.testing.samples import MAPS, Inputs
 
 DRAWS = 3
@@ -31,12 +32,17 @@ class Case:
     sizes: Sequence[tuple[int, int, int]] = MAPS
     exact_under_autocast: bool = False
     """Automatic mixed precision must not change the answer to float32 inputs."""
+    hint: str = 'It must work at every size, down to a single pixel'
+    """What to do where it raises an error."""
+    network: str = ''
+    """In what kind of network it is tried, where that matters."""
 
-
-def require(kept: bool, name: str, text: str) -> None:
-    """Raise an AssertionError that names the part and the promise where it is not kept."""
-    if not kept:
-        raise AssertionError(f'{name} {text}.')
+    def answer(self, module: nn.Module, given: Inputs, how: str = '') -> Inputs:
+        """Run the part; an error of its own becomes one of ours."""
+        shapes = ', '.join(f'{name} {tuple(tensor.shape)}' for name, tensor in given.items())
+        hint = self.hint if not how else f'Before, without {how}, it worked'
+        where = f'{self.network}on {shapes}' + (f' with {how}' if how else '')
+        return answer(self.name, lambda: self.call(module, given), where, hint)
 
 
 def check_promises(case: Case) -> nn.Module:
@@ -68,17 +74,17 @@ def _verify(case: Case, given: Inputs, outputs: Inputs, where: str = '') -> None
         case.verify(given, outputs)
     except AssertionError as error:
         text = str(error).removeprefix(f'{case.name} ').rstrip('.')
-        raise AssertionError(f'{case.name}{where} {text}.') from error
+        raise BrokenPromiseError(f'{case.name}{where} {text}.') from error
 
 
 def _evaluation(case: Case, module: nn.Module, size: tuple[int, int, int]) -> None:
     given = case.inputs(*size)
-    before = {name: tensor.clone() for name, tensor in given.items()}
-    attributes = dict(_attributes(module))
+    copies = {name: tensor.clone() for name, tensor in given.items()}
+    before = dict(attributes(module))
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     with torch.no_grad():
-        first = case.call(module, given)
-        for name, tensor in before.items():
+        first = case.answer(module, given)
+        for name, tensor in copies.items():
             require(
                 torch.equal(tensor, given[name]),
                 case.name,
@@ -96,7 +102,7 @@ def _evaluation(case: Case, module: nn.Module, size: tuple[int, int, int]) -> No
             f'gives another {name} when called again in evaluation mode. Draw random numbers only '
             'if self.training',
         )
-    _nothing_kept(case, module, attributes)
+    nothing_kept(case.name, module, before)
     for name, buffer in module.named_buffers():
         require(
             name in buffers and torch.equal(buffer, buffers[name]),
@@ -105,7 +111,7 @@ def _evaluation(case: Case, module: nn.Module, size: tuple[int, int, int]) -> No
         )
 
 
-def _attributes(module: nn.Module) -> Iterator[tuple[str, Any]]:
+def attributes(module: nn.Module) -> Iterator[tuple[str, Any]]:
     """What is set on a module and its children, as values that can be compared."""
     torchs_own = set(vars(nn.Module()))
     for path, child in module.named_modules():
@@ -117,12 +123,13 @@ def _attributes(module: nn.Module) -> Iterator[tuple[str, Any]]:
                 yield f'{path}.{name}'.strip('.'), seen
 
 
-def _nothing_kept(case: Case, module: nn.Module, before: dict[str, Any]) -> None:
-    now = dict(_attributes(module))
+def nothing_kept(part: str, module: nn.Module, before: dict[str, Any]) -> None:
+    """Refuse a module on which something of a call stays."""
+    now = dict(attributes(module))
     changed = sorted(name for name in now if name not in before or now[name] != before[name])
     require(
         not changed,
-        case.name,
+        part,
         f'keeps {", ".join(changed)} from its last call. A module holds weights and settings: pass '
         'values on, or record them in the context',
     )
@@ -132,10 +139,10 @@ def _alone_and_in_a_batch(case: Case, module: nn.Module) -> None:
     for _, height, width in case.sizes[:2]:
         given = case.inputs(3, height, width)
         with torch.no_grad():
-            together = case.call(module, given)
+            together = case.answer(module, given)
             for index in range(3):
                 one = {name: tensor[index : index + 1] for name, tensor in given.items()}
-                for name, output in case.call(module, one).items():
+                for name, output in case.answer(module, one).items():
                     require(
                         torch.allclose(output[0], together[name][index], atol=1e-4, rtol=1e-4),
                         case.name,
@@ -145,13 +152,13 @@ def _alone_and_in_a_batch(case: Case, module: nn.Module) -> None:
 
 
 def _gradients(case: Case, module: nn.Module) -> None:
-    attributes = dict(_attributes(module))
+    before = dict(attributes(module))
     trainable = {name: p for name, p in module.named_parameters() if p.requires_grad}
     never, moved = set(trainable), set()
     for draw in range(DRAWS):
         module.zero_grad(set_to_none=True)
         given = case.inputs(*case.sizes[draw % 2])
-        outputs = case.call(module, given)
+        outputs = case.answer(module, given, 'training mode')
         if not trainable:
             break
         # Random factors: some sums, such as that of a softmax, are constant.
@@ -193,11 +200,11 @@ def _gradients(case: Case, module: nn.Module) -> None:
         f'always gives a zero gradient to {", ".join(zero)}: it has no effect. If this is meant, '
         'name it in no_gradient',
     )
-    _nothing_kept(case, module, attributes)
+    nothing_kept(case.name, module, before)
     try:
         copy.deepcopy(module)
     except RuntimeError as error:
-        raise AssertionError(
+        raise BrokenPromiseError(
             f'{case.name} cannot be copied after a call, which averaged weights need: {error}'
         ) from error
     module.zero_grad(set_to_none=True)
@@ -208,9 +215,9 @@ def _autocast(case: Case, module: nn.Module) -> None:
     with torch.no_grad():
         full = case.call(module, given)
         with torch.autocast('cpu', torch.bfloat16):
-            low = case.call(module, given)
+            low = case.answer(module, given, 'automatic mixed precision')
             halves = {name: tensor.bfloat16() for name, tensor in given.items() if name == 'x'}
-            half = case.call(module, given | halves)
+            half = case.answer(module, given | halves, 'automatic mixed precision')
             _verify(case, given, low, ' under automatic mixed precision')
             _verify(case, given | halves, half, ' under automatic mixed precision')
     # bfloat16 keeps 8 bits: an error of some percent means a sum or an exponential went wrong.
@@ -241,7 +248,13 @@ def _autocast(case: Case, module: nn.Module) -> None:
 
 def _state_dict(case: Case, module: nn.Module) -> None:
     other = case.build().eval()
-    other.load_state_dict(module.state_dict())
+    try:
+        other.load_state_dict(module.state_dict())
+    except RuntimeError as error:
+        raise BrokenPromiseError(
+            f'{case.name} cannot load its own state dict: {error}. Make every weight in __init__, '
+            'of a shape that the options decide'
+        ) from error
     given = case.inputs(*case.sizes[0])
     with torch.no_grad():
         ours, theirs = case.call(module, given), case.call(other, given)
@@ -259,8 +272,10 @@ def _meta(case: Case) -> None:
         with torch.device('meta'), torch.no_grad():
             given = case.inputs(*case.sizes[1])
             outputs = case.call(case.build().eval(), given)
-    except (NotImplementedError, RuntimeError) as error:
-        raise AssertionError(
+    except BrokenPromiseError:
+        raise
+    except Exception as error:
+        raise BrokenPromiseError(
             f'{case.name} cannot run on the meta device, on which costs are counted: {error}. Make '
             'new tensors on the device of the input, and choose no shapes by values'
         ) from error

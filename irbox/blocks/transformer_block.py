@@ -18,14 +18,15 @@ class TransformerBlock(nn.Module):
     Args:
         stage: Where the block sits.
         ratio: Expansion of the feed-forward layer.
+        bias: Give the convolutions a bias, as MoCE-IR's encoder does.
     """
 
-    def __init__(self, stage: Stage, ratio: float = 2.66) -> None:
+    def __init__(self, stage: Stage, ratio: float = 2.66, bias: bool = False) -> None:
         super().__init__()
         self.norm1 = LayerNorm2d(stage.dim)
-        self.attn = TransposedAttention(stage.dim, stage.heads)
+        self.attn = TransposedAttention(stage.dim, stage.heads, bias)
         self.norm2 = LayerNorm2d(stage.dim)
-        self.ffn = GatedFeedForward(stage.dim, ratio)
+        self.ffn = GatedFeedForward(stage.dim, ratio, bias)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Transform a map, (B, C, H, W) -> same shape."""

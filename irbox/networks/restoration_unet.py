@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from irbox.layers.padding import pad_to_multiple
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.resample import Downsample, Upsample
 from irbox.networks.chain import Chain
@@ -152,7 +152,7 @@ class RestorationUNet(nn.Module):
         """
         context = self.describe(image) if context is None else context
         height, width = image.shape[-2:]
-        padded = _pad(self._scaled(image), self.multiple)
+        padded = pad_to_multiple(self._scaled(image), self.multiple)
         padded = padded.contiguous(memory_format=torch.channels_last)
         context = replace(context, image=padded)  # shares the list of routings
         x = self.embed(padded)
@@ -208,11 +208,3 @@ def _place(parts: Mapping[str, Any], name: str, stage: Stage) -> Chain:
 
 def _chain(parts: Mapping[str, Any], stage: Stage, depth: int) -> Chain:
     return Chain(BLOCKS.build(parts['block'], stage=stage) for _ in range(depth))
-
-
-def _pad(image: Tensor, multiple: int) -> Tensor:
-    """Pad bottom and right to a multiple, by reflection where the image is large enough."""
-    height, width = image.shape[-2:]
-    bottom, right = -height % multiple, -width % multiple
-    mode = 'reflect' if bottom < height and right < width else 'replicate'
-    return F.pad(image, (0, right, 0, bottom), mode=mode) if bottom or right else image

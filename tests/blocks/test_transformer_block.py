@@ -27,3 +27,10 @@ def test_restormers_parameter_counts():
 
 def test_keeps_its_contract_at_another_ratio():
     check_block(TransformerBlock, ratio=1.5)
+
+
+def test_biases_are_in_every_convolution_on_request():
+    block = TransformerBlock(Stage(dim=48, heads=1), ratio=2.0, bias=True)
+    # 7 C in attention, 4 g + C in the feed-forward layer; MoCE-IR's refinement has four of these.
+    assert 4 * sum(p.numel() for p in block.parameters()) == 108_100
+    check_block(TransformerBlock, bias=True)

@@ -14,6 +14,13 @@ from torch import Tensor, nn
 from irbox import __version__
 from irbox.engine.checkpoint import write_checkpoint
 from irbox.engine.files import atomic_write
+from irbox.engine.published_weights import (
+    FREQUENCY_PARTS,
+    FREQUENCY_PLACES,
+    UNET_PARTS,
+    UNET_PLACES,
+    published_name,
+)
 from irbox.priors.daclip.reading import few, read_state_dict
 
 SUFFIXES = ('.pth', '.safetensors')
@@ -21,68 +28,40 @@ PREFIX = 'network.'
 """Where ``Restorer`` keeps its network."""
 
 # Ours -> released: where a weight sits in the network.
-_PLACES = {
-    'embed.': 'patch_embed.proj.',
-    'prompt.convs.': 'task_prompt.CondNet.',
-    'prompt.attention.': 'task_prompt.lastOut.',
-    'prompt.prompts': 'task_prompt.dictionary',
-    'before_levels.0.0.': 'mcdb1.',
-    'before_levels.1.0.': 'mcdb2.',
-    'before_levels.2.0.': 'mcdb3.',
-    'encoders.0.': 'encoder_level1.',
-    'encoders.1.': 'encoder_level2.',
-    'encoders.2.': 'encoder_level3.',
-    'downs.0.0.': 'down1_2.body.0.',
-    'downs.1.0.': 'down2_3.body.0.',
-    'downs.2.0.': 'down3_4.body.0.',
-    'bottleneck.': 'latent.',
-    'before_upsamples.0.0.': 'fre1.',
-    'before_upsamples.1.0.': 'fre2.',
-    'before_upsamples.2.0.': 'fre3.',
-    'ups.0.0.': 'up4_3.body.0.',
-    'ups.1.0.': 'up3_2.body.0.',
-    'ups.2.0.': 'up2_1.body.0.',
-    'reduces.0.': 'reduce_chan_level3.',
-    'reduces.1.': 'reduce_chan_level2.',
-    'decoders.0.': 'decoder_level3.',
-    'decoders.1.': 'decoder_level2.',
-    'decoders.2.': 'decoder_level1.',
-    'refinement.': 'refinement.',
-    'output.': 'output.',
-}
+_PLACES = (
+    UNET_PLACES
+    | FREQUENCY_PLACES
+    | {
+        'prompt.convs.': 'task_prompt.CondNet.',
+        'prompt.attention.': 'task_prompt.lastOut.',
+        'prompt.prompts': 'task_prompt.dictionary',
+        'before_levels.0.0.': 'mcdb1.',
+        'before_levels.1.0.': 'mcdb2.',
+        'before_levels.2.0.': 'mcdb3.',
+    }
+)
 # Ours -> released: what it does there, behind the number of the block. Parts that are not listed
 # have the same name in both.
-_PARTS = {
-    # TransformerBlock, MambaCNNBlock
-    'norm1.': 'norm1.body.',
-    'norm2.': 'norm2.body.',
-    # MambaCNNBlock. The released code calls DA-CLIP's embedding a prompt too.
-    'branches.mamba_norm_in.': 'ssm.norm.',
-    'branches.mamba_norm_out.': 'ssm.norm2.',
-    'branches.mamba.': 'ssm.mamba.',
-    'branches.conv.': 'ssm.conv_path.0.',
-    'branches.project.': 'ssm.prompt_proj.',
-    'branches.gate.': 'ssm.gate_net.',
-    # DDER
-    'router.prompt.': 'fc.',
-    'router.score.weight': 'model.w_g',
-    'router.noise.weight': 'model.w_n',
-    'router.alpha': 'model.gate_boost',
-    'router.prior_bias.': 'model.degra_proj.',
-    'mixture.experts.': 'model.el.',
-    # AdaptiveFrequencyBlock
-    'alpha': 'para1',
-    'beta': 'para2',
-    'embed.': 'conv1.',
-    'split.rate_conv.': 'rate_conv.',
-    # Not a slip: the released code lets the weights named `l` serve the high band.
-    'attend_high.': 'channel_cross_l.',
-    'attend_low.': 'channel_cross_h.',
-    'attend.': 'channel_cross_agg.',
-    'modulate.channel_gate.': 'frequency_refine.ChannelGate.mlp.',
-    'modulate.spatial_gate.': 'frequency_refine.SpatialGate.spatial.',
-    'modulate.proj.': 'frequency_refine.proj.',
-}
+_PARTS = (
+    UNET_PARTS
+    | FREQUENCY_PARTS
+    | {
+        # MambaCNNBlock. The released code calls DA-CLIP's embedding a prompt too.
+        'branches.mamba_norm_in.': 'ssm.norm.',
+        'branches.mamba_norm_out.': 'ssm.norm2.',
+        'branches.mamba.': 'ssm.mamba.',
+        'branches.conv.': 'ssm.conv_path.0.',
+        'branches.project.': 'ssm.prompt_proj.',
+        'branches.gate.': 'ssm.gate_net.',
+        # DDER
+        'router.prompt.': 'fc.',
+        'router.score.weight': 'model.w_g',
+        'router.noise.weight': 'model.w_n',
+        'router.alpha': 'model.gate_boost',
+        'router.prior_bias.': 'model.degra_proj.',
+        'mixture.experts.': 'model.el.',
+    }
+)
 # Matrices that the released code multiplies from the right, (in, out).
 _TRANSPOSED = re.compile(r'mcdb\d\.model\.w_[gn]')
 _LEFT_OUT = {
@@ -205,13 +184,7 @@ def rename(
 
 def released_name(key: str) -> str:
     """What the released code calls a weight of the network."""
-    place = next((place for place in _PLACES if key.startswith(place)), '')
-    rest = key.removeprefix(place)
-    numbered = re.match(r'\d+\.', rest)  # a block in its chain
-    block = numbered[0] if numbered else ''
-    rest = rest.removeprefix(block)
-    part = next((part for part in _PARTS if rest.startswith(part)), '')
-    return _PLACES.get(place, '') + block + _PARTS.get(part, '') + rest.removeprefix(part)
+    return published_name(key, _PLACES, _PARTS)
 
 
 def _core(shape: tuple[int, ...]) -> tuple[int, ...]:

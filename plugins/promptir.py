@@ -1,0 +1,200 @@
+"""PromptIR: a Restormer whose decoder is told what to do by learned prompts.
+
+    _base_: [_base_/models/unet.yaml, ...]
+    plugins: [plugins/promptir.py]
+    model: {network: {type: PromptIR}}
+
+Before each upsampling a prompt is mixed from learned components, laid beside the features and
+worked in by a Transformer block; the first of these insertions halves the width of the deepest
+features. No other system changes widths there, so this file brings its own network, a
+``RestorationUNet`` with three insertions and one narrower upsampling, and the U stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from irbox.blocks import TransformerBlock
+from irbox.engine.published_weights import UNET_PARTS, UNET_PLACES, published_name, rename_weights
+from irbox.layers.pointwise_conv import PointwiseConv2d
+from irbox.layers.resample import Upsample
+from irbox.networks import RestorationUNet
+from irbox.networks.chain import Chain
+from irbox.registry import BLOCKS, MODELS
+from irbox.structures import Context, Stage
+
+
+class Prompt(nn.Module):
+    """A map that is mixed from learned maps by what the features hold.
+
+    ``conv3x3(resize(sum_n softmax(W mean(x) + b)_n P_n))``.
+
+    Args:
+        dim: Channels of the features.
+        prompt_dim: Channels of the prompt.
+        prompt_size: Height and width of the learned maps.
+        num_prompts: Learned maps.
+    """
+
+    def __init__(self, dim: int, prompt_dim: int, prompt_size: int, num_prompts: int = 5) -> None:
+        super().__init__()
+        self.components = nn.Parameter(
+            torch.rand(num_prompts, prompt_dim, prompt_size, prompt_size)
+        )
+        self.score = nn.Linear(dim, num_prompts)
+        self.conv = nn.Conv2d(prompt_dim, prompt_dim, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Make a prompt for each image, (B, C, H, W) -> (B, prompt_dim, H, W)."""
+        weights = self.score(x.mean((2, 3))).float().softmax(1)
+        prompt = torch.einsum('bn,ndhw->bdhw', weights, self.components.float()).to(x.dtype)
+        return self.conv(F.interpolate(prompt, x.shape[-2:], mode='bilinear', align_corners=False))
+
+
+@BLOCKS.register_module()
+class PromptBlock(nn.Module):
+    """Lays a prompt beside the features, transforms both together and reduces them again.
+
+    Args:
+        stage: Where the block sits. Its own number of heads is not used.
+        prompt_dim: Channels of the prompt.
+        prompt_size: Height and width of the learned maps.
+        num_prompts: Learned maps.
+        heads: Attention heads over features and prompt: 4 at every level.
+        out_dim: Channels of the answer; those of the features by default, which every place of a
+            U asks for.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        prompt_dim: int = 64,
+        prompt_size: int = 64,
+        num_prompts: int = 5,
+        heads: int = 4,
+        out_dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        joint = stage.dim + prompt_dim
+        self.prompt = Prompt(stage.dim, prompt_dim, prompt_size, num_prompts)
+        self.block = TransformerBlock(Stage(joint, heads))
+        self.reduce = PointwiseConv2d(joint, out_dim or stage.dim, bias=False)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """Work a prompt into a map, (B, C, H, W) -> (B, out_dim, H, W)."""
+        return self.reduce(self.block(torch.cat([x, self.prompt(x)], dim=1), context))
+
+
+@MODELS.register_module()
+class PromptIR(RestorationUNet):
+    """A U of four levels with prompts in its decoder (PromptIR, NeurIPS 2023).
+
+    Args:
+        encoder: As in ``RestorationUNet``.
+        bottleneck: As there.
+        decoder: As there; its ``before_upsample`` is taken by the prompts.
+        dim: Channels of the first level.
+        depths: Blocks per level, four of them.
+        heads: Attention heads per level.
+        refinement: Blocks after the decoder.
+        prompt_dims: Channels of the prompts, the deepest first.
+        prompt_sizes: Height and width of their learned maps.
+        num_prompts: Learned maps of each.
+        prompts: Have prompts at all. Without them this is the plain U (the public code crashes).
+        unused_weights: Also hold six 1x1 convolutions that the public code owns, counts and never
+            calls. They get no gradient: distributed training needs ``find_unused_parameters``.
+
+    Raises:
+        ValueError: There are not four levels and three prompts, or ``before_upsample`` is taken.
+    """
+
+    def __init__(
+        self,
+        encoder: dict[str, Any],
+        bottleneck: dict[str, Any],
+        decoder: dict[str, Any],
+        dim: int = 48,
+        depths: tuple[int, ...] = (4, 6, 6, 8),
+        heads: tuple[int, ...] = (1, 2, 4, 8),
+        refinement: int = 4,
+        prompt_dims: tuple[int, ...] = (320, 128, 64),
+        prompt_sizes: tuple[int, ...] = (16, 32, 64),
+        num_prompts: int = 5,
+        prompts: bool = True,
+        unused_weights: bool = False,
+    ) -> None:
+        super().__init__(encoder, bottleneck, decoder, None, None, dim, depths, heads, refinement)
+        if not len(depths) - 1 == len(prompt_dims) == len(prompt_sizes) == 3:
+            raise ValueError(
+                f'PromptIR has four levels and a prompt for all but the first; got depths='
+                f'{list(depths)}, prompt_dims={list(prompt_dims)}, '
+                f'prompt_sizes={list(prompt_sizes)}.'
+            )
+        if decoder.get('before_upsample'):
+            raise ValueError(
+                'decoder.before_upsample is where PromptIR puts its prompts. Remove it, or take '
+                '`type: RestorationUNet` and `before_upsample: {type: PromptBlock}`.'
+            )
+        if prompts:
+            widths = (8 * dim, 4 * dim, 2 * dim)
+            # The deepest answer is as wide as the level above it.
+            outs = (4 * dim, 4 * dim, 2 * dim)
+            self.before_upsamples = nn.ModuleList(
+                Chain([PromptBlock(Stage(width, 4), *size, num_prompts, out_dim=out)])
+                for width, out, *size in zip(widths, outs, prompt_dims, prompt_sizes, strict=True)
+            )
+            self.ups[0] = Upsample(4 * dim)
+            self.reduces[0] = PointwiseConv2d(6 * dim, 4 * dim, bias=False)
+        if unused_weights:
+            deepest, middle, highest = prompt_dims
+            # Their shapes follow from what they would join and from the published total.
+            self.unused = nn.ModuleDict(
+                {
+                    'chnl_reduce1': PointwiseConv2d(highest, highest, bias=False),
+                    'chnl_reduce2': PointwiseConv2d(middle, middle, bias=False),
+                    'chnl_reduce3': PointwiseConv2d(deepest, 256, bias=False),
+                    'reduce_noise_channel_1': PointwiseConv2d(dim + 64, dim, bias=False),
+                    'reduce_noise_channel_2': PointwiseConv2d(2 * dim + 128, 2 * dim, bias=False),
+                    'reduce_noise_channel_3': PointwiseConv2d(4 * dim + 256, 4 * dim, bias=False),
+                }
+            )
+        self.to(memory_format=torch.channels_last)
+
+
+_INSERTION = re.compile(r'before_upsamples\.(\d)\.0\.(prompt\.|block\.|reduce\.)')
+_INSERTED = {'prompt.': 'prompt{}.', 'block.': 'noise_level{}.', 'reduce.': 'reduce_noise_level{}.'}
+_PARTS = UNET_PARTS | {
+    'components': 'prompt_param',
+    'score.': 'linear_layer.',
+    'conv.': 'conv3x3.',
+}
+_UNUSED = re.compile(r'(chnl_reduce\d|reduce_noise_channel_\d)\.')
+
+
+def convert(released: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """The released weights of PromptIR under the names of a ``PromptIR``.
+
+    Args:
+        released: The ``state_dict`` of the released file, with or without a leading ``net.``.
+        network: What the weights are for; it may be on the meta device. Without
+            ``unused_weights`` the six convolutions that are never called are left out.
+
+    Raises:
+        ValueError: Weights are missing, unknown or of another shape.
+    """
+
+    def theirs(key: str) -> str:
+        inserted = _INSERTION.match(key)
+        if inserted:
+            number, part = inserted.groups()
+            place = {inserted[0]: _INSERTED[part].format(3 - int(number))}
+            return published_name(key, place, _PARTS)
+        return published_name(key, UNET_PLACES | {'unused.': ''}, UNET_PARTS)
+
+    return rename_weights(released, network, theirs, 'PromptIR', _UNUSED)

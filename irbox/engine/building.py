@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from irbox.engine.check_values import arguments_of
+from irbox.evaluation import RestorationMetric
 from irbox.registry import DATASETS, find_part
 
 
@@ -88,6 +89,12 @@ def build_evaluator(config: Config, path: str) -> Evaluator:
             METRICS.build(copy.deepcopy(metric))
             for metric in (metrics if isinstance(metrics, (list, tuple)) else [metrics])
         ]
+    plain = [one for one in built if isinstance(one, RestorationMetric) and not one.qualify]
+    if len(plain) > 1:
+        raise ValueError(
+            f'{path}: {len(plain)} RestorationMetrics give results of the same names. '
+            'Set `qualify: true` in all but one.'
+        )
     return Evaluator(built)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -118,14 +118,15 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
     return prepared
 
 
-def prepare_test(config: Config, protocol: str | None = None) -> Prepared:
+def prepare_test(config: Config, protocol: str | Sequence[str] = ()) -> Prepared:
     """Build what a test needs; nothing is written.
 
     A config without ``test_dataloader`` is tested on its validation sets.
 
     Args:
         config: As ``load_config`` gives it; changed in place to what will be used.
-        protocol: In place of the protocol of the config's ``RestorationMetric``.
+        protocol: One or several, in place of the protocol of the config's ``RestorationMetric``.
+            The results of all but the first carry its name.
 
     Raises:
         ValueError, FileNotFoundError, ImportError: See ``prepare_training``.
@@ -137,8 +138,8 @@ def prepare_test(config: Config, protocol: str | None = None) -> Prepared:
         if config.get(key) is None:
             raise ValueError(f'The config has no `{key}`, which testing needs.')
     _fill_in(config, None)
-    if protocol is not None:
-        _set_protocol(config, protocol)
+    if protocol:
+        _set_protocols(config, [protocol] if isinstance(protocol, str) else protocol)
     hooks = _default_hooks(config)
     progress = {'progress': hooks['progress']} if 'progress' in hooks else {}
     sections = {
@@ -247,13 +248,16 @@ def _with_precision(config: Config) -> ConfigDict:
     return ConfigDict(wrapper | {'type': 'AutocastOptimWrapper'})
 
 
-def _set_protocol(config: Config, protocol: str) -> None:
-    evaluator = config.test_evaluator or {'type': RestorationMetric.__name__}
+def _set_protocols(config: Config, protocols: Sequence[str]) -> None:
+    """Put a metric for each protocol in the place of the evaluator's RestorationMetrics."""
+    name = RestorationMetric.__name__
+    evaluator = config.test_evaluator or {'type': name}
     metrics = evaluator.get('metrics', evaluator) if isinstance(evaluator, Mapping) else evaluator
     metrics = [dict(one) for one in (metrics if isinstance(metrics, (list, tuple)) else [metrics])]
-    if not any(metric['type'] == RestorationMetric.__name__ for metric in metrics):
-        raise ValueError(f'--protocol {protocol}: test_evaluator has no RestorationMetric to set.')
-    for metric in metrics:
-        if metric['type'] == RestorationMetric.__name__:
-            metric['protocol'] = protocol
-    config.test_evaluator = metrics
+    if not any(metric['type'] == name for metric in metrics):
+        given = ' '.join(protocols)
+        raise ValueError(f'--protocol {given}: test_evaluator has no RestorationMetric to set.')
+    config.test_evaluator = [
+        {'type': name, 'protocol': protocol, 'qualify': number > 0}
+        for number, protocol in enumerate(dict.fromkeys(protocols))
+    ] + [metric for metric in metrics if metric['type'] != name]

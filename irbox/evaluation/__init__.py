@@ -1,5 +1,9 @@
 """Scores of restored images, and tables of them."""
 
+from irbox.evaluation.fid_metric import FIDMetric
+from irbox.evaluation.frechet import frechet_distance
+from irbox.evaluation.image_files import centre_crop
+from irbox.evaluation.lpips_metric import LPIPSMetric
 from irbox.evaluation.protocols import PROTOCOLS, Protocol
 from irbox.evaluation.psnr import psnr
 from irbox.evaluation.restoration_metric import RestorationMetric
@@ -10,9 +14,13 @@ from irbox.evaluation.tasks import name_tasks
 
 __all__ = [
     'PROTOCOLS',
+    'FIDMetric',
+    'LPIPSMetric',
     'Protocol',
     'RestorationMetric',
     'Row',
+    'centre_crop',
+    'frechet_distance',
     'name_tasks',
     'psnr',
     'results_table',

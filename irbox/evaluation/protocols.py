@@ -1,12 +1,13 @@
 """Protocols: what exactly is compared when a restored image is scored.
 
 The published tables of this field follow different conventions, and their numbers are comparable
-within a convention only. A score therefore always carries the name of its protocol.
+within a convention only. A score therefore always carries the name of its protocol. ``docs/
+metrics.md`` says which published table follows which.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from irbox.registry import suggest
@@ -16,17 +17,44 @@ from irbox.registry import suggest
 class Protocol:
     """How images are prepared, and how their similarity is measured.
 
-    Both images are RGB and clipped to 0..1. PSNR is 10 log10(1 / MSE) with one mean over all pixels
-    and channels.
+    The steps are taken in the order of the fields. Without any, both images are RGB and clipped to
+    0..1, PSNR is 10 log10(1 / MSE) with one mean over all pixels and channels, and SSIM is the
+    default of scikit-image. Scores are of each image; means are over images.
     """
 
     crop_multiple: int = 1
-    """Both images are cut, in the middle, to the next smaller multiple of this."""
+    """Images are cut, in the middle, to the next smaller multiple of this. The published evaluators
+    do so before the network sees the image, and so does ``tools/test.py``; ``score`` cuts what is
+    not cut yet."""
+    clip: bool = True
+    """Values outside 0..1 are clipped."""
     eight_bit: bool = False
-    """Both images are rounded to the 256 levels of a PNG file."""
+    """Both images are rounded to the 256 levels of an image file."""
+    jpeg_quality: int | None = None
+    """The restored image is written as a JPEG file and read again."""
+    border: int = 0
+    """Pixels cut off at each side, after restoring."""
+    planes: Literal['rgb', 'y601', 'legacy'] = 'rgb'
+    """What is compared, see ``irbox.evaluation.planes``."""
+    psnr_per_channel: bool = False
+    """PSNR is the mean of the PSNRs of the channels, in place of one over all values."""
+    pool_to: int | None = None
+    """For SSIM, images are averaged over squares whose side is the shorter side of the image
+    divided by this, rounded, at least 1."""
     window: Literal['uniform', 'gaussian'] = 'uniform'
     """SSIM's window, see ``ssim``."""
+    covariance: Literal['sample', 'population'] = 'sample'
+    """SSIM's variances, see ``ssim``."""
+    columns: bool = False
+    """For SSIM, each column of the image is a signal of its own."""
+    note: str = ''
+    """What a reader of such scores has to know; tables print it."""
 
+
+_Y601 = Protocol(eight_bit=True, planes='y601', window='gaussian', covariance='population')
+# Quality 95 with colours at half the resolution is what OpenCV writes by default, as most of the
+# code behind the published files does; the benchmark itself does not say.
+_WEATHERBENCH = replace(_Y601, jpeg_quality=95, border=4)
 
 PROTOCOLS = {
     # PromptIR, AdaIR, MEASNet and MIRAGE; M2IR's Tables I, II and V.
@@ -35,6 +63,22 @@ PROTOCOLS = {
     'aio_gauss': Protocol(crop_multiple=16, window='gaussian'),
     # OneRestore, on CDD11; M2IR's Table III.
     'cdd11': Protocol(eight_bit=True),
+    # WeatherDiffusion's family; Restormer for rain, which rounds Y to 8 bits.
+    'y601': _Y601,
+    # The WeatherBench benchmark.
+    'weatherbench': _WEATHERBENCH,
+    # The same images in RGB; M2IR's Table IV, most likely.
+    'weatherbench_rgb': replace(_WEATHERBENCH, planes='rgb', psnr_per_channel=True),
+    # DehazeFormer.
+    'dehazeformer': Protocol(pool_to=256, window='gaussian', covariance='population'),
+    # The evaluator of M2Restore's public code, as it is.
+    'm2restore_legacy': Protocol(
+        clip=False,
+        planes='legacy',
+        columns=True,
+        note='not comparable with any other protocol: neither RGB nor Y, up to 3.5 dB too high '
+        'for fine-grained errors',
+    ),
 }
 
 

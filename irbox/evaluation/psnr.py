@@ -6,15 +6,17 @@ import torch
 from torch import Tensor
 
 
-def psnr(restored: Tensor, target: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of each image: 10 log10(1 / MSE), one mean over all values.
+def psnr(restored: Tensor, target: Tensor, per_channel: bool = False) -> Tensor:
+    """Peak signal-to-noise ratio of each image: 10 log10(1 / MSE).
 
     Args:
         restored: (B, C, H, W), 0 to 1.
         target: Same shape and range.
+        per_channel: Give the mean of the channels' ratios, in place of one ratio with a mean over
+            all values. It is never smaller.
 
     Returns:
-        (B,), float64, in decibels; infinite where the images are equal.
+        (B,), float64, in decibels; infinite where the images (or one channel) are equal.
 
     Raises:
         ValueError: The shapes differ.
@@ -24,5 +26,7 @@ def psnr(restored: Tensor, target: Tensor) -> Tensor:
             f'The restored images have the shape {tuple(restored.shape)} and the targets '
             f'{tuple(target.shape)}. They must be equal.'
         )
-    error = (restored.double() - target.double()).square().mean(dim=(1, 2, 3))
-    return -10 * torch.log10(error)
+    error = (restored.double() - target.double()).square().mean(dim=(2, 3))
+    if per_channel:
+        return (-10 * torch.log10(error)).mean(dim=1)
+    return -10 * torch.log10(error.mean(dim=1))

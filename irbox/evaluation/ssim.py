@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 C1, C2 = 0.01**2, 0.03**2
 UNIFORM_SIZE = 7
@@ -14,24 +14,31 @@ GAUSSIAN_SIZE, SIGMA = 11, 1.5
 
 
 def ssim(
-    restored: Tensor, target: Tensor, window: Literal['uniform', 'gaussian'] = 'uniform'
+    restored: Tensor,
+    target: Tensor,
+    window: Literal['uniform', 'gaussian'] = 'uniform',
+    covariance: Literal['sample', 'population'] = 'sample',
+    columns: bool = False,
 ) -> Tensor:
     """Structural similarity of each image (Wang et al., 2004), as scikit-image computes it.
 
-    The mean over the channels and over the positions where the window fits. Variances are sample
-    variances, that is divided by n - 1 for a window of n pixels.
+    The mean over the channels and over the positions where the window fits.
 
     Args:
         restored: (B, C, H, W), 0 to 1.
         target: Same shape and range.
         window: ``uniform``: 7x7, the default of scikit-image. ``gaussian``: sigma 1.5 cut at 11x11,
             scikit-image's ``gaussian_weights=True``.
+        covariance: ``sample``: variances are divided by n - 1 for a window of n pixels, the default
+            of scikit-image. ``population``: by n, as in the paper and in BasicSR
+            (``use_sample_covariance=False``).
+        columns: Take each column as a signal of its own: the window is one-dimensional.
 
     Returns:
         (B,), float64, at most 1, reached by equal images only.
 
     Raises:
-        ValueError: The shapes differ, the images are smaller than the window, or the window is
+        ValueError: The shapes differ, the images are smaller than the window, or an option is
             unknown.
     """
     if restored.shape != target.shape:
@@ -39,40 +46,61 @@ def ssim(
             f'The restored images have the shape {tuple(restored.shape)} and the targets '
             f'{tuple(target.shape)}. They must be equal.'
         )
-    kernel = _kernel(window).to(restored.device)
-    size = kernel.numel()
-    if min(restored.shape[-2:]) < size:
-        raise ValueError(
-            f'SSIM needs images of at least {size}x{size} pixels, got '
-            f'{restored.shape[-2]}x{restored.shape[-1]}.'
-        )
+    if covariance not in ('sample', 'population'):
+        raise ValueError(f"covariance={covariance!r} is unknown. Choose 'sample' or 'population'.")
+    weights = _weights(window)
+    size = len(weights)
+    height, width = restored.shape[-2:]
+    if height < size or (width < size and not columns):
+        needed = f'{size} rows' if columns else f'{size}x{size} pixels'
+        raise ValueError(f'SSIM needs images of at least {needed}, got {height}x{width}.')
+    pixels = size if columns else size**2
+    unbiased = pixels / (pixels - 1) if covariance == 'sample' else 1.0
+    # Image by image: what is averaged stays in the processor's cache.
+    return torch.stack(
+        [
+            _similarity(one, other, weights, (-2,) if columns else (-2, -1), unbiased)
+            for one, other in zip(restored, target, strict=True)
+        ]
+    )
+
+
+def _similarity(
+    restored: Tensor, target: Tensor, weights: Sequence[float], dims: tuple[int, ...], scale: float
+) -> Tensor:
+    """The mean similarity of (C, H, W)."""
     # The variances are small differences of large means: float32 would lose digits.
     x, y = restored.double(), target.double()
-    maps = torch.stack([x, y, x * x, y * y, x * y])
-    mean_x, mean_y, xx, yy, xy = _filter(maps.flatten(0, 2), kernel).unflatten(
-        0, (5, *restored.shape[:2])
-    )
-    unbiased = size**2 / (size**2 - 1)
-    var_x = unbiased * (xx - mean_x.square())
-    var_y = unbiased * (yy - mean_y.square())
-    covariance = unbiased * (xy - mean_x * mean_y)
-    similarity = (2 * mean_x * mean_y + C1) * (2 * covariance + C2)
+    maps = _averages(torch.stack([x, y, x * x, y * y, x * y]), weights, dims)
+    mean_x, mean_y, xx, yy, xy = maps
+    var_x = scale * (xx - mean_x.square())
+    var_y = scale * (yy - mean_y.square())
+    shared = scale * (xy - mean_x * mean_y)
+    similarity = (2 * mean_x * mean_y + C1) * (2 * shared + C2)
     similarity = similarity / ((mean_x.square() + mean_y.square() + C1) * (var_x + var_y + C2))
-    return similarity.mean(dim=(1, 2, 3))
+    return similarity.mean()
 
 
-def _kernel(window: str) -> Tensor:
-    """The window's one-dimensional weights."""
+def _weights(window: str) -> list[float]:
+    """The window's weights along one side."""
     if window == 'uniform':
-        return torch.full((UNIFORM_SIZE,), 1 / UNIFORM_SIZE, dtype=torch.float64)
+        return [1 / UNIFORM_SIZE] * UNIFORM_SIZE
     if window == 'gaussian':
         offsets = torch.arange(GAUSSIAN_SIZE, dtype=torch.float64) - GAUSSIAN_SIZE // 2
         weights = torch.exp(-0.5 * (offsets / SIGMA).square())
-        return weights / weights.sum()
+        return (weights / weights.sum()).tolist()
     raise ValueError(f"window={window!r} is unknown. Choose 'uniform' or 'gaussian'.")
 
 
-def _filter(maps: Tensor, kernel: Tensor) -> Tensor:
-    """Weighted means of (N, H, W) under a separable window, where it fits."""
-    maps = F.conv2d(maps[:, None], kernel.view(1, 1, -1, 1))
-    return F.conv2d(maps, kernel.view(1, 1, 1, -1))[:, 0]
+def _averages(maps: Tensor, weights: Sequence[float], dims: tuple[int, ...]) -> Tensor:
+    """Weighted means under a separable window, where it fits.
+
+    Sums of shifted maps: in float64, on a CPU, six times as fast as a convolution.
+    """
+    for dim in dims:
+        length = maps.shape[dim] - len(weights) + 1
+        total = maps.narrow(dim, 0, length) * weights[0]
+        for start, weight in enumerate(weights[1:], 1):
+            total.add_(maps.narrow(dim, start, length), alpha=weight)
+        maps = total
+    return maps

@@ -53,19 +53,20 @@ class Restorer(BaseModel):
             name: Name of each image.
             mode: ``'tensor'``: the restored images (B, 3, H, W), not clipped. ``'loss'``: a scalar
                 per loss. ``'predict'``: a dict per image with ``restored`` (3, H, W), clipped to 0
-                to 1, and what was given.
+                to 1, ``unclipped``, for protocols that score it so, and what was given.
         """
         if mode == 'tensor':
             return self.network(image)
         if mode == 'loss':
             return self._loss(image, target, label)
         if mode == 'predict':
-            restored = self.network(image).float().clamp(0, 1)
+            unclipped = self.network(image).float()
+            restored = unclipped.clamp(0, 1)
             given = {'image': image, 'target': target, 'label': label, 'name': name}
             return [
-                {'restored': one}
+                {'restored': restored[i], 'unclipped': unclipped[i]}
                 | {key: value[i] for key, value in given.items() if value is not None}
-                for i, one in enumerate(restored)
+                for i in range(len(restored))
             ]
         raise ValueError(f"mode={mode!r} is unknown. Choose 'tensor', 'loss' or 'predict'.")
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from mmengine.evaluator import Evaluator
 
 from irbox.evaluation import RestorationMetric, score
 
@@ -48,3 +49,33 @@ def test_starts_anew_after_evaluating():
 def test_unknown_protocol_is_refused_at_once():
     with pytest.raises(ValueError, match="Did you mean 'cdd11'"):
         RestorationMetric(protocol='cdd1')
+
+
+def test_several_protocols_in_one_evaluator():
+    given = samples(['haze', 'rain'])
+    evaluator = Evaluator([RestorationMetric('aio'), RestorationMetric('cdd11', qualify=True)])
+    evaluator.process(given, {})
+    results = evaluator.evaluate(2)
+    restored, target = given[0]['restored'][None], given[0]['target'][None]
+    for key, protocol in (('haze/ssim', 'aio'), ('haze/ssim@cdd11', 'cdd11')):
+        assert results[key] == pytest.approx(score(restored, target, protocol)['ssim'].item())
+
+
+def test_a_protocol_that_does_not_clip_gets_what_is_not_clipped():
+    (sample,) = samples(['haze'])
+    sample['unclipped'] = 3 * sample['restored'] - 1
+    found = {}
+    for protocol in ('m2restore_legacy', 'cdd11'):
+        metric = RestorationMetric(protocol)
+        metric.process({}, [sample])
+        found[protocol] = metric.evaluate(size=1)['haze/psnr']
+    target = sample['target'][None]
+    expected = score(sample['unclipped'][None], target, 'm2restore_legacy')['psnr'].item()
+    assert found['m2restore_legacy'] == pytest.approx(expected)
+    expected = score(sample['restored'][None], target, 'cdd11')['psnr'].item()
+    assert found['cdd11'] == pytest.approx(expected)
+
+
+def test_what_images_are_cut_to_before_the_network():
+    names = ('aio', 'aio_gauss', 'y601', 'm2restore_legacy')
+    assert [RestorationMetric(name).input_multiple for name in names] == [16, 16, 1, 1]

@@ -72,7 +72,7 @@ def test_predict_mode_gives_a_dict_per_image(model):
         restored = model(given['image'])
     assert len(answers) == 2
     for index, answer in enumerate(answers):
-        assert set(answer) == {'restored', 'image', 'target', 'label', 'name'}
+        assert set(answer) == {'restored', 'unclipped', 'image', 'target', 'label', 'name'}
         assert torch.equal(answer['restored'], restored[index].clamp(0, 1))
         assert torch.equal(answer['target'], given['target'][index])
         assert (answer['label'], answer['name']) == (given['label'][index], given['name'][index])
@@ -83,7 +83,8 @@ def test_predict_mode_works_on_images_alone_and_clips(model):
         model.network.output.weight.mul_(100)
         (answer,) = model(batch()['image'][:1], mode='predict')
         assert model(batch()['image']).max() > 1
-    assert set(answer) == {'restored', 'image'}
+    assert set(answer) == {'restored', 'unclipped', 'image'}
+    assert answer['unclipped'].max() > 1
     assert answer['restored'].min() == 0 and answer['restored'].max() == 1
     assert answer['restored'].dtype == torch.float32
 

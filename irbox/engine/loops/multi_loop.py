@@ -12,6 +12,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
+from irbox.evaluation.image_files import centre_crop
 from irbox.evaluation.tasks import MEAN, name_tasks
 
 Loaders = DataLoader | Mapping[str, Any]
@@ -23,6 +24,10 @@ class MultiLoop(BaseLoop):
     A metric reports ``{label}/{score}`` for each degradation of a set, as ``RestorationMetric``
     does; the loop returns ``{task}/{score}``, see ``name_tasks``, and ``mean/{score}``, the mean
     over the tasks. Scores without a label become ``{set}/{score}`` and have no mean.
+
+    Some protocols cut images before the network sees them (a metric's ``input_multiple``). Where
+    metrics differ in that, the network runs once for each cut that makes a difference; hooks get
+    what came of the first.
 
     While it runs, ``dataloader`` is the loader of the current set, for hooks that ask for it.
 
@@ -53,6 +58,9 @@ class MultiLoop(BaseLoop):
         }
         super().__init__(runner, next(iter(self.dataloaders.values())))
         self.evaluator = runner.build_evaluator(evaluator)
+        self.passes: dict[int, list[Any]] = defaultdict(list)
+        for metric in self.evaluator.metrics:
+            self.passes[getattr(metric, 'input_multiple', 1)].append(metric)
         self.current_set = ''
         self.tasks: dict[tuple[str, str], str] = {}
         """(set, label) to the name of the task, known after a run."""
@@ -84,9 +92,15 @@ class MultiLoop(BaseLoop):
         """Evaluate one batch."""
         call, mode = self.runner.call_hook, self.mode
         call(f'before_{mode}_iter', batch_idx=idx, data_batch=data_batch)
-        outputs = getattr(self.runner.model, f'{mode}_step')(data_batch)
-        self.evaluator.process(data_samples=outputs, data_batch=data_batch)
-        call(f'after_{mode}_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        outputs: dict[Any, Any] = {}
+        for multiple, metrics in self.passes.items():
+            batch, size = _cut(data_batch, multiple)
+            if size not in outputs:
+                outputs[size] = getattr(self.runner.model, f'{mode}_step')(batch)
+            for metric in metrics:
+                metric.process(batch, outputs[size])
+        first = next(iter(outputs.values()))
+        call(f'after_{mode}_iter', batch_idx=idx, data_batch=data_batch, outputs=first)
 
     def _merge(self, results: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
         labels = {
@@ -105,3 +119,10 @@ class MultiLoop(BaseLoop):
                 else:
                     metrics[f'{name}/{score}' if name else score] = value
         return metrics | {f'{MEAN}/{score}': fmean(found) for score, found in columns.items()}
+
+
+def _cut(batch: dict[str, Any], multiple: int) -> tuple[dict[str, Any], torch.Size]:
+    """A batch with its images cut to a multiple, and their size."""
+    images = {key: batch[key] for key in ('image', 'target') if key in batch}
+    batch = batch | {key: centre_crop(image, multiple) for key, image in images.items()}
+    return batch, batch['image'].shape[-2:]

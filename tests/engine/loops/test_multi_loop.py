@@ -99,3 +99,63 @@ def test_scores_without_a_label():
     loaders = {'a': loader(['haze'], 2), 'b': loader(['haze'], 3)}
     loop = MultiTestLoop(runner, loaders, Evaluator([Count()]))
     assert loop.run() == {'a/images': 2, 'b/images': 3}
+
+
+class Sizes(Model):
+    """Notes the sizes of what it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def test_step(self, batch):
+        self.sizes.append(tuple(batch['image'].shape[-2:]))
+        return super().val_step(batch)
+
+
+class OddPairs(Pairs):
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        target = torch.rand(3, 35, 40, generator=torch.Generator().manual_seed(index))
+        return sample | {'image': target / 2, 'target': target}
+
+
+@pytest.mark.parametrize(
+    ('protocols', 'sizes'),
+    [
+        (['aio'], [(32, 32)]),
+        (['y601'], [(35, 40)]),
+        (['y601', 'aio', 'm2restore_legacy', 'aio_gauss'], [(35, 40), (32, 32)]),
+    ],
+)
+def test_the_network_sees_what_the_protocol_cuts(protocols, sizes):
+    runner = Runner()
+    runner.model = Sizes()
+    metrics = [RestorationMetric(name, qualify=n > 0) for n, name in enumerate(protocols)]
+    loader = DataLoader(OddPairs(['haze'], 1))
+    found = MultiTestLoop(runner, {'sots': loader}, Evaluator(metrics)).run()
+    assert runner.model.sizes == sizes
+    sample = OddPairs(['haze'], 1)[0]
+    for number, name in enumerate(protocols):
+        restored, target = (1.5 * sample['image'][None], sample['target'][None])
+        expected = score(restored, target, name)['psnr'].item()
+        key = 'sots/psnr' + (f'@{name}' if number else '')
+        assert found[key] == found[key.replace('sots', 'mean')] == pytest.approx(expected)
+
+
+def test_where_nothing_is_cut_the_network_runs_once():
+    runner = Runner()
+    runner.model = Sizes()
+    metrics = [RestorationMetric('aio'), RestorationMetric('cdd11', qualify=True)]
+    MultiTestLoop(runner, loader(['haze'], 2), Evaluator(metrics)).run()
+    assert runner.model.sizes == [(16, 16)] * 2
+
+
+def test_images_smaller_than_the_cut_are_refused():
+    class Small(Pairs):
+        def __getitem__(self, index):
+            sample = super().__getitem__(index)
+            return sample | {key: sample[key][:, :10] for key in ('image', 'target')}
+
+    with pytest.raises(ValueError, match='multiples of 16 and cannot score 10x16'):
+        run(MultiTestLoop, DataLoader(Small(['haze'], 1)))

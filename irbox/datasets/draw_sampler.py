@@ -25,14 +25,17 @@ class DrawSampler(Sampler):
     sees what an uninterrupted one would have seen, without loading and throwing away the batches
     in between, which is what mmengine's ``InfiniteSampler`` would need.
 
+    A data set may have ``draw_weights``, the probability of each item. An epoch then is as many
+    independent draws with these probabilities as there are items, instead of each item once.
+
     Args:
-        dataset: The data set to draw from; only its length is used.
+        dataset: The data set to draw from; only its length and ``draw_weights`` are used.
         seed: Seed of the permutations, the same on all processes. A random one, agreed between the
             processes, by default (the Runner passes its own).
         shuffle: Permute the items anew in each epoch, instead of taking them in order.
 
     Raises:
-        ValueError: The data set is empty.
+        ValueError: The data set is empty, or it has weights and shall be taken in order.
     """
 
     def __init__(self, dataset: Sized, seed: int | None = None, shuffle: bool = True) -> None:
@@ -41,6 +44,12 @@ class DrawSampler(Sampler):
         self.dataset = dataset
         self.seed = sync_random_seed() if seed is None else seed
         self.shuffle = shuffle
+        self.weights = getattr(dataset, 'draw_weights', None)
+        if self.weights is not None and not shuffle:
+            raise ValueError(
+                'shuffle=False takes the items in order, but the data set has weights to draw them '
+                'by. Remove one of the two.'
+            )
         self.rank, self.world_size = get_dist_info()
         self.start = 0
 
@@ -67,9 +76,16 @@ class DrawSampler(Sampler):
         while True:
             epoch, position = divmod(draw, size)
             if self.shuffle and epoch != current:
-                current, order = epoch, np.random.default_rng((self.seed, epoch)).permutation(size)
+                current, order = epoch, self._order(epoch)
             yield int(order[position]), draw
             draw += self.world_size
+
+    def _order(self, epoch: int) -> np.ndarray:
+        rng = np.random.default_rng((self.seed, epoch))
+        size = len(self.dataset)
+        if self.weights is None:
+            return rng.permutation(size)
+        return rng.choice(size, size, p=self.weights)
 
     def __len__(self) -> int:
         """Items in an epoch (over all processes); the iteration itself never ends."""

@@ -13,10 +13,11 @@ from torch.utils.data import Dataset
 from irbox.datasets.color_jitter import color_jitter
 from irbox.datasets.dead_leaves import dead_leaves
 from irbox.datasets.degradations.degradation import round_to_8_bits
+from irbox.datasets.draw_weights import label_shares
 from irbox.datasets.pair_operations import dihedral, to_tensor
 from irbox.datasets.photographs import HELD_OUT, TRAINING, photograph
 from irbox.datasets.synthetic_depth import synthetic_depth
-from irbox.registry import DATASETS, TRANSFORMS, suggest
+from irbox.registry import DATASETS, TRANSFORMS
 
 Config = Mapping[str, Any]
 
@@ -100,7 +101,7 @@ class EmbeddedDataset(Dataset):
             )
         self.labels = tuple(chains)
         self.chains = tuple(chains.values())
-        self.shares = _shares(weights or {}, self.labels)
+        self.shares = label_shares(weights or {}, self.labels)
         self.margins = [sum(getattr(step, 'margin', 0) for step in chain) for chain in self.chains]
         self.split = split
         self.patch_size = patch_size
@@ -135,6 +136,14 @@ class EmbeddedDataset(Dataset):
     def metainfo(self) -> dict[str, Any]:
         """What mmengine passes on to evaluators: the labels that samples carry."""
         return {'labels': self.labels}
+
+    @property
+    def task_counts(self) -> dict[str, float]:
+        """Label to samples in an epoch, in training on average."""
+        shares = dict(zip(self.labels, self.shares.tolist(), strict=True))
+        if self.split == 'test':
+            shares = dict.fromkeys(self.labels, 1 / len(self.labels))
+        return {label: share * len(self) for label, share in shares.items()}
 
     def _training_sample(self, index: int, draw: int, rng: np.random.Generator) -> dict[str, Any]:
         which = rng.choice(len(self.labels), p=self.shares)
@@ -217,20 +226,6 @@ def _chain(label: str, steps: Config | Sequence[Config]) -> tuple[Any, ...]:
             f"Label {label!r} contains '/': labels become file names. Use '_' instead."
         )
     return tuple(TRANSFORMS.build(step) for step in steps)
-
-
-def _shares(weights: Mapping[str, float], labels: Sequence[str]) -> np.ndarray:
-    for label, weight in weights.items():
-        if label not in labels:
-            raise ValueError(
-                f'weights: no degradation is labelled {label!r}. {suggest(label, labels)}'
-            )
-        if weight < 0:
-            raise ValueError(f'weights: {label}={weight} must be at least 0.')
-    shares = np.array([weights.get(label, 1.0) for label in labels], dtype=float)
-    if shares.sum() == 0:
-        raise ValueError('weights: all of them are 0, so nothing can be drawn.')
-    return shares / shares.sum()
 
 
 def _cut(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from mmengine.logging import print_log
-from PIL import Image
 from torch.utils.data import Dataset
 
+from irbox.datasets.data_source import DataSource, check_keys, find_source
 from irbox.datasets.degradations.degradation import round_to_8_bits
+from irbox.datasets.distinct_names import distinct_names
+from irbox.datasets.draw_weights import draw_weights
 from irbox.datasets.pair_operations import (
     AUGMENTATIONS,
     MULTIPLE_POLICIES,
@@ -28,47 +30,60 @@ from irbox.datasets.pair_operations import (
     to_multiple,
     to_tensor,
 )
-from irbox.datasets.paired_source import ImagePair, PairedSource
-from irbox.datasets.read_image import open_image
-from irbox.registry import DATASETS, TRANSFORMS, suggest
+from irbox.datasets.paired_source import ImagePair
+from irbox.datasets.read_image import image_size, open_image
+from irbox.registry import DATASETS
 
 
 @DATASETS.register_module()
 class PairedImageDataset(Dataset):
-    """Pairs of image files from one or several pairs of folders.
+    """Pairs of image files: of published data sets, and of folders of one's own.
 
-    Everything that differs between published data sets is declared per source: folders, which clean
-    image belongs to a degraded one, and what the degradation is called (see ``PairedSource``).
-    Without ``patch_size`` whole images are given, as for tests.
+    Everything that differs between data sets is declared: folders, which clean image belongs to a
+    degraded one, and what the degradation is called. Published sets have their declarations in
+    ``irbox/datasets/sets``, see ``docs/datasets.md``. Without ``patch_size`` whole images are
+    given, as for tests.
 
     A sample is a pure function of ``(seed, index, draw)``: neither the number of workers nor the
-    order of the calls changes it.
+    order of the calls changes it. What degrades whole images is drawn from ``(seed, draw)``, the
+    file's stem and the degradation with its strength instead of the index: a test image gets the
+    same noise whatever other images are there.
 
     Args:
-        sources: Name to source: ``input``, ``target`` and, where needed, ``label`` (the source's
-            name by default), ``pairing``, ``exclude_ids``, ``allow_list``. ``null`` takes a source
-            of a base config away. ``repeat: 3`` counts its pairs three times in an epoch.
-            ``degrade``, a degradation or a list of them, is applied to the degraded image after
-            cropping and augmentation; with the clean folder as ``input`` it makes noisy images.
-        data_root: Folder that ``input``, ``target`` and ``allow_list`` are relative to.
+        sources: Name to source. A published set is ``set`` (its name, or the path of a declaration
+            in YAML), ``split`` where it has several, and ``root`` (its folder below ``data_root``;
+            by default, the set's name, or the declaration's folder). Anything else is ``input`` and
+            ``target`` and, where needed, ``label`` (the source's name by default), ``pairing`` and
+            ``choices``. Either may have ``id_pattern``, ``exclude_ids``, ``exclude_ids_from``,
+            ``exclude_copies_of``, ``allow_list``, ``name_alias`` and ``only``, see
+            ``PairedSource``; ``null`` for a rule of a set switches it off. ``repeat: 3`` counts the
+            pairs three times in an epoch. ``degrade``, a degradation or a list of them, is applied
+            to the degraded image after cropping and augmentation; with a set of clean images it
+            makes noisy ones. ``null`` takes a source of a base config away.
+        data_root: Folder that all these paths are relative to.
         patch_size: Height and width of random crops; whole images by default.
         augment: ``none``, ``flips`` (left-right and upside down) or ``dihedral`` (all eight flips
             and quarter turns), one for both images.
         size_policy: When degraded and clean size differ: ``error``, ``center_crop_to_min`` or
-            ``resize_clean_to_input``.
+            ``resize_clean_to_input``. But for ``error``, the sizes of all images are read at the
+            start, and how many pairs differ is logged.
         small_images: When an image is smaller than the patch: ``reflect_pad``, ``resize_up``
             (Lanczos) or ``skip`` (which reads the size of every image at the start).
         to_multiple: ``{multiple: 16, policy: center_crop}``, or the policies ``reflect_pad`` and
             ``resize_up``: done to whole images before anything else sees them.
+        weights: Label to how often ``DrawSampler`` draws it, relative to the others; those not
+            named count 1, and ``uniform`` draws all labels alike. A file of the label is then drawn
+            at random. Without it every pair comes once per epoch, as often as ``repeat`` says.
         strict: Refuse degraded images without a clean one, instead of leaving them out.
-        seed: Of crops and augmentation.
+        seed: Of crops, augmentation and degradations.
 
     Items:
         ``image`` and ``target``, (3, H, W) float32 in 0 to 1, degraded and clean; ``label``;
-        ``name``, the degraded file's, after the source's name where there are several sources.
+        ``name``, the degraded file's, after the names of its folders where several files have the
+        same, after the source's name where there are several sources.
 
     Raises:
-        FileNotFoundError: A folder does not exist.
+        FileNotFoundError: A folder does not exist, or holds no layout of the set.
         ValueError: An option or a rule is wrong, or a folder is empty or incomplete. Reading a
             sample raises it for an unreadable image and for sizes that differ.
     """
@@ -82,6 +97,7 @@ class PairedImageDataset(Dataset):
         size_policy: str = 'error',
         small_images: str = 'reflect_pad',
         to_multiple: Mapping[str, Any] | None = None,
+        weights: Mapping[str, float] | Literal['uniform'] | None = None,
         strict: bool = True,
         seed: int = 0,
     ) -> None:
@@ -89,7 +105,7 @@ class PairedImageDataset(Dataset):
         _check_choice('size_policy', size_policy, SIZE_POLICIES)
         _check_choice('small_images', small_images, SMALL_POLICIES)
         if to_multiple is not None:
-            _check_keys('to_multiple', to_multiple, ('multiple', 'policy'), ('multiple', 'policy'))
+            check_keys('to_multiple', to_multiple, ('multiple', 'policy'), ('multiple', 'policy'))
             _check_choice('to_multiple.policy', to_multiple['policy'], MULTIPLE_POLICIES)
         if patch_size is not None and patch_size < 1:
             raise ValueError(
@@ -104,25 +120,25 @@ class PairedImageDataset(Dataset):
         self.pairs: list[ImagePair] = []
         self.names: list[str] = []
         self.chains: list[tuple[Any, ...]] = []
+        self.recipes: list[str] = []
         named = {name: source for name, source in sources.items() if source is not None}
         if not named:
             raise ValueError('sources is empty: name at least one, with `input` and `target`.')
-        for name, source in named.items():
-            pairs, left_out = _source(name, source, data_root).find_pairs(strict)
-            if small_images == 'skip' and patch_size is not None:
-                large = [pair for pair in pairs if _shorter_side(pair.degraded) >= patch_size]
-                left_out['smaller than the patch'] = len(pairs) - len(large)
-                pairs = large
-            pairs = pairs * _repeat(name, source)
-            self.pairs += pairs
+        for name, given in named.items():
+            source = find_source(name, given, data_root, strict)
+            pairs, left_out = self._check_sizes(source)
             prefix = f'{name}_' if len(named) > 1 else ''
-            self.names += [prefix + pair.degraded.stem for pair in pairs]
-            self.chains += [_chain(source)] * len(pairs)
-            _report(name, pairs, left_out)
+            names = [prefix + one for one in distinct_names([pair.degraded for pair in pairs])]
+            self.pairs += pairs * source.repeat
+            self.names += names * source.repeat
+            self.chains += [source.chain] * len(pairs) * source.repeat
+            self.recipes += [source.recipe] * len(pairs) * source.repeat
+            _report(source, len(pairs) * source.repeat, left_out)
         if not self.pairs:
             raise ValueError(
                 f'No image is at least {patch_size} pixels wide and high (patch_size).'
             )
+        self.draw_weights = draw_weights([pair.label for pair in self.pairs], weights)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -137,6 +153,8 @@ class PairedImageDataset(Dataset):
         mode = self.modes[rng.integers(len(self.modes))]
         image, target = (dihedral(side, mode) for side in pair)
         if self.chains[index]:
+            if self.patch_size is None:
+                rng = self._generator_of_file(index, draw)
             image = image.astype(np.float32) / np.float32(255)
             for step in self.chains[index]:
                 image = step(image, rng)
@@ -168,46 +186,39 @@ class PairedImageDataset(Dataset):
             return tuple(np.pad(array, pad, mode='reflect') for array in pair)
         return pair
 
+    def _generator_of_file(self, index: int, draw: int) -> np.random.Generator:
+        """Randomness that depends on the file's stem and the degradation, not on other files."""
+        stem = self.pairs[index].degraded.stem
+        digest = hashlib.sha256(f'{stem}\n{self.recipes[index]}'.encode()).digest()
+        return np.random.default_rng((self.seed, draw, *np.frombuffer(digest, np.uint32).tolist()))
+
+    def _check_sizes(self, source: DataSource) -> tuple[list[ImagePair], dict[str, int]]:
+        """The pairs that are large enough, and what there is to tell about the others."""
+        pairs, told = source.pairs, dict(source.left_out)
+        if self.small_images == 'skip' and self.patch_size is not None:
+            pairs = [p for p in pairs if min(image_size(p.degraded)) >= self.patch_size]
+            told['smaller than the patch'] = len(source.pairs) - len(pairs)
+        if self.size_policy != 'error':
+            sizes = {p.clean: image_size(p.clean) for p in pairs}
+            differ = sum(image_size(p.degraded) != sizes[p.clean] for p in pairs)
+            told[f'whose sizes differ: {self.size_policy}'] = differ
+        return pairs, told
+
+    @property
+    def task_counts(self) -> dict[str, float]:
+        """Label to samples in an epoch; with ``weights``, to how many there are on average."""
+        labels = [pair.label for pair in self.pairs]
+        if self.draw_weights is None:
+            return dict(Counter(labels))
+        counts: dict[str, float] = dict.fromkeys(labels, 0.0)
+        for label, weight in zip(labels, self.draw_weights, strict=True):
+            counts[label] += weight * len(labels)
+        return counts
+
     @property
     def metainfo(self) -> dict[str, Any]:
         """What mmengine passes on to evaluators: the labels that samples carry."""
         return {'labels': tuple(dict.fromkeys(pair.label for pair in self.pairs))}
-
-
-def _source(name: str, given: Mapping[str, Any], data_root: str) -> PairedSource:
-    known = [field.name for field in fields(PairedSource)]
-    _check_keys(f'source {name}', given, [*known, 'repeat', 'degrade'], ('input', 'target'))
-    if given.get('exclude_ids') is not None:
-        keys = ('pattern', 'first', 'last')
-        _check_keys(f'source {name}: exclude_ids', given['exclude_ids'], keys, keys)
-    arguments = {'label': name} | {key: given[key] for key in known if key in given}
-    for key in ('input', 'target', 'allow_list'):
-        if arguments.get(key) is not None:
-            arguments[key] = Path(data_root).expanduser() / arguments[key]
-    return PairedSource(**arguments)
-
-
-def _repeat(name: str, given: Mapping[str, Any]) -> int:
-    count = given.get('repeat', 1)
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f'source {name}: repeat={count!r} must be a whole number of at least 1.')
-    return count
-
-
-def _chain(given: Mapping[str, Any]) -> tuple[Any, ...]:
-    steps = given.get('degrade') or ()
-    return tuple(TRANSFORMS.build(step) for step in ([steps] if 'type' in steps else steps))
-
-
-def _check_keys(
-    what: str, given: Mapping[str, Any], known: Sequence[str], needed: Sequence[str]
-) -> None:
-    for key in given:
-        if key not in known:
-            raise ValueError(f'{what} takes no {key!r}. {suggest(key, known)}')
-    missing = [key for key in needed if given.get(key) is None]
-    if missing:
-        raise ValueError(f'{what} needs {" and ".join(missing)}.')
 
 
 def _check_choice(option: str, value: Any, choices: Sequence[str] | Mapping[str, Any]) -> None:
@@ -215,13 +226,12 @@ def _check_choice(option: str, value: Any, choices: Sequence[str] | Mapping[str,
         raise ValueError(f'{option}={value!r} must be one of {", ".join(choices)}.')
 
 
-def _shorter_side(path: Path) -> int:
-    with Image.open(path) as image:
-        return min(image.size)
-
-
-def _report(name: str, pairs: Sequence[ImagePair], left_out: Mapping[str, int]) -> None:
-    counts = Counter(pair.label for pair in pairs)
-    found = ', '.join(f'{label} {count}' for label, count in sorted(counts.items()))
+def _report(source: DataSource, number: int, left_out: Mapping[str, int]) -> None:
+    found = ', '.join(f'{label} {count}' for label, count in source.counts.items())
     without = ''.join(f'; {count} {reason}' for reason, count in left_out.items() if count)
-    print_log(f'Data source {name}: {len(pairs)} pairs ({found}{without})', logger='current')
+    times = f', {source.repeat} times' if source.repeat > 1 else ''
+    print_log(
+        f'Data source {source.name}: {number} pairs ({found}{times}{without})', logger='current'
+    )
+    for sentence in source.differences():
+        print_log(sentence, logger='current', level=logging.WARNING)

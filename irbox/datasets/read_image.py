@@ -45,3 +45,21 @@ def open_image(path: str | Path) -> Image.Image:
         raise ValueError(
             f'Image {path} cannot be read ({error}). Replace the file, or take the pair out.'
         ) from error
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Width and height of an image file, of which only the beginning is read.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except FileNotFoundError:
+        raise FileNotFoundError(f'Image {path} does not exist.') from None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f'Image {path} cannot be read ({error}). Replace the file, or take the pair out.'
+        ) from error

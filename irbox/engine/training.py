@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,8 @@ def describe(prepared: Prepared) -> Table:
         ('config', config.filename),
         ('work dir', config.work_dir),
         ('model', _parameters(model)),
-        ('training samples', f'{len(loader.dataset):,}'),
+        ('training samples', f'{len(loader.dataset):,} in an epoch'),
+        *_tasks(loader.dataset),
         ('batch', batch),
         (
             'iterations',
@@ -156,6 +158,14 @@ def describe(prepared: Prepared) -> Table:
     for note in prepared.notes:
         table.add_row('note', note)
     return table
+
+
+def _tasks(dataset: Any) -> Iterator[tuple[str, str]]:
+    """A row for each task, where a data set says how many samples there are of it."""
+    counts: Mapping[str, float] = getattr(dataset, 'task_counts', {})
+    total = sum(counts.values())
+    for label, count in counts.items():
+        yield f'  {label}', f'{round(count):,} ({count / total:.1%})'
 
 
 def _parameters(model: nn.Module) -> str:

@@ -205,7 +205,7 @@ def test_repeats_a_source(root, monkeypatch):
     assert len(dataset) == 15
     assert [dataset[index]['label'] for index in (0, 11, 12)] == ['rain', 'rain', 'noise']
     assert is_a_pair(dataset[11])
-    assert said[0] == 'Data source rain: 12 pairs (rain 12)'
+    assert said[0] == 'Data source rain: 12 pairs (rain 3, 4 times)'
 
 
 def test_counts_are_reported(root, monkeypatch):
@@ -235,7 +235,19 @@ def test_unreadable_image(root):
         ),
         (
             {'sources': {'rain': {'input': 'in', 'target': 'gt', 'exclude_ids': {'first': 1}}}},
-            'exclude_ids needs pattern and last',
+            'exclude_ids needs last',
+        ),
+        (
+            {
+                'sources': {
+                    'rain': {
+                        'input': 'in',
+                        'target': 'gt',
+                        'exclude_ids': {'first': 1, 'last': 2},
+                    }
+                }
+            },
+            'exclude_ids needs `pattern`',
         ),
         (
             {'sources': {'rain': {'input': 'in', 'target': 'gt', 'repeat': 1.5}}},

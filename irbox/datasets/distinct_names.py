@@ -1,0 +1,32 @@
+"""Names of files that are told apart by their folders."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """A name for each file, all different: the stem, where that is enough.
+
+    Where stems come twice, as frame 000047 of every sequence, the names of the folders stand before
+    all of them, as far as those differ: ``GOPR0372_07_00_000047``. Files of one folder that differ
+    in type get it behind the name.
+    """
+    names = [path.stem for path in paths]
+    if len(set(names)) == len(names):
+        return names
+    folders = [path.parent.parts for path in paths]
+    if len({len(parts) for parts in folders}) == 1:
+        differ = [len(set(level)) > 1 for level in zip(*folders, strict=True)]
+        folders = [
+            tuple(part for part, keep in zip(parts, differ, strict=True) if keep)
+            for parts in folders
+        ]
+    names = ['_'.join((*folder, name)) for folder, name in zip(folders, names, strict=True)]
+    counts = Counter(names)
+    return [
+        f'{name}_{path.suffix[1:]}' if counts[name] > 1 else name
+        for name, path in zip(names, paths, strict=True)
+    ]

@@ -28,7 +28,7 @@ from irbox.datasets.image_selection import (
 from irbox.datasets.pairing_rule import PairingRule, Rule, check_expression, pairing_rule
 from irbox.datasets.read_image import SUFFIXES
 
-__all__ = ['ImagePair', 'PairedSource', 'natural_key']
+__all__ = ['ImagePair', 'PairedSource', 'UnmatchedImages', 'natural_key']
 
 
 class ImagePair(NamedTuple):
@@ -37,6 +37,19 @@ class ImagePair(NamedTuple):
     degraded: Path
     clean: Path
     label: str
+
+
+class UnmatchedImages(ValueError):
+    """Degraded images have no clean one.
+
+    Args:
+        message: For people.
+        images: All of these files, each with the folder where its clean image was looked for.
+    """
+
+    def __init__(self, message: str, images: Sequence[tuple[Path, Path]]) -> None:
+        super().__init__(message)
+        self.images = images
 
 
 @dataclass(frozen=True)
@@ -93,8 +106,8 @@ class PairedSource(ImageSelection):
 
         Raises:
             FileNotFoundError: A folder or the allow-list does not exist.
-            ValueError: A folder holds no images, clean images are missing, two clean images may
-                belong to a degraded one, or a name has no label.
+            ValueError: A folder holds no images, clean images are missing (``UnmatchedImages``),
+                two clean images may belong to a degraded one, or a name has no label.
         """
         images, left_out = self.select(self._degraded(), self.root / self.input)
         listed: dict[Path, list[str]] = {}
@@ -115,13 +128,20 @@ class PairedSource(ImageSelection):
                     pairs.append(ImagePair(folder / image.name, clean_folder / name, image.label))
         if missing and (strict or not pairs):
             folder = missing[0].folder
-            raise ValueError(
+            files = [
+                (path / image.name, clean_folder)
+                for path, found in _by_folder(missing).items()
+                for clean_folder in [self._clean_folder(found[0].folder)]
+                for image in found
+            ]
+            message = (
                 f'{len(missing)} of {len(images)} degraded images in {folder.path} have no clean '
                 f'image in {self._clean_folder(folder)}: '
                 f'{first_names([image.name for image in missing])}. Tried the pairing '
                 f'{", ".join(rule.text for rule in rules)}. Complete '
                 'the folder or change the pairing; `strict: false` leaves such images out.'
             )
+            raise UnmatchedImages(message, files)
         return pairs, left_out | ({'without a clean image': len(missing)} if missing else {})
 
     def _rules(self) -> list[PairingRule]:

@@ -1,6 +1,6 @@
 import pytest
 
-from irbox.datasets.paired_source import PairedSource, natural_key
+from irbox.datasets.paired_source import PairedSource, UnmatchedImages, natural_key
 
 
 def tree(root, degraded, clean):
@@ -112,6 +112,15 @@ def test_missing_clean_images_are_counted_and_named(tmp_path):
     pairs, left_out = source(tmp_path).find_pairs(strict=False)
     assert names(pairs) == [('2.png', '2.png')]
     assert left_out == {'without a clean image': 5}
+
+
+def test_all_images_without_a_clean_one_can_be_had(tmp_path):
+    tree(tmp_path, [f'{number}.png' for number in range(1, 9)], ['1.png'])
+    with pytest.raises(UnmatchedImages) as error:
+        source(tmp_path).find_pairs()
+    assert error.value.images == [
+        (tmp_path / 'input' / f'{number}.png', tmp_path / 'target') for number in range(2, 9)
+    ]
 
 
 def test_nothing_that_pairs_is_a_mistake_even_when_not_strict(tmp_path):

@@ -28,7 +28,7 @@ from irbox.datasets.image_selection import (
 from irbox.datasets.pairing_rule import PairingRule, Rule, check_expression, pairing_rule
 from irbox.datasets.read_image import SUFFIXES
 
-__all__ = ['ImagePair', 'PairedSource', 'UnmatchedImages', 'natural_key']
+__all__ = ['ImagePair', 'PairedSource', 'UnmatchedImagesError', 'natural_key']
 
 
 class ImagePair(NamedTuple):
@@ -39,7 +39,7 @@ class ImagePair(NamedTuple):
     label: str
 
 
-class UnmatchedImages(ValueError):
+class UnmatchedImagesError(ValueError):
     """Degraded images have no clean one.
 
     Args:
@@ -106,8 +106,8 @@ class PairedSource(ImageSelection):
 
         Raises:
             FileNotFoundError: A folder or the allow-list does not exist.
-            ValueError: A folder holds no images, clean images are missing (``UnmatchedImages``),
-                two clean images may belong to a degraded one, or a name has no label.
+            ValueError: A folder holds no images, two clean images may belong to a degraded one, or
+                a name has no label; ``UnmatchedImagesError`` where clean images are missing.
         """
         images, left_out = self.select(self._degraded(), self.root / self.input)
         listed: dict[Path, list[str]] = {}
@@ -141,7 +141,7 @@ class PairedSource(ImageSelection):
                 f'{", ".join(rule.text for rule in rules)}. Complete '
                 'the folder or change the pairing; `strict: false` leaves such images out.'
             )
-            raise UnmatchedImages(message, files)
+            raise UnmatchedImagesError(message, files)
         return pairs, left_out | ({'without a clean image': len(missing)} if missing else {})
 
     def _rules(self) -> list[PairingRule]:

@@ -1,6 +1,6 @@
 import pytest
 
-from irbox.datasets.paired_source import PairedSource, UnmatchedImages, natural_key
+from irbox.datasets.paired_source import PairedSource, UnmatchedImagesError, natural_key
 
 
 def tree(root, degraded, clean):
@@ -116,7 +116,7 @@ def test_missing_clean_images_are_counted_and_named(tmp_path):
 
 def test_all_images_without_a_clean_one_can_be_had(tmp_path):
     tree(tmp_path, [f'{number}.png' for number in range(1, 9)], ['1.png'])
-    with pytest.raises(UnmatchedImages) as error:
+    with pytest.raises(UnmatchedImagesError) as error:
         source(tmp_path).find_pairs()
     assert error.value.images == [
         (tmp_path / 'input' / f'{number}.png', tmp_path / 'target') for number in range(2, 9)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import torch
+from peers import trains
 
 import irbox
 from irbox.engine import load_plugins
@@ -9,13 +10,6 @@ from irbox.testing import check_expert
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / 'plugins/fourier_expert.py'
-CONFIG = f"""
-_base_ = [{str(ROOT / 'configs/m2restore_demo.py')!r}]
-plugins = [{str(PLUGIN)!r}]
-model = dict(
-    network=dict(encoder=dict(before_level=dict(expert=dict(_delete_=True, type='FourierExpert'))))
-)
-"""
 
 
 def expert(dim=4):
@@ -40,9 +34,13 @@ def test_the_gains_act_on_the_constant_part_and_on_the_rest():
     torch.testing.assert_close(part(x), 2 * mean + 3 * (x - mean))
 
 
-def test_a_config_uses_it(tmp_path):
-    (tmp_path / 'config.py').write_text(CONFIG)
-    network = irbox.build_network(tmp_path / 'config.py', {'model.network.dim': 8})
+def test_a_config_uses_it():
+    config = ROOT / 'configs/plugins/fourier_expert_demo.yaml'
+    network = irbox.build_network(config, {'model.network.dim': 8})
     names = {type(module).__name__ for module in network.modules()}
     assert 'FourierExpert' in names and 'MLPExpert' not in names
     assert network(torch.rand(1, 3, 17, 23)).shape == (1, 3, 17, 23)
+
+
+def test_a_config_trains_with_it():
+    trains('fourier_expert_demo.yaml')

@@ -71,6 +71,11 @@ def find_source(
     what = f'source {name}'
     base = Path(data_root).expanduser()
     if given.get('set') is not None:
+        if both := [key for key in ('input', 'target') if given.get(key) is not None]:
+            raise ValueError(
+                f'{what} has `set` and {" and ".join(both)}: give one or the other. If a base '
+                'config left one behind, add `_delete_: true` beside it.'
+            )
         check_keys(what, given, ('set', 'split', 'root', *_COMMON), ())
     else:
         check_keys(what, given, (*_FIELDS, *_COMMON), ('input', 'target'))

@@ -149,6 +149,9 @@ class PairedSource(ImageSelection):
 
     def _degraded(self) -> list[FoundImage]:
         folders = find_folders(self.root, self.input, self.choices)
+        if str(self.input) != str(self.target):
+            # `real/{task}` beside `real/gt`: the clean images are no task.
+            folders = [f for f in folders if f.path != self._clean_folder(f)]
         if not folders:
             raise missing_folder(self.root / self.input)
         label = self._label_rule()

@@ -198,12 +198,13 @@ def _layout(given: Any, around: Mapping[str, Any], where: str) -> Layout:
         raise ValueError(f'{where} needs `input` and `target`, or `clean` for clean images alone.')
     inside = given.get('inside', around.get('inside', ['.']))
     merged = _merge(around, given)
-    return Layout(
-        tuple([inside] if isinstance(inside, str) else inside),
-        str(given.get('clean', given.get('input'))),
-        str(given.get('clean', given.get('target'))),
-        {key: merged[key] for key in RULES if merged.get(key) is not None},
-    )
+    rules = {key: merged[key] for key in RULES if merged.get(key) is not None}
+    patterns = {key: str(given.get('clean', given.get(key))) for key in ('input', 'target')}
+    try:
+        PairedSource(**{'label': 'any', **patterns, **rules})
+    except ValueError as error:
+        raise ValueError(f'{where}: {error}') from error
+    return Layout(tuple([inside] if isinstance(inside, str) else inside), rules=rules, **patterns)
 
 
 def _merge(around: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:

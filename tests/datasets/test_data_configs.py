@@ -1,5 +1,7 @@
 """The shipped data configs: that they can be read, and what they find in trees as published."""
 
+from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,9 @@ import pytest
 from PIL import Image
 
 from irbox.datasets.degradations import CDD11_TYPES
+from irbox.datasets.set_declaration import load_declaration
 from irbox.engine.config import load_config
-from irbox.registry import DATASETS
+from irbox.registry import DATA_SAMPLERS, DATASETS
 
 FOLDER = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'datasets'
 
@@ -83,18 +86,37 @@ def test_cdd11(tmp_path):
         for kind in ('clear', *CDD11_TYPES):
             for number in (1, 2):
                 save(tmp_path / part / kind / f'{number}.png')
-    train = config.train_dataloader.dataset
-    train.data_root = str(tmp_path / 'CDD-11_train')
-    dataset = DATASETS.build(train)
-    assert len(dataset) == 22
-    assert dataset.metainfo['labels'] == CDD11_TYPES
-    assert {p.clean.parent.name for p in dataset.pairs} == {'clear'}
-    assert {p.label for p in dataset.pairs if p.degraded.parent.name == 'low_haze'} == {'low_haze'}
-    assert tuple(config.val_dataloader) == CDD11_TYPES
-    for kind, loader in config.val_dataloader.items():
-        loader.dataset.data_root = str(tmp_path / 'CDD-11_test')
-        dataset = DATASETS.build(loader.dataset)
-        assert [(p.degraded.parent.name, p.label) for p in dataset.pairs] == [(kind, kind)] * 2
+    train, test = config.train_dataloader.dataset, config.val_dataloader.dataset
+    for dataset, part in ((train, 'CDD-11_train'), (test, 'CDD-11_test')):
+        dataset.data_root = str(tmp_path)
+        built = DATASETS.build(dataset)
+        assert built.task_counts == dict.fromkeys(CDD11_TYPES, 2)
+        assert all(part in pair.degraded.parts for pair in built.pairs)
+        assert {p.clean.parent.name for p in built.pairs} == {'clear'}
+        # Also where the data root is the folder of the split.
+        dataset.data_root = str(tmp_path / part)
+        assert DATASETS.build(dataset).pairs == built.pairs
+
+
+def test_cdd11_in_the_mixture_of_moce_ir(tmp_path):
+    """A type uniformly, then a file uniformly; an epoch is twice the number of files."""
+    for number in (1, 2):
+        for kind in ('clear', *CDD11_TYPES):
+            # One type has fewer files than the others.
+            if kind != 'snow' or number == 1:
+                save(tmp_path / 'train' / kind / f'{number}.png')
+    config = read('cdd11_moce_ir').train_dataloader
+    config.dataset.data_root = str(tmp_path)
+    dataset = DATASETS.build(config.dataset)
+    assert len(dataset) == 2 * 21
+    assert dataset.task_counts == pytest.approx(dict.fromkeys(CDD11_TYPES, 42 / 11))
+    sampler = DATA_SAMPLERS.build(config.sampler, dataset=dataset, seed=0)
+    drawn = Counter(dataset.pairs[index] for index, _ in islice(iter(sampler), 11_000))
+    of_type = Counter()
+    for pair, count in drawn.items():
+        of_type[pair.label] += count
+    assert all(880 < of_type[kind] < 1120 for kind in CDD11_TYPES)  # 4 standard deviations
+    assert all(390 < count < 610 for pair, count in drawn.items() if pair.label != 'snow')
 
 
 def files(root, *names):
@@ -114,6 +136,9 @@ def mixtures(tmp_path):
     files(tmp_path, 'rain100l_test/input/1.png', 'rain100l_test/target/1.png')
     for name in ('cbsd68', 'urban100', 'kodak24'):
         files(tmp_path, f'{name}/img_001.png')
+    for crop in range(1, 9):
+        for kind in ('blur', 'sharp'):
+            files(tmp_path, f'gopro/train_crops/{kind}/GOPR_000047-{crop}.png')
     for part in ('gopro/train', 'gopro/test'):
         files(tmp_path, f'{part}/blur/A_000047.png', f'{part}/sharp/A_000047.png')
     for part in ('lol/our485', 'lol/eval15'):
@@ -137,6 +162,13 @@ MIXTURES = {
     # Samples that the published sets would give, and how often each of ours counts.
     'three_degradations': {'haze': 4, 'rain': 120, 'noise': 18},
     'five_degradations': {'haze': 4, 'rain': 120, 'noise': 18, 'blur': 5, 'low_light': 20},
+    'five_degradations_moce_ir': {
+        'haze': 4,
+        'rain': 120,
+        'noise': 18,
+        'blur': 8 * 5,
+        'low_light': 20,
+    },
     'haze_alone': {'haze': 4},
     'rain_alone': {'rain': 120},
     'noise_alone': {'noise': 18},
@@ -145,6 +177,7 @@ NOISE = ['noise_15', 'noise_25', 'noise_50']
 TESTS = {
     'three_degradations': ['haze', 'rain', *NOISE],
     'five_degradations': ['haze', 'rain', 'noise_25', 'blur', 'low_light'],
+    'five_degradations_moce_ir': ['haze', 'rain', 'noise_25', 'blur', 'low_light'],
     'haze_alone': ['haze'],
     'rain_alone': ['rain'],
     'noise_alone': NOISE + [f'{n}_{s}' for n in ('urban100', 'kodak24') for s in (15, 25, 50)],
@@ -167,13 +200,23 @@ def test_mixtures(name, mixtures):
             assert ((item['image'] - item['target']) * 255).std() == pytest.approx(sigma, rel=0.1)
 
 
-def test_the_published_counts():
-    """142,431 and 162,646 samples, from the sizes of the published sets."""
-    sizes = {'rain': 200, 'noise': 5144, 'blur': 2103, 'low_light': 485}
-    sources = read('five_degradations').train_dataloader.dataset.sources
-    counts = {name: sizes[name] * sources[name].get('repeat', 1) for name in sizes}
-    assert 72_135 + counts['rain'] + counts['noise'] == 142_431
-    assert 72_135 + sum(counts.values()) == 162_646
+@pytest.mark.parametrize(
+    ('name', 'samples'),
+    [
+        ('three_degradations', 142_431),
+        ('five_degradations', 162_646),
+        ('five_degradations_moce_ir', 236_251),
+        ('cdd11_moce_ir', 26_026),
+    ],
+)
+def test_the_published_counts(name, samples):
+    """What an epoch has with the published sets: declared counts times how often they repeat."""
+    total = 0
+    for source in read(name).train_dataloader.dataset.sources.values():
+        counts = load_declaration(source['set'], source.get('split')).counts
+        number = counts if isinstance(counts, int) else sum(counts.values())
+        total += number * source.get('repeat', 1)
+    assert total == samples
 
 
 def test_weatherbench(tmp_path):
@@ -181,12 +224,17 @@ def test_weatherbench(tmp_path):
         for kind in ('haze', 'rain', 'snow'):
             files(tmp_path / part, f'{kind}/input/1.png', f'{kind}/target/1.jpg')
     config = read('weatherbench')
-    train = config.train_dataloader.dataset
-    train.data_root = str(tmp_path / 'train')
-    assert DATASETS.build(train).metainfo['labels'] == ('haze', 'rain', 'snow')
-    for kind, dataset in _tests(config).items():
-        dataset.data_root = str(tmp_path / 'test')
-        assert DATASETS.build(dataset).metainfo['labels'] == (kind,)
+    for dataset in (config.train_dataloader.dataset, config.val_dataloader.dataset):
+        dataset.data_root = str(tmp_path)
+        assert DATASETS.build(dataset).task_counts == {'haze': 1, 'rain': 1, 'snow': 1}
+
+
+def test_snow_that_the_three_degradations_have_not_seen(tmp_path):
+    files(tmp_path, 'csd/Test/Snow/1.tif', 'csd/Test/Gt/1.tif')
+    tests = _tests(read('csd_unseen'))
+    assert list(tests) == ['snow']
+    tests['snow'].data_root = str(tmp_path)
+    assert DATASETS.build(tests['snow']).task_counts == {'snow': 1}
 
 
 def test_cdd11_of_m2ir_has_smaller_crops():

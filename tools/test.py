@@ -16,16 +16,42 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('config', type=Path, help='the config that the checkpoint was trained with')
     parser.add_argument('checkpoint', type=Path, help='such as work_dirs/CONFIG/final.pth')
     parser.add_argument(
-        '--work-dir', type=Path, help='where results.json is written; work_dirs/CONFIG by default'
+        '--work-dir',
+        type=Path,
+        help='where results.json and table.{txt,csv,json,tex} are written; work_dirs/CONFIG by '
+        'default',
     )
-    parser.add_argument('--out', type=Path, metavar='FOLDER', help='write the restored images here')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        metavar='FOLDER',
+        help='write the restored images here, cut as the (first) protocol cuts them',
+    )
     parser.add_argument(
         '--contact-sheet',
         type=Path,
         metavar='FILE',
         help='write one picture with degraded, restored and clean images of each task',
     )
-    parser.add_argument('--protocol', help="how to score, in place of the config's protocol")
+    parser.add_argument(
+        '--protocol',
+        nargs='+',
+        default=[],
+        help="how to score, in place of the config's protocol; see docs/metrics.md",
+    )
+    parser.add_argument(
+        '--layout',
+        metavar='TABLE',
+        help='take the columns and the average of a published table, such as m2ir_2',
+    )
+    parser.add_argument(
+        '--published',
+        nargs='?',
+        const='',
+        metavar='TABLE',
+        help='set the rows of a published table beside the results, marked as published; without a '
+        'name, of the table that has exactly the tasks of the test',
+    )
     parser.add_argument(
         '--launcher',
         choices=('none', 'pytorch'),
@@ -51,7 +77,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     compat.init()
     config = load_config(args.config, args.cfg_options | given)
     compat.set_up_processes(config.get('launcher') or 'none')
-    test(config, args.checkpoint, args.out, args.contact_sheet, args.protocol)
+    test(
+        config,
+        args.checkpoint,
+        args.out,
+        args.contact_sheet,
+        args.protocol,
+        layout=args.published or args.layout,
+        published=args.published is not None,
+    )
     compat.leave_processes()
 
 

@@ -6,26 +6,44 @@ from irbox.evaluation.image_files import centre_crop
 from irbox.evaluation.lpips_metric import LPIPSMetric
 from irbox.evaluation.protocols import PROTOCOLS, Protocol
 from irbox.evaluation.psnr import psnr
+from irbox.evaluation.published_table import (
+    PublishedTable,
+    find_published,
+    published_names,
+    read_published,
+)
 from irbox.evaluation.restoration_metric import RestorationMetric
 from irbox.evaluation.results import Row, results_table, to_rows, write_results
 from irbox.evaluation.score import score
+from irbox.evaluation.score_table import Origin, ScoreTable, score_table
 from irbox.evaluation.ssim import ssim
+from irbox.evaluation.table_formats import table_notes, text_tables, write_tables
 from irbox.evaluation.tasks import name_tasks
 
 __all__ = [
-    'PROTOCOLS',
     'FIDMetric',
     'LPIPSMetric',
+    'Origin',
+    'PROTOCOLS',
     'Protocol',
+    'PublishedTable',
     'RestorationMetric',
     'Row',
+    'ScoreTable',
     'centre_crop',
+    'find_published',
     'frechet_distance',
     'name_tasks',
     'psnr',
+    'published_names',
+    'read_published',
     'results_table',
     'score',
+    'score_table',
     'ssim',
+    'table_notes',
+    'text_tables',
     'to_rows',
     'write_results',
+    'write_tables',
 ]

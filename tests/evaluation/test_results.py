@@ -49,6 +49,37 @@ def test_written_rows_have_exactly_the_promised_keys(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ['results.json']
 
 
+def test_rows_of_several_protocols_and_other_metrics():
+    names = ('input_psnr', 'input_ssim', 'psnr', 'ssim')
+    metrics = {
+        f'{task}/{name}{suffix}': value + 10 * number
+        for task in ('haze', 'mean')
+        for number, suffix in enumerate(('', '@y601'))
+        for value, name in enumerate(names)
+    }
+    metrics |= {'haze/lpips': 0.3, 'mean/lpips': 0.3, 'haze/fid_images': 5, 'mean/fid_images': 5}
+    rows = to_rows(metrics, ['aio', 'y601'])
+    assert [(row.task, row.protocol) for row in rows] == [
+        ('haze', 'aio'),
+        ('mean', 'aio'),
+        ('haze', 'y601'),
+        ('mean', 'y601'),
+    ]
+    assert (rows[0].psnr, rows[2].psnr) == (2, 12)
+    # Other metrics follow no protocol; the mean number of images says nothing.
+    assert [row.extra for row in rows] == [{'lpips': 0.3, 'fid_images': 5}, {'lpips': 0.3}, {}, {}]
+    assert list(rows[0].flat())[-3:] == ['ssim', 'lpips', 'fid_images']
+
+
+def test_table_shows_other_metrics(tmp_path):
+    rows = [Row('haze', 'aio', 15.0, 0.8, 22.5, 0.9, {'lpips': 0.123}), *ROWS[1:]]
+    console = Console(width=120, record=True, file=open('/dev/null', 'w'))  # noqa: SIM115
+    console.print(results_table(rows))
+    assert 'lpips' in console.export_text(clear=False) and '0.123' in console.export_text()
+    write_results(rows, tmp_path / 'results.json')
+    assert json.loads((tmp_path / 'results.json').read_text())[0]['lpips'] == 0.123
+
+
 def test_table_shows_gain_and_protocol():
     console = Console(width=120, record=True, file=open('/dev/null', 'w'))  # noqa: SIM115
     console.print(results_table(ROWS, 'a title'))

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import runpy
 from pathlib import Path
@@ -103,7 +104,97 @@ def test_protocol(checkpoint, elsewhere):
     assert {row['protocol'] for row in rows} == {'cdd11'}
 
 
+def test_several_protocols(checkpoint, elsewhere, capsys):
+    assert run(TINY, checkpoint, '--protocol', 'aio', 'm2restore_legacy', 'aio') == 0
+    rows = json.loads(Path('work_dirs/tiny/results.json').read_text())
+    tasks = ['dark', 'mixed/dark', 'mixed/darker', 'mean']
+    assert [(row['task'], row['protocol']) for row in rows] == [
+        (task, protocol) for protocol in ('aio', 'm2restore_legacy') for task in tasks
+    ]
+    assert rows[0]['psnr'] != rows[4]['psnr']
+    assert 'm2restore_legacy is not comparable' in capsys.readouterr().out
+
+
+def test_tables(checkpoint, elsewhere, capsys):
+    assert run(TINY, checkpoint, '--work-dir', 'w') == 0
+    rows = json.loads(Path('w/results.json').read_text())
+    content = json.loads(Path('w/table.json').read_text())
+    sha256 = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert content['origin'] == {
+        'config': 'tiny',
+        'checkpoint': str(checkpoint),
+        'sha256': sha256,
+    }
+    ours = content['lines'][1]['scores']
+    assert list(ours) == ['dark', 'mixed/dark', 'mixed/darker', 'average']
+    assert ours['average']['psnr'] == pytest.approx(rows[3]['psnr'])
+    for name in ('table.txt', 'table.csv', 'table.tex'):
+        text = Path('w', name).read_text().replace('\\', '')
+        assert sha256[:12] in text and 'aio' in text and 'tiny' in text
+    output = capsys.readouterr().out
+    assert sha256[:12] in output and 'average' in output
+
+
+@pytest.fixture
+def csd(tmp_path):
+    path = tmp_path / 'csd.yaml'
+    path.write_text(
+        f'_base_: {TINY}\nval_dataloader: {{_delete_: true, csd: {{dataset: '
+        '{type: TinyPairs, labels: [dark], length: 2}}}\n'
+    )
+    return path
+
+
+@pytest.mark.parametrize('name', [[], ['m2ir_6']])
+def test_published_rows_beside_ours(checkpoint, csd, capsys, name):
+    assert run(csd, checkpoint, '--work-dir', 'w', '--published', *name) == 0
+    output = capsys.readouterr().out
+    assert 'as published' in output and '(M2IR, Table VI)' in output
+    assert '20.83 / 0.770' in output and 'likely aio' in output and 'not measured here' in output
+    lines = json.loads(Path('w/table.json').read_text())['lines']
+    assert [line['method'] for line in lines] == [
+        'degraded',
+        'csd',
+        'AirNet',
+        'PromptIR',
+        'AdaIR',
+        'M2IR',
+    ]
+    # Readers of the results find what was measured, and nothing else.
+    assert [row['task'] for row in json.loads(Path('w/results.json').read_text())] == [
+        'csd',
+        'mean',
+    ]
+
+
+def test_layout_without_published_rows(checkpoint, csd, capsys):
+    assert run(csd, checkpoint, '--work-dir', 'w', '--layout', 'm2ir_6') == 0
+    assert 'as published' not in capsys.readouterr().out
+    assert len(json.loads(Path('w/table.json').read_text())['lines']) == 2
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--published'], 'No published table has exactly the tasks dark, mixed/dark'),
+        (['--layout', 'm2ir_1'], 'None of the tasks dark, mixed/dark'),
+    ],
+)
+def test_a_table_that_does_not_fit_costs_no_results(
+    checkpoint, elsewhere, capsys, options, message
+):
+    assert run(TINY, checkpoint, '--work-dir', 'w', *options) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith('Error: ') and message in captured.err
+    assert len(json.loads(Path('w/results.json').read_text())) == 4
+    assert Path('w/table.txt').is_file() and 'mixed/darker' in captured.out
+
+
 MISTAKES = [
+    (
+        [TINY, 'CHECKPOINT', '--published', 'm2ir_9'],
+        "No published table is called 'm2ir_9'. Did you mean 'm2ir_",
+    ),
     (['none.yaml', 'CHECKPOINT'], 'Config none.yaml does not exist'),
     ([TINY, 'none.pth'], 'Checkpoint none.pth does not exist'),
     ([TINY, TINY], 'is damaged or no file of PyTorch'),

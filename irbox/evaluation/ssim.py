@@ -56,29 +56,28 @@ def ssim(
         raise ValueError(f'SSIM needs images of at least {needed}, got {height}x{width}.')
     pixels = size if columns else size**2
     unbiased = pixels / (pixels - 1) if covariance == 'sample' else 1.0
-    # Image by image: what is averaged stays in the processor's cache.
-    return torch.stack(
-        [
-            _similarity(one, other, weights, (-2,) if columns else (-2, -1), unbiased)
-            for one, other in zip(restored, target, strict=True)
-        ]
-    )
+    dims = (-2,) if columns else (-2, -1)
+    # Plane by plane: what is averaged stays in the processor's cache.
+    planes = zip(restored.flatten(0, 1), target.flatten(0, 1), strict=True)
+    found = torch.stack([_similarity(x, y, weights, dims, unbiased) for x, y in planes])
+    return found.view(restored.shape[:2]).mean(dim=1)
 
 
 def _similarity(
     restored: Tensor, target: Tensor, weights: Sequence[float], dims: tuple[int, ...], scale: float
 ) -> Tensor:
-    """The mean similarity of (C, H, W)."""
+    """The mean similarity of (H, W)."""
     # The variances are small differences of large means: float32 would lose digits.
     x, y = restored.double(), target.double()
-    maps = _averages(torch.stack([x, y, x * x, y * y, x * y]), weights, dims)
-    mean_x, mean_y, xx, yy, xy = maps
-    var_x = scale * (xx - mean_x.square())
-    var_y = scale * (yy - mean_y.square())
-    shared = scale * (xy - mean_x * mean_y)
-    similarity = (2 * mean_x * mean_y + C1) * (2 * shared + C2)
-    similarity = similarity / ((mean_x.square() + mean_y.square() + C1) * (var_x + var_y + C2))
-    return similarity.mean()
+    # Of the two variances only the sum is needed.
+    maps = torch.stack([x, y, x.square().addcmul_(y, y), x * y])
+    mean_x, mean_y, squares, products = _averages(maps, weights, dims)
+    mean_xy = mean_x * mean_y
+    mean_squares = mean_x.square_().add_(mean_y.square_())
+    variances = squares.sub_(mean_squares).mul_(scale).add_(C2)
+    covariance = products.sub_(mean_xy).mul_(2 * scale).add_(C2)
+    top = mean_xy.mul_(2).add_(C1).mul_(covariance)
+    return top.div_(mean_squares.add_(C1).mul_(variances)).mean()
 
 
 def _weights(window: str) -> list[float]:

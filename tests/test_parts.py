@@ -35,6 +35,7 @@ NEEDED = {
     'DegradationLabelLoss': {'names': ['haze', 'rain', 'snow']},
     'FrozenRandomPrior': {'num_degradations': 3},
     'MLPPrior': {'num_degradations': 3},
+    'TimmPrior': {'backbone': 'test_convnext', 'labels': ['haze', 'rain', 'snow']},
 }
 
 

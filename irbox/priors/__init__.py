@@ -8,5 +8,6 @@ from irbox.priors.daclip_prior import DACLIPPrior
 from irbox.priors.frozen_random_prior import FrozenRandomPrior
 from irbox.priors.mlp_prior import MLPPrior
 from irbox.priors.prompt_bank import PromptBank
+from irbox.priors.timm_prior import TimmPrior
 
-__all__ = ['DACLIPPrior', 'FrozenRandomPrior', 'MLPPrior', 'PromptBank']
+__all__ = ['DACLIPPrior', 'FrozenRandomPrior', 'MLPPrior', 'PromptBank', 'TimmPrior']

@@ -156,3 +156,35 @@ def test_hidden_files_are_no_images(tmp_path):
 def test_wrong_rules_are_named(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         source(tmp_path, **options)
+
+
+def test_two_clean_images_for_one(tmp_path):
+    tree(tmp_path, ['rain-1.png'], ['norain-1.png', 'clean-01.png'])
+    with pytest.raises(ValueError, match=r'Several clean images .*norain-1.*pairing that tells'):
+        source(tmp_path, pairing=['last_number']).find_pairs()
+
+
+def test_a_placeholder_for_several_folders(tmp_path):
+    for part in ('p1', 'p2'):
+        tree_in = tmp_path / part
+        tree_in.mkdir()
+        tree(tree_in, [f'{part}.png'], [f'{part}.png'])
+    pairs, _ = PairedSource('{part}/input', '{part}/target', '{part}', root=tmp_path).find_pairs()
+    assert [
+        (p.degraded.parent.parent.name, p.clean.parent.parent.name, p.label) for p in pairs
+    ] == [
+        ('p1', 'p1', 'p1'),
+        ('p2', 'p2', 'p2'),
+    ]
+
+
+def test_exclusions_want_to_know_where_the_number_stands(tmp_path):
+    with pytest.raises(ValueError, match='exclude_ids_from needs `id_pattern`'):
+        source(tmp_path, exclude_ids_from='x')
+    with pytest.raises(ValueError, match='exclude_ids needs `pattern`'):
+        source(tmp_path, exclude_ids={'first': 1, 'last': 2})
+    tree(tmp_path, ['7_a.png'], ['7_a.png'])
+    (tmp_path / 'test').mkdir()
+    (tmp_path / 'test' / 'a.png').touch()
+    with pytest.raises(ValueError, match='no image of .*test has a number'):
+        source(tmp_path, exclude_ids_from=tmp_path / 'test', id_pattern=r'(\d+)_.*').find_pairs()

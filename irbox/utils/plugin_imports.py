@@ -111,6 +111,11 @@ def import_all_installed() -> list[str]:
     return failures
 
 
+def part_origins() -> dict[str, str]:
+    """Name of a part -> name of the installed plug-in that brought it, for those imported."""
+    return dict(_parts)
+
+
 def installed_plugins_used(config: Any) -> list[str]:
     """Names of the installed plug-ins whose parts stand in a config under ``type``."""
     found: set[str] = set()

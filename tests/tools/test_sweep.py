@@ -217,6 +217,21 @@ def test_the_base_may_be_another(sweep, tmp_path):
     assert config['randomness']['seed'] == 0
 
 
+def test_a_row_may_bring_a_plug_in(sweep, tmp_path):
+    (tmp_path / 'rows').mkdir()
+    (tmp_path / 'rows/gain.py').write_text(
+        'from torch import nn\nfrom irbox.registry import LOSSES\n\n'
+        '@LOSSES.register_module()\nclass SweptLoss(nn.Module):\n    pass\n'
+    )
+    (tmp_path / 'rows/mine.yaml').write_text(
+        f'_base_: {TINY}\nplugins: [{TINY.with_name("tiny_parts.py")}, gain.py]\n'
+        'model: {losses: {extra: {type: SweptLoss}}}\n'
+    )
+    assert sweep(rows=[{'config': 'rows/mine.yaml'}], seeds=[0]) == 0
+    config = yaml.safe_load(Path('runs/mine_seed0/row.yaml').read_text())
+    assert config['plugins'][1] == str(tmp_path / 'rows/gain.py')
+
+
 def test_a_dry_run_shows_what_differs_and_writes_nothing(sweep, capsys):
     assert sweep('--dry-run', '--seeds', 3) == 0
     out = capsys.readouterr().out

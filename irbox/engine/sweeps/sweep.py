@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import yaml
 from mmengine.config import Config
 
 from irbox.engine.config import load_config
+from irbox.engine.plugins import load_plugins
 from irbox.engine.yaml_handler import UniqueKeyLoader
 from irbox.registry import suggest
 
@@ -107,7 +107,10 @@ def resolve(row: Row, base: Path | None, options: Mapping[str, Any]) -> Config:
         if base is None:
             assert row.config is not None
             return load_config(row.config, {**row.options, **options})
-        change = copy.deepcopy(read_change(row.config)) if row.config else {}
+        change = read_change(row.config) if row.config else {}
+        if change.get('plugins'):
+            # They are named as seen from the row's file, not from the base.
+            change['plugins'] = load_plugins(change['plugins'], near=row.config)
         return load_config(base, {**change, **row.options, **options})
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f'Row {row.name}: {error}') from error

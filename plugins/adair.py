@@ -45,6 +45,8 @@ def convert(released: Mapping[str, Tensor], network: nn.Module) -> dict[str, Ten
     Raises:
         ValueError: Weights are missing, unknown or of another shape.
     """
-    return rename_weights(
-        released, network, lambda key: published_name(key, _PLACES, _PARTS), 'AdaIR', _UNUSED
-    )
+    return rename_weights(released, network, _name, 'AdaIR', _UNUSED)
+
+
+def _name(key: str) -> str:
+    return published_name(key, _PLACES, _PARTS)

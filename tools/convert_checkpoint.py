@@ -2,10 +2,13 @@
 
     python tools/convert_checkpoint.py daclip daclip_ViT-B-32.pt weights/daclip_ViT-B-32.safetensors
     python tools/convert_checkpoint.py m2restore model.ckpt weights/m2restore.pth
+    python tools/convert_checkpoint.py published CONFIG model.ckpt weights/model.pth
 
 ``daclip`` keeps the tensors of a DA-CLIP training checkpoint (985 MB of 1.74 GB for ViT-B-32) as
 safetensors. ``m2restore`` turns the Lightning file of the public M2Restore code into a checkpoint
 (.pth or .safetensors) for configs on ``configs/_base_/models/m2restore_official.yaml``.
+``published`` does so for any config with a plug-in that knows the file, such as
+``configs/plugins/promptir.yaml``.
 """
 
 from __future__ import annotations
@@ -40,6 +43,14 @@ def convert_m2restore(arguments: argparse.Namespace) -> None:
     report(arguments, done.tensors, done.parameters, done.left_out)
 
 
+def convert_published(arguments: argparse.Namespace) -> None:
+    """The released file of a system that a plug-in of CONFIG knows -> a checkpoint of irbox."""
+    from irbox.engine.convert_published import convert
+
+    done = convert(arguments.config, arguments.input, arguments.output, arguments.trust_pickle)
+    report(arguments, done.tensors, done.parameters, done.left_out)
+
+
 def report(
     arguments: argparse.Namespace,
     tensors: int,
@@ -69,7 +80,10 @@ def parse_arguments() -> argparse.Namespace:
     daclip.set_defaults(run=convert_daclip)
     m2restore = kinds.add_parser('m2restore', help=convert_m2restore.__doc__)
     m2restore.set_defaults(run=convert_m2restore)
-    for kind in (daclip, m2restore):
+    published = kinds.add_parser('published', help=convert_published.__doc__)
+    published.set_defaults(run=convert_published)
+    published.add_argument('config', type=Path, metavar='CONFIG', help='what the weights are for')
+    for kind in (daclip, m2restore, published):
         kind.add_argument('input', type=Path, metavar='IN', help='the published file')
         kind.add_argument('output', type=Path, metavar='OUT', help='the file to write; must be new')
         kind.add_argument(

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
-from irbox import __version__
-from irbox.engine.checkpoint import write_checkpoint
-from irbox.engine.files import atomic_write
 from irbox.engine.published_weights import (
     FREQUENCY_PARTS,
     FREQUENCY_PLACES,
     UNET_PARTS,
     UNET_PLACES,
+    Conversion,
+    check_target,
     published_name,
+    write_weights,
 )
 from irbox.priors.daclip.reading import few, read_state_dict
-
-SUFFIXES = ('.pth', '.safetensors')
-PREFIX = 'network.'
-"""Where ``Restorer`` keeps its network."""
 
 # Ours -> released: where a weight sits in the network.
 _PLACES = (
@@ -70,16 +64,6 @@ _LEFT_OUT = {
 }
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """What was done to a file."""
-
-    tensors: int
-    parameters: int
-    left_out: dict[str, int]
-    """Why tensors were left out -> how many."""
-
-
 def convert(
     source: Path, target: Path, network: nn.Module, trust_pickle: bool = False
 ) -> Conversion:
@@ -99,23 +83,10 @@ def convert(
         ValueError: The target exists or has another suffix; the source is unreadable or would run
             code; or weights are missing, unknown or of another shape.
     """
-    if not source.is_file():
-        raise FileNotFoundError(f'There is no file {source}.')
-    if target.suffix not in SUFFIXES:
-        raise ValueError(f'The output must be named {" or ".join(SUFFIXES)}, got {target}.')
-    if target.exists():
-        raise ValueError(f'{target} exists. Remove it or choose another name.')
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f'There is no folder {target.parent}.')
+    check_target(source, target)
     released = read_state_dict(source, 'm2restore', trust_pickle)
     own, left_out = rename(released, network, source)
-    weights = {PREFIX + key: tensor for key, tensor in own.items()}
-    meta = {'source': source.name, 'irbox_version': __version__}
-    if target.suffix == '.pth':
-        write_checkpoint({'meta': meta, 'state_dict': weights}, target)
-    else:
-        with atomic_write(target) as file:
-            file.write(save(weights, meta))
+    write_weights(own, source, target)
     return Conversion(len(own), sum(tensor.numel() for tensor in own.values()), left_out)
 
 

@@ -1,12 +1,23 @@
-"""Published weights under the names of ours: the tables that several systems share."""
+"""Published weights under the names of ours: what several systems share."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
+
+from irbox import __version__
+from irbox.engine.checkpoint import write_checkpoint
+from irbox.engine.files import atomic_write
+
+SUFFIXES = ('.pth', '.safetensors')
+PREFIX = 'network.'
+"""Where ``Restorer`` keeps its network."""
 
 # Ours -> published: where a weight sits in a Restormer-like U.
 UNET_PLACES = {
@@ -137,3 +148,41 @@ def _core(tensor: Tensor) -> tuple[int, ...]:
     while shape and shape[0] == 1:
         shape = shape[1:]
     return shape
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was done to a file."""
+
+    tensors: int
+    parameters: int
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Why tensors were left out -> how many."""
+
+
+def check_target(source: Path, target: Path) -> None:
+    """Refuse a conversion that cannot end well, before anything is read.
+
+    Raises:
+        FileNotFoundError: The source, or the folder of the target, does not exist.
+        ValueError: The target exists or has a suffix that is not known.
+    """
+    if not source.is_file():
+        raise FileNotFoundError(f'There is no file {source}.')
+    if target.suffix not in SUFFIXES:
+        raise ValueError(f'The output must be named {" or ".join(SUFFIXES)}, got {target}.')
+    if target.exists():
+        raise ValueError(f'{target} exists. Remove it or choose another name.')
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f'There is no folder {target.parent}.')
+
+
+def write_weights(own: Mapping[str, Tensor], source: Path, target: Path) -> None:
+    """Write a network's weights as a checkpoint of irbox, ``.pth`` or ``.safetensors``."""
+    weights = {PREFIX + key: tensor for key, tensor in own.items()}
+    meta = {'source': source.name, 'irbox_version': __version__}
+    if target.suffix == '.pth':
+        write_checkpoint({'meta': meta, 'state_dict': weights}, target)
+    else:
+        with atomic_write(target) as file:
+            file.write(save(weights, meta))

@@ -47,5 +47,5 @@ def test_missing_data_gets_one_message(tmp_path):
     """The same for what the data set finds, without a second start of Python per case."""
     result = show(tmp_path, CONFIG.with_name('allweather.yaml'))
     assert result.returncode == 2
-    assert result.stderr.startswith('Error: Data folder data/allweather/train/input does not exist')
+    assert result.stderr.startswith('Error: Data folder data/allweather does not exist')
     assert result.stderr.count('\n') == 1

@@ -1,0 +1,115 @@
+"""What there is to know about image files, read by many threads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, TypeVar
+
+from PIL import Image
+
+from irbox.datasets.read_image import open_image
+
+Key = TypeVar('Key')
+THREADS = min(32, 4 * (os.cpu_count() or 1))
+CHUNK = 64
+# Damage of these kinds shows at the end of a file.
+_ENDS = {'PNG': (12, b'IEND'), 'JPEG': (2, b'\xff\xd9')}
+
+
+class FileFacts(NamedTuple):
+    """What is known about a file."""
+
+    length: int
+    """In bytes."""
+    size: tuple[int, int] | None
+    """Width and height; None where the file cannot be read."""
+    problem: str = ''
+    """Why it cannot be read."""
+    pixels: bytes = b''
+    """Digest of the decoded image, if it was decoded."""
+
+
+def read_facts(
+    paths: Sequence[Path], deep: bool = False, advance: Callable[[int], None] = lambda number: None
+) -> dict[Path, FileFacts]:
+    """Read the headers of image files.
+
+    A PNG, JPEG or BMP file that is not as long as it should be is decoded to see whether it is
+    damaged.
+
+    Args:
+        paths: Distinct files.
+        deep: Decode every file.
+        advance: Called with how many more files are done.
+    """
+    Image.init()  # not by several threads at once
+    return in_threads(paths, _decoded if deep else _header, advance)
+
+
+def in_threads(
+    paths: Sequence[Path],
+    function: Callable[[Path], Key],
+    advance: Callable[[int], None] = lambda number: None,
+) -> dict[Path, Key]:
+    """What a function gives for each of many files; it waits for the disk in many threads."""
+    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+
+    def run(chunk: Iterable[Path]) -> list[Key]:
+        return [function(path) for path in chunk]
+
+    found: dict[Path, Key] = {}
+    # Once for all threads: the filters of warnings are shared by them.
+    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
+        warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+        for chunk, values in zip(chunks, pool.map(run, chunks), strict=True):
+            found.update(zip(chunk, values, strict=True))
+            advance(len(chunk))
+    return found
+
+
+def _header(path: Path) -> FileFacts:
+    length = 0
+    try:
+        with open(path, 'rb') as file:
+            length = os.fstat(file.fileno()).st_size
+            with Image.open(file) as image:
+                size, mode, kind = image.size, image.mode, image.format or ''
+            whole = _looks_whole(file, kind, length)
+        if mode.startswith(('I', 'F')) or not whole:
+            open_image(path)  # which says what is wrong
+        return FileFacts(length, size)
+    except Exception as error:
+        return FileFacts(length, None, _explain(error))
+
+
+def _decoded(path: Path) -> FileFacts:
+    length = 0
+    try:
+        length = path.stat().st_size
+        image = open_image(path)
+        digest = hashlib.blake2b(image.tobytes(), digest_size=16)
+        digest.update(repr(image.size).encode())
+        return FileFacts(length, image.size, pixels=digest.digest())
+    except Exception as error:
+        return FileFacts(length, None, _explain(error))
+
+
+def _looks_whole(file: BinaryIO, kind: str, length: int) -> bool:
+    if kind in _ENDS:
+        number, mark = _ENDS[kind]
+        file.seek(max(0, length - number))
+        return mark in file.read()
+    if kind == 'BMP':
+        file.seek(2)
+        return int.from_bytes(file.read(4), 'little') <= length
+    return True
+
+
+def _explain(error: Exception) -> str:
+    """Damaged files make decoders raise nearly anything."""
+    return str(error).split('. Replace the file')[0] or type(error).__name__

@@ -1,0 +1,89 @@
+"""Check the data of a config: ``python tools/check_data.py configs/m2restore_allweather.py``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from irbox.engine.cli import add_config_options, run_tool
+
+FINDINGS = 1
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Check the files of all training, validation and test sets of a config: what '
+        'is missing, unmatched, unreadable, of the wrong size, twice there, or in training and '
+        'test.',
+        epilog='Leaves with 0 if all is well, 1 if something was found, 2 after a mistake in the '
+        'command or the config.',
+    )
+    parser.add_argument('config', type=Path, help='a .py or .yaml config')
+    parser.add_argument(
+        '--deep',
+        action='store_true',
+        help='decode every image, and find copies by pixels; by default headers are read, and '
+        'copies found by the bytes of their files',
+    )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write everything found here')
+    add_config_options(parser)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Check, print the report, and leave with its exit code."""
+    args = parse(arguments)
+    # Only now: --help should not wait for torch.
+    from mmengine.logging import MMLogger
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from irbox.engine import compat
+    from irbox.engine.config import load_config
+    from irbox.engine.data_check import check_data
+    from irbox.engine.data_check.checked_set import SECTIONS
+    from irbox.engine.files import atomic_write, check_writable
+
+    compat.init()
+    MMLogger.get_instance('check_data', log_level='ERROR')  # the report says it all
+    config = load_config(args.config, args.cfg_options, sections=SECTIONS)
+    if args.json is not None:
+        check_writable(args.json.parent)
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task('Looking for files', total=None)
+        report = check_data(
+            config,
+            args.deep,
+            lambda done, total: bar.update(
+                task, description='Reading files', completed=done, total=total
+            ),
+        )
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    if report.facts:
+        console.print(report.table())
+    for title, found in (('Notes', report.notes), ('Findings', report.serious)):
+        if found:
+            console.print(f'\n{title}')
+        for finding in found:
+            console.print(f'* {finding.kind}: {finding.text()}')
+    number = len(report.serious)
+    console.print(
+        f'\n{len(report.facts):,} files {"decoded" if args.deep else "read"}; '
+        f'{number or "no"} finding{"" if number == 1 else "s"}.'
+    )
+    if args.json is not None:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        content = {'config': str(args.config)} | report.content()
+        with atomic_write(args.json, 'w') as file:
+            json.dump(content, file, indent=2)
+    if number:
+        sys.exit(FINDINGS)
+
+
+if __name__ == '__main__':
+    run_tool(main)

@@ -21,7 +21,10 @@ setup(
     description='All-in-one image restoration: M2IR, M2Restore and their ablations as parts',
     license='Apache-2.0',
     packages=find_packages(include=['irbox', 'irbox.*']),
-    package_data={'irbox.evaluation': ['published/*.yaml']},
+    package_data={
+        'irbox.datasets': ['sets/*.yaml'],
+        'irbox.evaluation': ['published/*.yaml'],
+    },
     python_requires='>=3.11',
     install_requires=[
         'torch>=2.6',

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,38 @@ def test_tables(checkpoint, elsewhere, capsys):
         assert sha256[:12] in text and 'aio' in text and 'tiny' in text
     output = capsys.readouterr().out
     assert sha256[:12] in output and 'average' in output
+
+
+def test_other_metrics_in_a_config(checkpoint, tmp_path, capsys, monkeypatch):
+    stand_ins = runpy.run_path(str(ROOT / 'tests/evaluation/stand_ins.py'))
+    monkeypatch.setitem(sys.modules, 'lpips', stand_ins['lpips_module']())
+    monkeypatch.setitem(sys.modules, 'torch_fidelity', stand_ins['torch_fidelity_module']())
+    torch.save(stand_ins['alexnet'](weights=None).state_dict(), tmp_path / 'alexnet.pth')
+    layer = torch.nn.ModuleDict({'layer': torch.nn.Linear(3, 5)})
+    torch.save(layer.state_dict(), tmp_path / 'inception.pth')
+    path = tmp_path / 'judged.yaml'
+    path.write_text(
+        f"""
+_base_: {TINY}
+test_evaluator:
+  - {{type: RestorationMetric, protocol: weatherbench_rgb}}
+  - {{type: LPIPSMetric, weights: {tmp_path}/alexnet.pth, jpeg_quality: 95}}
+  - {{type: FIDMetric, weights: {tmp_path}/inception.pth, jpeg_quality: 95}}
+test_dataloader:
+  haze: {{dataset: {{type: TinyPairs, labels: [dark], length: 3, size: 24}}}}
+  rain: {{dataset: {{type: TinyPairs, labels: [dark], length: 2, size: 24}}}}
+  snow: {{dataset: {{type: TinyPairs, labels: [dark], length: 2, size: 24}}}}
+"""
+    )
+    assert run(path, checkpoint, '--work-dir', 'w', '--published') == 0
+    rows = json.loads(Path('w/results.json').read_text())
+    assert [row['task'] for row in rows] == ['haze', 'rain', 'snow', 'mean']
+    assert [row.get('fid_images') for row in rows] == [3, 2, 2, None]
+    assert all(row['lpips'] > 0 for row in rows)
+    assert rows[3]['fid'] == pytest.approx(sum(row['fid'] for row in rows[:3]) / 3)
+    output = capsys.readouterr().out
+    assert 'M2IR, Table IV' in output and '0.3829 / 134.09' in output
+    assert 'N of FID' in output and max(map(len, output.splitlines()[:-12])) <= 80
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class FIDMetric(BaseMetric):
         if jpeg_quality is not None and not 1 <= jpeg_quality <= 100:
             raise ValueError(f'jpeg_quality={jpeg_quality} must be 1 to 100, or null.')
         self.jpeg_quality = jpeg_quality
-        package = require('torch_fidelity', package="'irbox[metrics]'", needed_by='FIDMetric')
+        package = require('torch_fidelity', package='torch-fidelity', needed_by='FIDMetric')
         file = find_weights(weights, FILE, 'FIDMetric', SOURCE)
         # The package unpickles the file without precaution: read it safely first.
         read_weights(file, 'FIDMetric')

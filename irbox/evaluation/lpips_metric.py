@@ -53,7 +53,7 @@ class LPIPSMetric(BaseMetric):
         if jpeg_quality is not None and not 1 <= jpeg_quality <= 100:
             raise ValueError(f'jpeg_quality={jpeg_quality} must be 1 to 100, or null.')
         self.jpeg_quality = jpeg_quality
-        package = require('lpips', package="'irbox[metrics]'", needed_by='LPIPSMetric')
+        package = require('lpips', needed_by='LPIPSMetric')
         file = find_weights(weights, FILE, 'LPIPSMetric', SOURCE)
         with warnings.catch_warnings():
             # The package builds AlexNet in a way that torchvision has deprecated.

@@ -40,7 +40,12 @@ def text_tables(table: ScoreTable, width: int | None = None) -> list[Table]:
     from rich.table import Table
 
     titles = [*table.columns, *([AVERAGE] if table.average else [])]
-    cells = [[_cell_text(cell, table.scores) for cell in _cells(table, x)] for x in table.lines]
+    # Narrow tables have two scores on a line.
+    chunk = len(table.scores) if width is None else 2
+    cells = [
+        [_cell_text(cell, table.scores, chunk) for cell in _cells(table, line)]
+        for line in table.lines
+    ]
     # Three characters stand between two columns.
     fixed = sum(
         3 + max(len(text) for text in texts)
@@ -50,8 +55,8 @@ def text_tables(table: ScoreTable, width: int | None = None) -> list[Table]:
         )
     )
     needed = [
-        3 + max(len(row[i]) for row in cells + [[_longest_word(title) for title in titles]])
-        for i in range(len(titles))
+        3 + max(len(part) for text in [*title.split(), *column] for part in text.split('\n'))
+        for title, *column in zip(titles, *cells, strict=True)
     ]
     found = []
     for number, part in enumerate(_parts(needed, None if width is None else width - fixed - 1)):
@@ -168,8 +173,13 @@ def _cells(table: ScoreTable, line: Line) -> list[Cell]:
     return [*line.cells, *([line.average] if table.average else [])]
 
 
-def _cell_text(cell: Cell, scores: Sequence[str]) -> str:
-    return ' / '.join(_value(cell.get(score), score) for score in scores) if cell else NOTHING
+def _cell_text(cell: Cell, scores: Sequence[str], chunk: int | None = None) -> str:
+    """The scores of a cell, a chunk of them in each line."""
+    if not cell:
+        return NOTHING
+    values = [_value(cell.get(score), score) for score in scores]
+    size = chunk or len(values)
+    return '\n'.join(' / '.join(values[i : i + size]) for i in range(0, len(values), size))
 
 
 def _value(value: float | str | None, score: str) -> str:
@@ -186,10 +196,6 @@ def _heading(line: Line) -> list[str]:
     """What stands above lines that were not measured here."""
     what, _, where = line.source.partition(' (')
     return [what, f'({where}:'] if line.published else []
-
-
-def _longest_word(text: str) -> str:
-    return max(text.split(), key=len)
 
 
 def _parts(needed: Sequence[int], room: int | None) -> list[list[int]]:

@@ -54,7 +54,7 @@ def test_jpeg_changes_what_is_measured(package, weights):
 
 def test_without_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, 'torch_fidelity', None)
-    message = r"FIDMetric needs torch_fidelity.*pip install 'irbox\[metrics\]'"
+    message = 'FIDMetric needs torch_fidelity.*with: pip install torch-fidelity$'
     with pytest.raises(ImportError, match=message):
         FIDMetric()
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from sklearn.datasets import load_sample_images
 
 from irbox.evaluation import PROTOCOLS, score
 from irbox.evaluation.protocols import find_protocol
@@ -203,6 +205,32 @@ def test_legacy_flatters_white_noise_but_no_smooth_error():
     ]
     assert gain[0] == pytest.approx(3.4, abs=0.2)
     assert gain[1] == pytest.approx(0, abs=1e-6)
+
+
+def test_protocols_disagree_on_a_photograph():
+    """The figures that docs/metrics.md shows: how far apart three conventions are."""
+    photograph = load_sample_images().images[0][:416]
+    target = torch.from_numpy(photograph.copy()).permute(2, 0, 1)[None].double() / 255
+    noise = 15 * np.random.default_rng(0).standard_normal(target.shape)
+    red = target.clone()
+    red[:, 0] = (red[:, 0] + 0.1).clamp(max=1)
+    errors = {
+        'noise': torch.from_numpy(np.clip(target.numpy() * 255 + noise, 0, 255) // 1) / 255,
+        'blur': torch.from_numpy(gaussian_filter(target.numpy(), (0, 0, 1, 1))),
+        'red': red,
+    }
+    expected = {
+        'noise': ((25.13, 0.599), (29.77, 0.736), (28.55, 0.749)),
+        'blur': ((23.29, 0.794), (24.61, 0.784), (26.58, 0.897)),
+        'red': ((25.26, 0.985), (32.29, 0.997), (25.27, 0.985)),
+    }
+    for error, restored in errors.items():
+        for protocol, golden in zip(
+            ('aio', 'y601', 'm2restore_legacy'), expected[error], strict=True
+        ):
+            scores = score(restored, target, protocol)
+            assert scores['psnr'].item() == pytest.approx(golden[0], abs=0.006)
+            assert scores['ssim'].item() == pytest.approx(golden[1], abs=0.0006)
 
 
 def test_luma_makes_grey_errors_smaller():

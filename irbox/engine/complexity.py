@@ -15,7 +15,6 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
-from irbox.layers.mixture_of_experts import MixtureOfExperts
 
 Convention = Literal['papers', 'exact']
 
@@ -62,12 +61,13 @@ def count_macs(
 def sparse_share(network: nn.Module, macs: Counter[str]) -> Counter[str]:
     """What of a count remains when each pixel visits only the experts that were selected for it.
 
-    Blocks with a ``mixture`` of pointwise experts say how many by ``top_k``.
+    Blocks with a ``mixture`` that skips experts (``skips_experts``) say by ``top_k`` how many are
+    selected. Experts that differ in cost count as if each were selected equally often.
     """
     remaining = Counter(macs)
     for name, module in network.named_modules():
         mixture, top_k = getattr(module, 'mixture', None), getattr(module, 'top_k', None)
-        if isinstance(mixture, MixtureOfExperts) and mixture.pointwise and top_k:
+        if getattr(mixture, 'skips_experts', False) and top_k:
             experts = f'{name}.mixture.experts.'
             for key in remaining:
                 if key.startswith(experts):

@@ -42,6 +42,7 @@ class MixtureOfExperts(nn.Module):
         self.shared = shared
         self.combine = combine
         self.pointwise = all(getattr(expert, 'pointwise', False) for expert in self.experts)
+        self.skips_experts = self.pointwise
 
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """Combine the experts' answers.

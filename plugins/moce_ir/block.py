@@ -89,6 +89,7 @@ class MoCEBlock(nn.Module):
         sizes = [sum(weight.numel() for weight in expert.parameters()) for expert in experts]
         complexity = [size / max(sizes) if complexity_bias else 1.0 for size in sizes]
 
+        self.top_k = 1  # experts for each image, for those who count costs
         self.norm1 = LayerNorm2d(dim)
         self.to_shared = PointwiseConv2d(dim, dim)
         self.to_routed = PointwiseConv2d(dim, dim)

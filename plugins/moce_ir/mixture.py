@@ -87,6 +87,8 @@ class ImageMixture(nn.Module):
         router: Chooses.
     """
 
+    skips_experts = True
+
     def __init__(self, dim: int, experts: Sequence[nn.Module], router: ImageRouter) -> None:
         super().__init__()
         self.experts = nn.ModuleList(experts)

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from irbox.engine import load_plugins
-from irbox.engine.complexity import count_macs
+from irbox.engine.complexity import count_macs, sparse_share
 from irbox.engine.config import load_config
 from irbox.losses import BalanceLoss
 from irbox.registry import BLOCKS, MODELS
@@ -117,6 +117,8 @@ def test_cost_by_expert(published):
     assert each == pytest.approx([450.96, 456.54, 470.71, 510.98], abs=0.01)
     assert (round(min(each)), round(max(each))) == (451, 511)
     assert with_biases / 1e9 == pytest.approx(554.46, abs=0.01)  # with all four experts
+    selected = sparse_share(published, macs).total() / 1e9
+    assert selected == pytest.approx(sum(each) / 4, abs=0.01)  # 472.3; the paper prints 474
 
 
 # Promises

@@ -8,6 +8,9 @@ from typing import Any
 
 from torch import nn
 
+# pytest shows the author's own line, not ours.
+__tracebackhide__ = True
+
 
 class BrokenPromiseError(AssertionError):
     """What a part does not keep; in the author's terms, other than an assertion of the part's."""

@@ -19,6 +19,9 @@ from irbox.testing.calling import check_signatures, require
 from irbox.testing.promises import Case, check_promises
 from irbox.testing.samples import STAGE, Inputs, places, sample_context, sample_inputs
 
+# pytest shows the author's own line, not ours.
+__tracebackhide__ = True
+
 
 def check_expert(
     expert: Callable[..., nn.Module],

@@ -14,6 +14,9 @@ from irbox.testing.calling import answer, check_signatures, require
 from irbox.testing.promises import Case, attributes, check_promises, nothing_kept
 from irbox.testing.samples import IMAGES, STAGE, Inputs, sample_context, sample_inputs
 
+# pytest shows the author's own line, not ours.
+__tracebackhide__ = True
+
 
 def check_prior(
     prior: Callable[..., nn.Module], *, no_gradient: Sequence[str] = (), **options: Any

@@ -15,6 +15,9 @@ from irbox.testing.samples import MAPS, Inputs
 
 DRAWS = 3
 
+# pytest shows the author's own line, not ours.
+__tracebackhide__ = True
+
 
 @dataclass(frozen=True)
 class Case:
@@ -277,6 +280,7 @@ def _meta(case: Case) -> None:
     except Exception as error:
         raise BrokenPromiseError(
             f'{case.name} cannot run on the meta device, on which costs are counted: {error}. Make '
-            'new tensors on the device of the input, and choose no shapes by values'
+            'new tensors on the device of the input, choose no shapes by values, and leave mixed '
+            'precision by irbox.utils.precision.full_precision(x), which all devices know'
         ) from error
     _verify(case, given, outputs, ' on the meta device')

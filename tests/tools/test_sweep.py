@@ -315,14 +315,14 @@ def test_ended_from_outside_it_ends_its_runs(sweep, tmp_path):
     )
     process = subprocess.Popen([sys.executable, str(script)], cwd=tmp_path)
     pid = Path('runs/slow_seed0/pid')
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not pid.exists() or not pid.read_text():
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.05)
     child = int(pid.read_text())
     assert sweep('--seeds', 0, **slow) == 1
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 130
+    assert process.wait(60) == 130
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
     assert not Path('runs/slow_seed1/pid').exists()

@@ -101,6 +101,9 @@ class Run:
         with _lock(self.folder / '.lock') as lock:
             if lock is None:
                 return f'{self.folder} is in use by another process.'
+            if self.state() == 'finished':
+                # By that other process, a moment ago.
+                return None
             with atomic_write(self.config_file, 'w') as file:
                 file.write(self.config)
 

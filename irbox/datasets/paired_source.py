@@ -111,6 +111,8 @@ class PairedSource(ImageSelection):
         """
         images, left_out = self.select(self._degraded(), self.root / self.input)
         listed: dict[Path, list[str]] = {}
+        # Many degraded images share a clean one: its path is made once.
+        paths: dict[Path, dict[str, Path]] = {}
         indices: dict[tuple[Path, Any], dict[Any, list[str]]] = {}
         rules = self._rules()
         pairs, missing = [], []
@@ -120,12 +122,15 @@ class PairedSource(ImageSelection):
                 listed[clean_folder] = list_images(clean_folder)
             if not listed[clean_folder]:
                 raise no_images(clean_folder)
+            known = paths.setdefault(clean_folder, {})
             for image in found:
                 name = _clean_name(image, rules, clean_folder, listed[clean_folder], indices)
                 if name is None:
                     missing.append(image)
-                else:
-                    pairs.append(ImagePair(folder / image.name, clean_folder / name, image.label))
+                    continue
+                if name not in known:
+                    known[name] = clean_folder / name
+                pairs.append(ImagePair(folder / image.name, known[name], image.label))
         if missing and (strict or not pairs):
             folder = missing[0].folder
             files = [

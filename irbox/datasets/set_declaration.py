@@ -84,7 +84,8 @@ class SetDeclaration:
         if not root.is_dir():
             raise FileNotFoundError(
                 f'Data folder {root} does not exist (looked from {Path.cwd()}). It should hold '
-                f'{self.title}: {self.about} Put it there, or set data_root (or root) to where it is.'
+                f'{self.title}: {self.about} Put it there, or set data_root (or root) to where it '
+                'is.'
             )
         if (fitting := self._fitting(root)) is not None:
             place, layout = fitting

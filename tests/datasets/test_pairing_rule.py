@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from irbox.datasets.pairing_rule import last_number, pairing_rule
@@ -39,3 +41,11 @@ def test_an_optional_group_that_is_not_there_is_empty():
     rule = pairing_rule(['(pie-)?rd-(.+)', r'\1norain-\2'])
     assert rule.degraded_key('rd-1') == 'norain-1'
     assert rule.degraded_key('pie-rd-1') == 'pie-norain-1'
+
+
+@pytest.mark.parametrize('template', [r'\2-\1', r'x\1', 'x', r'\g<1>y', r'\2\2'])
+def test_templates_are_filled_as_re_fills_them(template):
+    expected = re.fullmatch('(.)(.)?c', 'abc').expand(template)
+    assert pairing_rule(['(.)(.)?c', template]).degraded_key('abc') == expected
+    expected = re.fullmatch('(.)(.)?c', 'ac').expand(template)
+    assert pairing_rule(['(.)(.)?c', template]).degraded_key('ac') == expected

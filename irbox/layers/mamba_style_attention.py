@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from irbox.layers.attention import TransposedAttention
@@ -34,7 +35,10 @@ class MambaStyleAttention(nn.Module):
 
     Note:
         The paper has no code. W1, W2, W3 and Wd have biases, as linear layers have in MILA, which
-        the block is taken from; MDTA has none, as in Restormer.
+        the block is taken from; MDTA has none, as in Restormer. It does not say how they start.
+        With PyTorch's small random weights the attention of Eq. 1 sees a map that is 0.5 all over,
+        and the block learns slowly. So W1 and W3 start orthogonal and Wd near twice the identity:
+        the first sigmoid then tells pixels apart from the first step.
     """
 
     def __init__(
@@ -54,6 +58,17 @@ class MambaStyleAttention(nn.Module):
         self.attn = TransposedAttention(dim, heads, projection=projection)
         self.gate = nn.Sequential(PointwiseConv2d(dim, dim), nn.Sigmoid())
         self.project_out = PointwiseConv2d(dim, dim)
+        self._start()
+
+    @torch.no_grad()
+    def _start(self) -> None:
+        for projection in (self.project_in, self.project_out):
+            nn.init.orthogonal_(projection.weight)
+            nn.init.zeros_(projection.bias)
+        depthwise = self.dwconv[0]
+        depthwise.weight.mul_(0.5)
+        depthwise.weight[:, :, 1, 1] += 2
+        nn.init.zeros_(depthwise.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend and gate a normalised map, (B, C, H, W) -> same shape."""

@@ -53,6 +53,14 @@ def test_separable_without_projection_costs_the_same():
     assert count(separable=True, projection=False) == count() + 16
 
 
+def test_the_attention_sees_the_pixels_from_the_start():
+    """With small random weights the first sigmoid gives 0.5 all over, and nothing is learned."""
+    layer, x = MambaStyleAttention(48, 1), torch.randn(1, 48, 32, 32)
+    mask = torch.sigmoid(layer.dwconv(layer.project_in(x)))
+    assert mask.std(dim=(2, 3)).min() > 0.2
+    assert abs(mask.mean() - 0.5) < 0.05
+
+
 def test_unknown_mask_mode_is_refused():
     with pytest.raises(ValueError, match="mask_mode='output' is unknown"):
         MambaStyleAttention(8, 2, mask_mode='output')

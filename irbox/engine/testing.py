@@ -14,7 +14,6 @@ from irbox.engine.checkpoint import check_frozen, load_weights, read_checkpoint
 from irbox.engine.console import console
 from irbox.engine.files import check_writable
 from irbox.engine.hooks import PredictionsHook
-from irbox.engine.loops.multi_loop import MultiLoop
 from irbox.engine.preparation import prepare_test, work_dir_of
 from irbox.evaluation import (
     Origin,
@@ -95,9 +94,7 @@ def test(
         files = write_tables(found, folder)
         terminal = console()
         terminal.print(results_table(rows, f'{origin.config}, {checkpoint}'))
-        loop = runner.test_loop
-        several = isinstance(loop, MultiLoop) and len(loop.dataloaders) > 1
-        if several or table is not None or published:
+        if len(found.columns) > 1 or published:
             for part in text_tables(found, terminal.width):
                 terminal.print(part)
             for note in table_notes(found):

@@ -1,9 +1,11 @@
 import re
+from pathlib import Path
 
 import pytest
 
 from irbox.evaluation import PROTOCOLS, find_published, published_names, read_published
 
+ROOT = Path(__file__).parents[2]
 ROWS = {
     'm2ir_1': 17,
     'm2ir_2': 17,
@@ -128,6 +130,24 @@ def test_unknown_name():
 )
 def test_the_table_of_a_set_of_tasks(tasks, name):
     assert find_published(tasks).name == name
+
+
+@pytest.mark.parametrize(
+    ('config', 'name'),
+    [
+        ('m2ir_3d', 'm2ir_1'),
+        ('m2ir_5d', 'm2ir_2'),
+        ('m2ir_denoise', 'm2ir_5_noise'),
+        ('m2ir_dehaze', 'm2ir_5_haze'),
+        ('m2ir_derain', 'm2ir_5_rain'),
+        ('m2restore_allweather', 'm2restore_1'),
+    ],
+)
+def test_our_configs_have_the_tasks_of_the_tables(config, name):
+    from irbox.engine.config import load_config
+
+    sets = load_config(ROOT / 'configs' / f'{config}.py').val_dataloader
+    assert find_published([task for task, given in sets.items() if given is not None]).name == name
 
 
 def test_no_table_has_these_tasks():

@@ -49,12 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from irbox.engine.files import atomic_write, check_writable
 
     compat.init()
-    MMLogger.get_instance('check_data', log_level='ERROR')  # the report says it all
+    MMLogger.get_instance('check_data').setLevel('ERROR')  # the report says it all
     config = load_config(args.config, args.cfg_options, sections=SECTIONS)
     if args.json is not None:
         check_writable(args.json.parent)
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    screen = Console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task('Looking for files', total=None)
         report = check_data(
             config,

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from PIL import Image
 
 from irbox.datasets import PairedImageDataset
@@ -16,7 +17,8 @@ def tool():
     spec = importlib.util.spec_from_file_location('benchmark_loading', TOOL)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    yield module
+    MMLogger._instance_dict.pop('benchmark_loading', None)
 
 
 @pytest.fixture

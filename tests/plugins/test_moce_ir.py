@@ -314,6 +314,19 @@ def test_sparse_equals_dense():
     torch.testing.assert_close(*answers, atol=1e-4, rtol=1e-4)
 
 
+def test_compiles_as_one_graph():
+    part, known = block().eval(), context(3)
+    x = torch.randn(3, 16, 9, 7)
+    compiled = torch.compile(
+        lambda x, image, prompt: part(x, Context(image, prompt=prompt)),
+        backend='eager',
+        fullgraph=True,
+    )
+    with torch.no_grad():
+        answer = compiled(x, known.image, known.prompt)
+        torch.testing.assert_close(answer, part(x, known), atol=1e-5, rtol=1e-5)
+
+
 # What the public code does otherwise
 
 

@@ -38,7 +38,7 @@ KNOWN = (
         'The published protocol keeps them; exclude_ids_from leaves them out.',
         serious=False,
     ),
-    Scenes('GoPro', r'(GOPR\d+_\d+_\d+)[_-]\d+', 'Take the sequences of the test set out.'),
+    Scenes('GoPro', r'(GOPR\d+_\d+_\d+)[_-]\d+(?:-\d)?', 'Take the sequences of the test set out.'),
 )
 
 
@@ -79,6 +79,8 @@ def _scenes(checked: CheckedSet, known: Scenes) -> dict[str, list[Path]]:
     expression = re.compile(known.pattern)
     found: dict[str, list[Path]] = {}
     for path in dict.fromkeys(pair.degraded for s in checked.sources for pair in s.pairs):
-        if match := expression.fullmatch(path.stem):
+        # GoPro comes with a folder for each sequence, too: SEQUENCE/blur/000047.png.
+        long = f'{path.parent.parent.name}_{path.stem}'
+        if match := expression.fullmatch(path.stem) or expression.fullmatch(long):
             found.setdefault(match[1], []).append(path)
     return found

@@ -93,8 +93,18 @@ def test_scenes_of_reside_are_worth_knowing_only(check, pairs):
     assert not note.serious and 'RESIDE' in note.message
 
 
-def test_sequences_of_gopro(check, pairs):
-    pairs('train', ['GOPR0372_07_00_000047.png'])
-    pairs('test', ['GOPR0372_07_00-000099.png'])
-    [leak] = check({'blur': folders('train')}, {'blur': folders('test')}).findings
-    assert leak.serious and 'GoPro' in leak.message
+@pytest.mark.parametrize(
+    ('train', 'folder', 'file'),
+    [
+        ('flat/blur', 'flat', 'GOPR0372_07_00_000047.png'),
+        ('crops/blur', 'crops', 'GOPR0372_07_00-000047-8.png'),
+        ('GOPR0372_07_00/blur', 'GOPR0372_07_00', '000047.png'),
+    ],
+)
+def test_sequences_of_gopro(check, pairs, save, train, folder, file):
+    save(f'{folder}/blur/{file}')
+    save(f'{folder}/sharp/{file}')
+    pairs('test', ['GOPR0372_07_00-000099.png', 'GOPR0384_11_00-000001.png'])
+    source = {'input': train, 'target': train.replace('blur', 'sharp')}
+    [leak] = check({'blur': source}, {'blur': folders('test')}).findings
+    assert leak.serious and '1 training images are named for 1 scenes of GoPro' in leak.message

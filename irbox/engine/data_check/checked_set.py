@@ -93,7 +93,11 @@ def _inner(place: str, given: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[
 
 def _find_sources(checked: CheckedSet) -> list[Finding]:
     given = checked.given
-    sources = {name: one for name, one in (given.get('sources') or {}).items() if one is not None}
+    content = given.get('sources') or {}
+    if not isinstance(content, Mapping):
+        message = f'sources: {content!r} must be a mapping from names to sources.'
+        return [Finding('source', checked.place, message)]
+    sources = {name: source for name, source in content.items() if source is not None}
     strict = given.get('strict', True)
     findings = []
     for name, source in sources.items():
@@ -120,7 +124,7 @@ def _find_sources(checked: CheckedSet) -> list[Finding]:
             findings += [
                 Finding('count', place, text, serious=False) for text in found.differences()
             ]
-    if not findings:
+    if not any(finding.serious for finding in findings):
         try:
             DATASETS.build(given)
         except (ValueError, OSError, ImportError) as error:

@@ -137,16 +137,21 @@ def test_a_config_without_data_is_a_mistake():
         check_data(Config({'model': {}}))
 
 
-def test_mistakes_of_the_whole_set_are_found(check, pairs):
+def test_mistakes_of_the_whole_set_are_found(check, pairs, save):
     pairs('d', names(2))
     [finding] = check({'rain': folders('d')}, augment='flip').findings
     assert finding.kind == 'source' and "augment='flip'" in finding.message
+    save('d/input/9.png')
+    report = check({'rain': folders('d')}, augment='flip', strict=False)
+    assert kinds(report.serious) == ['source'] and kinds(report.notes) == ['unmatched']
 
 
 def test_a_source_that_is_no_mapping_is_found(check, pairs):
     pairs('d', names(2))
     [finding] = check({'rain': folders('d'), 'other': 'd/input'}).findings
     assert finding.kind == 'source' and "'d/input' must be a mapping" in finding.message
+    [finding] = check(['d/input', 'd/target']).findings
+    assert finding.kind == 'source' and 'must be a mapping from names' in finding.message
 
 
 def test_progress_reaches_the_end(pairs, tmp_path):
@@ -174,7 +179,7 @@ def test_counts_that_are_not_as_published(save, tmp_path):
     report = check_data(Config({'train_dataloader': {'dataset': dataset}}))
     [note] = report.findings
     assert (note.kind, note.serious) == ('count', False)
-    assert 'published with 485 pairs' in note.message
+    assert '485' in note.message and '2 were found' in note.message
     shutil.rmtree(tmp_path / 'lol_v1/our485/high')
     report = check_data(Config({'train_dataloader': {'dataset': dataset}}))
     assert kinds(report.serious) == ['missing']

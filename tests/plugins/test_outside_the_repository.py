@@ -19,6 +19,7 @@ FILES = dict(re.findall(r'`([\w./-]+\.\w+)`:\n\n```\w+\n(.*?)```', DOCS, re.DOTA
 TINY = """
 model: {network: {dim: 8, depths: [1, 1, 1, 1]}}
 train_cfg: {max_iters: 2, val_interval: 2}
+param_scheduler: []
 train_dataloader: {batch_size: 2, num_workers: 0, dataset: {patch_size: 16}}
 val_dataloader: {dataset: {size: 16, crops: 1}}
 """
@@ -60,6 +61,7 @@ def trained(work_dir):
     return [line.removeprefix('- ') for line in found[1].splitlines()]
 
 
+@pytest.mark.slow
 def test_a_file_in_another_folder(mine):
     run(mine, TRAIN, 'tiny.yaml')
     assert trained(mine / 'work_dirs/tiny') == [str(mine / 'edge_expert.py')]
@@ -69,6 +71,7 @@ def test_a_file_in_another_folder(mine):
     run(elsewhere, ROOT / 'tools/test.py', work_dir / 'config.yaml', work_dir / 'final.pth')
 
 
+@pytest.mark.slow
 def test_an_installed_package(mine):
     """What pip leaves behind: the package, and beside it what says where its parts are."""
     site = mine.parent / 'site'
@@ -119,6 +122,7 @@ def test_the_guide_does_what_it_says(mine):
     assert (mine / 'sheet.png').is_file()
 
 
+@pytest.mark.slow
 def test_the_guides_small_parts_keep_their_promises(mine):
     assert '1 passed' in run(
         mine, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', 'test_small_parts.py'

@@ -45,7 +45,7 @@ class DataSource:
         """A sentence for each count that is not as published."""
         found = {**self.counts, '': len(self.pairs)}
         return [
-            f'Data source {self.name}: {self.title} was published with {number:,} pairs'
+            f'Data source {self.name}: {self.title} is known with {number:,} pairs'
             f'{f" labelled {label}" if label else ""}; {found.get(label, 0):,} were found.'
             for label, number in self.published.items()
             if found.get(label, 0) != number

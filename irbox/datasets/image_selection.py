@@ -75,7 +75,8 @@ class ImageSelection:
             place: Where, for messages.
 
         Returns:
-            The others, and how many were left out for which reason.
+            The others, and how many were left out for which reason; also, how many are listed
+            that are not there.
 
         Raises:
             FileNotFoundError: A folder or the allow-list does not exist.
@@ -106,7 +107,13 @@ class ImageSelection:
         if self.exclude_copies_of:
             images = drop('copies of test images', self._without_copies(images))
         if self.allow_list is not None:
-            images = drop('not in the allow-list', self._allowed(images))
+            allowed = self._allowed()
+            there = {self._alias(image.stem) for image in images}
+            if missing := len(allowed - there):
+                left_out['in the allow-list, but not there'] = missing
+            images = drop(
+                'not in the allow-list', [i for i in images if self._alias(i.stem) in allowed]
+            )
         if not images:
             reasons = ', '.join(f'{count} {reason}' for reason, count in left_out.items())
             raise ValueError(f'No image of {place} is left: {reasons}.')
@@ -148,13 +155,12 @@ class ImageSelection:
 
         return [image for image in images if not is_copy(image)] if sizes else images
 
-    def _allowed(self, images: list[FoundImage]) -> list[FoundImage]:
+    def _allowed(self) -> set[str]:
         path = self.root / self.allow_list
         if not path.is_file():
             raise FileNotFoundError(f'The allow_list {path} does not exist.')
         lines = path.read_text(encoding='utf-8').split('\n')
-        allowed = {self._alias(stem_of(line.strip())) for line in lines if line.strip()}
-        return [image for image in images if self._alias(image.stem) in allowed]
+        return {self._alias(stem_of(line.strip())) for line in lines if line.strip()}
 
     def _alias(self, stem: str) -> str:
         if self.name_alias is None:

@@ -69,7 +69,7 @@ def enlarge(pair: Pair, least: int, policy: str) -> Pair:
     return _grow(pair, wanted, policy)
 
 
-def to_multiple(pair: Pair, multiple: int, policy: str) -> Pair:
+def to_multiple(pair: Pair, multiple: int, policy: str, longest_side: int | None = None) -> Pair:
     """Bring height and width to multiples of a number.
 
     Args:
@@ -78,11 +78,16 @@ def to_multiple(pair: Pair, multiple: int, policy: str) -> Pair:
         policy: ``center_crop`` (of r rows too many, r // 2 go at the top, as in PromptIR and its
             successors), ``reflect_pad`` (right and below) or ``resize_up`` (Lanczos, as
             TransWeather's test does).
+        longest_side: With ``resize_up``: images with a longer side are scaled down to it first, in
+            the same step. TransWeather and WeatherDiffusion test with 1024.
 
     Raises:
         ValueError: Cropping leaves nothing.
     """
     height, width = pair[0].shape[:2]
+    if policy == 'resize_up' and longest_side is not None and max(height, width) > longest_side:
+        scale = longest_side / max(height, width)
+        height, width = max(1, round(height * scale)), max(1, round(width * scale))
     if policy != 'center_crop':
         return _grow(
             pair, (-(-height // multiple) * multiple, -(-width // multiple) * multiple), policy

@@ -70,7 +70,8 @@ class PairedImageDataset(Dataset):
         small_images: When an image is smaller than the patch: ``reflect_pad``, ``resize_up``
             (Lanczos) or ``skip`` (which reads the size of every image at the start).
         to_multiple: ``{multiple: 16, policy: center_crop}``, or the policies ``reflect_pad`` and
-            ``resize_up``: done to whole images before anything else sees them.
+            ``resize_up``, the latter also with ``longest_side: 1024``: done to whole images before
+            anything else sees them.
         weights: Label to how often ``DrawSampler`` draws it, relative to the others; those not
             named count 1, and ``uniform`` draws all labels alike. A file of the label is then drawn
             at random. Without it every pair comes once per epoch, as often as ``repeat`` says.
@@ -105,8 +106,14 @@ class PairedImageDataset(Dataset):
         _check_choice('size_policy', size_policy, SIZE_POLICIES)
         _check_choice('small_images', small_images, SMALL_POLICIES)
         if to_multiple is not None:
-            check_keys('to_multiple', to_multiple, ('multiple', 'policy'), ('multiple', 'policy'))
-            _check_choice('to_multiple.policy', to_multiple['policy'], MULTIPLE_POLICIES)
+            needed = ('multiple', 'policy')
+            check_keys('to_multiple', to_multiple, (*needed, 'longest_side'), needed)
+            policy = to_multiple['policy']
+            _check_choice('to_multiple.policy', policy, MULTIPLE_POLICIES)
+            if to_multiple.get('longest_side') is not None and policy != 'resize_up':
+                raise ValueError(
+                    f'to_multiple.longest_side goes with resize_up, not with {policy}.'
+                )
         if patch_size is not None and patch_size < 1:
             raise ValueError(
                 f'patch_size={patch_size} must be at least 1, or null for whole images.'

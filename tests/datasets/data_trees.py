@@ -415,6 +415,8 @@ TREES = [
                 (f'train/{degraded}/im_0001_{s}.png', 'train/gt/im_0001.png', 'rain_fog')
                 for s in STREAKS
             ],
+            # A scene of Test1.
+            [f'train/{degraded}/im_0301_s80_a04.png', 'train/gt/im_0301.png'],
         )
         for degraded in ('in', 'input')
     ),

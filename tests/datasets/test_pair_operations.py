@@ -87,6 +87,14 @@ def test_to_multiple_grows():
     assert to_multiple(exact, 16, 'resize_up')[0] is exact[0]
 
 
+def test_to_multiple_scales_long_images_down_first():
+    """As TransWeather tests: to 1024 at most, then up to a multiple, in one step."""
+    long, short = numbered(50, 100), numbered(40, 41)
+    assert to_multiple((long, long), 16, 'resize_up', 64)[0].shape == (32, 64, 3)
+    assert to_multiple((long, long), 16, 'resize_up', 60)[0].shape == (32, 64, 3)
+    assert to_multiple((short, short), 16, 'resize_up', 64)[0].shape == (48, 48, 3)
+
+
 def test_to_multiple_refuses_to_crop_to_nothing():
     with pytest.raises(ValueError, match='40x9 cannot be cropped to a multiple of 16'):
         to_multiple((numbered(9, 40), numbered(9, 40)), 16, 'center_crop')

@@ -262,6 +262,10 @@ def test_unreadable_image(root):
         ({'small_images': 'pad'}, "small_images='pad'"),
         ({'to_multiple': {'multiple': 16}}, 'to_multiple needs policy'),
         ({'to_multiple': {'multiple': 16, 'policy': 'x'}}, "to_multiple.policy='x'"),
+        (
+            {'to_multiple': {'multiple': 16, 'policy': 'center_crop', 'longest_side': 9}},
+            'longest_side goes with resize_up, not with center_crop',
+        ),
         ({'patch_size': 0}, 'patch_size=0'),
     ],
 )

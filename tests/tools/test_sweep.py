@@ -339,10 +339,11 @@ def test_what_differs():
     assert differences(one, one) == []
 
 
-def test_the_demos_side_by_side_are_as_wide_and_deep_as_each_other():
+@pytest.mark.parametrize('name', ['side_by_side', 'small_scale'])
+def test_the_demos_side_by_side_are_as_wide_and_deep_as_each_other(name):
     from irbox.engine.sweeps import resolve
 
-    rows = read_sweep(ROOT / 'configs/cross/side_by_side.yaml').rows
+    rows = read_sweep(ROOT / f'configs/cross/{name}.yaml').rows
     configs = [resolve(row, None, {}) for row in rows]
     sizes = [{k: c.model.network[k] for k in ('dim', 'depths', 'refinement')} for c in configs]
     recipes = [(c.train_cfg, c.optim_wrapper, c.train_dataloader) for c in configs]

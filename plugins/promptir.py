@@ -142,12 +142,11 @@ class PromptIR(RestorationUNet):
                 '`type: RestorationUNet` and `before_upsample: {type: PromptBlock}`.'
             )
         if prompts:
-            widths = (8 * dim, 4 * dim, 2 * dim)
             # The deepest answer is as wide as the level above it.
-            outs = (4 * dim, 4 * dim, 2 * dim)
+            widths = ((8 * dim, 4 * dim), (4 * dim, 4 * dim), (2 * dim, 2 * dim))
             self.before_upsamples = nn.ModuleList(
-                Chain([PromptBlock(Stage(width, 4), *size, num_prompts, out_dim=out)])
-                for width, out, *size in zip(widths, outs, prompt_dims, prompt_sizes, strict=True)
+                Chain([PromptBlock(Stage(width, 4), *shape, num_prompts, out_dim=out)])
+                for (width, out), *shape in zip(widths, prompt_dims, prompt_sizes, strict=True)
             )
             self.ups[0] = Upsample(4 * dim)
             self.reduces[0] = PointwiseConv2d(6 * dim, 4 * dim, bias=False)

@@ -66,7 +66,8 @@ def sparse_share(network: nn.Module, macs: Counter[str]) -> Counter[str]:
     """
     remaining = Counter(macs)
     for name, module in network.named_modules():
-        mixture, top_k = getattr(module, 'mixture', None), getattr(module, 'top_k', None)
+        mixture: Any = getattr(module, 'mixture', None)
+        top_k = getattr(module, 'top_k', None)
         if getattr(mixture, 'skips_experts', False) and top_k:
             experts = f'{name}.mixture.experts.'
             for key in remaining:

@@ -124,6 +124,8 @@ class PairedImageDataset(Dataset):
         self.small_images = small_images
         self.to_multiple = to_multiple
         self.seed = seed
+        self.notes: list[str] = []
+        """What was found and left out, a sentence for each source."""
         self.pairs: list[ImagePair] = []
         self.names: list[str] = []
         self.chains: list[tuple[Any, ...]] = []
@@ -140,7 +142,7 @@ class PairedImageDataset(Dataset):
             self.names += names * source.repeat
             self.chains += [source.chain] * len(pairs) * source.repeat
             self.recipes += [source.recipe] * len(pairs) * source.repeat
-            _report(source, len(pairs) * source.repeat, left_out)
+            self.notes.append(_report(source, pairs, left_out))
         if not self.pairs:
             raise ValueError(
                 f'No image is at least {patch_size} pixels wide and high (patch_size).'
@@ -233,12 +235,15 @@ def _check_choice(option: str, value: Any, choices: Sequence[str] | Mapping[str,
         raise ValueError(f'{option}={value!r} must be one of {", ".join(choices)}.')
 
 
-def _report(source: DataSource, number: int, left_out: Mapping[str, int]) -> None:
-    found = ', '.join(f'{label} {count}' for label, count in source.counts.items())
-    without = ''.join(f'; {count} {reason}' for reason, count in left_out.items() if count)
+def _report(source: DataSource, pairs: list[ImagePair], left_out: Mapping[str, int]) -> str:
+    """Log what was found, and return it."""
+    counts = sorted(Counter(pair.label for pair in pairs).items())
+    found = ', '.join(f'{label} {count:,}' for label, count in counts)
+    number = len(pairs) * source.repeat
+    without = ''.join(f'; {count:,} {reason}' for reason, count in left_out.items() if count)
     times = f', {source.repeat} times' if source.repeat > 1 else ''
-    print_log(
-        f'Data source {source.name}: {number} pairs ({found}{times}{without})', logger='current'
-    )
+    text = f'Data source {source.name}: {number:,} pairs ({found}{times}{without})'
+    print_log(text, logger='current')
     for sentence in source.differences():
         print_log(sentence, logger='current', level=logging.WARNING)
+    return text

@@ -50,7 +50,7 @@ class Prepared:
     """What else the Runner takes: loaders (``train_dataloader`` and so on), evaluators, loops."""
     hooks: list[Hook] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What was converted, for the log."""
+    """What was found and converted, for the log."""
 
     def runner(self, **options: Any) -> RestorationRunner:
         """The Runner of all this; it writes into the work dir from here on."""
@@ -93,7 +93,9 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
             raise ValueError(f'The config has no `{key}`, which training needs.')
     _fill_in(config, seed)
     loader = build_loader(config, 'train_dataloader', training=True)
-    notes = to_iterations(config, size(loader), get_world_size())
+    # What a data set found and left out, then what was converted.
+    notes = [*getattr(loader.dataset, 'notes', ())]
+    notes += to_iterations(config, size(loader), get_world_size())
     sections = {
         'train_dataloader': loader,
         'train_cfg': {'type': 'IterationTrainLoop'} | config.train_cfg.to_dict(),

@@ -88,7 +88,9 @@ def test_0_6_images_smaller_than_the_patch(root):
         assert item['image'].shape == (3, 24, 24)
     save(root / 'rain_data_train_Light' / 'rain' / 'norain-13x2.png', picture(0, 40, 40))
     save(root / 'rain_data_train_Light' / 'norain' / 'norain-13.png', picture(0, 40, 40))
-    assert build(root, patch_size=24, small_images='skip').names == ['norain-13x2']
+    dataset = build(root, patch_size=24, small_images='skip')
+    assert dataset.names == ['norain-13x2']
+    assert dataset.notes == ['Data source rain: 1 pairs (rain 1; 5 smaller than the patch)']
 
 
 def test_0_7_items_are_named_and_labelled(root):

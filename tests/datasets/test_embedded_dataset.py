@@ -216,3 +216,11 @@ def test_index_out_of_range():
 def test_builds_from_a_config():
     config = {'type': 'EmbeddedDataset', 'degradations': DEGRADATIONS, 'split': 'test'}
     assert len(DATASETS.build(config)) == 6
+
+
+def test_samples_of_each_task_by_weight():
+    given = {'haze': {'type': 'Haze'}, 'rain': {'type': 'DenseRain'}}
+    dataset = EmbeddedDataset(given, weights={'haze': 3}, length=100)
+    assert dataset.task_counts == pytest.approx({'haze': 75, 'rain': 25})
+    dataset = EmbeddedDataset(given, split='test', weights={'haze': 3})
+    assert dataset.task_counts == {'haze': 2, 'rain': 2}

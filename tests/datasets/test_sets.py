@@ -290,3 +290,8 @@ def test_mistakes_in_a_declaration_are_named(tmp_path, text, message):
 def test_a_declaration_that_is_not_there():
     with pytest.raises(FileNotFoundError, match=r'nope\.yaml does not exist'):
         load_declaration('nope.yaml')
+
+
+def test_declarations_are_shipped():
+    setup = Path(__file__).resolve().parents[2] / 'setup.py'
+    assert "'irbox.datasets': ['sets/*.yaml']" in setup.read_text()

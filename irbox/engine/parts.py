@@ -128,9 +128,16 @@ def _describe(kind: str, name: str, part: Any, origins: dict[str, str]) -> Part:
         summary=(text or '').partition('\n')[0],
         arguments=_arguments(part, INJECTED.get(kind, set())),
         file=str(file.relative_to(root) if file.is_relative_to(root) else file),
-        line=inspect.getsourcelines(part)[1],
+        line=_line(part),
         plugin=plugin,
     )
+
+
+def _line(part: Any) -> int:
+    try:
+        return inspect.getsourcelines(part)[1]
+    except OSError:
+        return 1  # a class that no `class` statement made
 
 
 def _arguments(part: Any, injected: Collection[str]) -> dict[str, str]:

@@ -96,6 +96,17 @@ def test_a_plugin_is_marked(listed, plugin):
     assert part['plugin'] == part['file'] == str(path) and part['line'] == 6
 
 
+def test_a_class_that_was_made_by_a_call_is_listed(listed, plugin):
+    name, path = plugin
+    with path.open('a') as file:
+        file.write(
+            f"\n\nEXPERTS.register_module(name='{name}Made', module=type('Made', (), {{}}))\n"
+        )
+    parts = {part['name']: part for part in json.loads(listed('--json', path).out)}
+    assert parts[f'{name}Made']['arguments'] == {} and parts[f'{name}Made']['summary'] == ''
+    EXPERTS.module_dict.pop(f'{name}Made')
+
+
 @pytest.mark.parametrize('suffix', ['.yaml', '.py'])
 def test_the_plugins_of_a_config(listed, plugin, tmp_path, suffix):
     name, path = plugin

@@ -1,4 +1,4 @@
-"""M2IR on five degradations in MoCE-IR's mixture, with eight times as much blur: 236,251 samples."""
+"""M2IR on five degradations in MoCE-IR's mixture, with eight times as much blur."""
 
 _base_ = [
     '_base_/models/m2ir.yaml',

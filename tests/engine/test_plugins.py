@@ -1,9 +1,12 @@
 import itertools
+import re
+import subprocess
 import sys
 
 import pytest
 
 from irbox.engine import load_plugins
+from irbox.engine.check_values import check_nested
 from irbox.engine.config import load_config
 from irbox.registry import EXPERTS
 
@@ -254,3 +257,21 @@ def test_installed_plugins_are_named_where_none_fits(install, part):
     install(name, source)
     with pytest.raises(FileNotFoundError, match=f'entry points of irbox.plugins.: .*{name}'):
         load_plugins(['no_such_module'])
+
+
+def test_an_installed_part_is_found_where_the_key_does_not_tell_its_kind(install, part):
+    source, name = part
+    install(name, source)
+    check_nested({'anything': {'type': name}}, 'model')
+    with pytest.raises(ValueError, match="no part is called 'NoSuchPartAnywhere'"):
+        check_nested({'anything': {'type': 'NoSuchPartAnywhere'}}, 'model')
+
+
+def test_a_taken_name_is_the_plugins_mistake_also_before_irboxs_parts_are_imported(tmp_path):
+    (tmp_path / 'taken.py').write_text(
+        'from irbox.registry import EXPERTS\n\n\n'
+        '@EXPERTS.register_module()\nclass MLPExpert:\n    pass\n'
+    )
+    code = 'from irbox.engine import load_plugins; load_plugins(["taken.py"])'
+    run = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True)
+    assert re.search(r'ImportError: plugins: .*taken\.py could not be .* already reg', run.stderr)

@@ -19,6 +19,7 @@ TABLES = sorted(ABLATIONS.rglob('table_*.yaml'))
 CROSS = sorted(
     path for path in (ROOT / 'configs/cross').glob('*.yaml') if 'rows:' not in path.read_text()
 )
+PLUGINS = sorted((ROOT / 'configs/plugins').glob('*.yaml'))
 NEED_A_FILE = {'DACLIPPrior'}
 
 
@@ -103,6 +104,12 @@ def test_model(path):
 @pytest.mark.parametrize('path', CROSS, ids=name)
 def test_cross_composition(path):
     """Parts of one system in the other."""
+    config = load_config(path)
+    trains(config.to_dict()['model'], config.get('find_unused_parameters', False))
+
+
+@pytest.mark.parametrize('path', PLUGINS, ids=name)
+def test_config_with_a_plugin(path):
     config = load_config(path)
     trains(config.to_dict()['model'], config.get('find_unused_parameters', False))
 

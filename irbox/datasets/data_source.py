@@ -9,7 +9,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from irbox.datasets.image_selection import missing_folder
 from irbox.datasets.paired_source import ImagePair, PairedSource
+from irbox.datasets.rule_values import as_list, check_rule_values, is_list, is_whole
 from irbox.datasets.set_declaration import RULES, is_file_name, load_declaration
 from irbox.registry import TRANSFORMS, suggest
 
@@ -17,6 +19,8 @@ _FIELDS = [field.name for field in fields(PairedSource) if field.name != 'root']
 # What may stand beside either kind.
 _COMMON = (*RULES, 'exclude_ids_from', 'allow_list', 'only', 'repeat', 'degrade')
 _PATHS = ('exclude_ids_from', 'allow_list')
+# null says that a base's is not wanted, and nothing more.
+_PLACES = ('set', 'split', 'root', 'input', 'target')
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,18 @@ def find_source(
         ValueError: A key, value or rule is wrong, or images are missing.
     """
     what = f'source {name}'
+    if not isinstance(given, Mapping):
+        raise ValueError(
+            f'{what}: {given!r} must be a mapping, such as {{set: rain100l, split: train}} or '
+            '{input: ..., target: ...}.'
+        )
+    if not isinstance(data_root, str | Path):
+        raise ValueError(f'data_root={data_root!r} must be the path of a folder.')
+    given = {key: value for key, value in given.items() if value is not None or key not in _PLACES}
+    if isinstance(given.get('exclude_ids'), Mapping):
+        keys = ('pattern', 'first', 'last')
+        check_keys(f'{what}: exclude_ids', given['exclude_ids'], keys, keys[1:])
+    check_rule_values(given, f'{what}: ')
     base = Path(data_root).expanduser()
     if given.get('set') is not None:
         if both := [key for key in ('input', 'target') if given.get(key) is not None]:
@@ -79,17 +95,18 @@ def find_source(
         check_keys(what, given, ('set', 'split', 'root', *_COMMON), ())
     else:
         check_keys(what, given, (*_FIELDS, *_COMMON), ('input', 'target'))
-    if given.get('exclude_ids') is not None:
-        keys = ('pattern', 'first', 'last')
-        check_keys(f'{what}: exclude_ids', given['exclude_ids'], keys, keys[1:])
     rules = {key: given[key] for key in _FIELDS if key in given}
     for key in _PATHS:
         if rules.get(key) is not None:
             rules[key] = (base / Path(rules[key]).expanduser()).absolute()
     if rules.get('exclude_copies_of'):
-        folders = rules['exclude_copies_of']
+        folders = as_list(rules['exclude_copies_of'])
         rules['exclude_copies_of'] = [(base / Path(f).expanduser()).absolute() for f in folders]
-    repeat, chain = _repeat(what, given), _chain(given)
+        # A declaration names where they may be; a config, where they are.
+        for folder in rules['exclude_copies_of']:
+            if not folder.is_dir():
+                raise missing_folder(folder)
+    repeat, chain = _repeat(what, given), _chain(what, given)
     title, published = '', {}
     if given.get('set') is not None:
         declaration = load_declaration(given['set'], given.get('split'))
@@ -107,9 +124,8 @@ def find_source(
         source = PairedSource(**{'label': name, **given_rules})
     pairs, left_out = source.find_pairs(strict)
     if title:
-        published = declaration.published({pair.label for pair in pairs})
-        if set(published) == {''} and source.only is not None:
-            published = {}
+        own = given.get('label') is None and given.get('choices') is None
+        published = declaration.published(own, source.only and as_list(source.only))
     recipe = json.dumps(_as_floats(given.get('degrade') or []), sort_keys=True, default=str)
     return DataSource(name, pairs, left_out, published, title, repeat, chain, recipe)
 
@@ -124,7 +140,7 @@ def check_keys(
     """
     for key in given:
         if key not in known:
-            raise ValueError(f'{what} takes no {key!r}. {suggest(key, known)}')
+            raise ValueError(f'{what} takes no {key!r}. {suggest(str(key), set(known))}')
     missing = [key for key in needed if given.get(key) is None]
     if missing:
         raise ValueError(f'{what} needs {" and ".join(missing)}.')
@@ -141,20 +157,26 @@ def _root(given: Mapping[str, Any], base: Path) -> Path:
 
 def _repeat(what: str, given: Mapping[str, Any]) -> int:
     count = given.get('repeat', 1)
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+    if not is_whole(count) or count < 1:
         raise ValueError(f'{what}: repeat={count!r} must be a whole number of at least 1.')
     return count
 
 
-def _chain(given: Mapping[str, Any]) -> tuple[Any, ...]:
-    steps = given.get('degrade') or ()
-    return tuple(TRANSFORMS.build(step) for step in ([steps] if 'type' in steps else steps))
+def _chain(what: str, given: Mapping[str, Any]) -> tuple[Any, ...]:
+    steps = as_list(given.get('degrade') or [])
+    for step in steps:
+        if not isinstance(step, Mapping) or 'type' not in step:
+            raise ValueError(
+                f'{what}: degrade={given["degrade"]!r} must be a degradation, such as '
+                '{type: GaussianNoise, sigma: 25}, or a list of them.'
+            )
+    return tuple(map(TRANSFORMS.build, steps))
 
 
 def _as_floats(value: Any) -> Any:
     """The same with all numbers as floats, so that 25 and 25.0 are the same strength."""
     if isinstance(value, Mapping):
         return {key: _as_floats(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if is_list(value):
         return [_as_floats(item) for item in value]
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -27,7 +27,8 @@ def label_shares(weights: Mapping[str, float], labels: Sequence[str]) -> np.ndar
             raise ValueError(
                 f'weights: no degradation is labelled {label!r}. {suggest(label, labels)}'
             )
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not weight >= 0:
+        number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not number or not 0 <= weight < np.inf:
             raise ValueError(f'weights: {label}={weight!r} must be a number of at least 0.')
     shares = np.array([weights.get(label, 1.0) for label in labels], dtype=float)
     if shares.sum() == 0:
@@ -52,10 +53,10 @@ def draw_weights(
     """
     if weights is None:
         return None
-    if isinstance(weights, str):
-        if weights != 'uniform':
-            raise ValueError(f'weights={weights!r}: give a number for each label, or uniform.')
+    if weights == 'uniform':
         weights = {}
+    if not isinstance(weights, Mapping):
+        raise ValueError(f'weights={weights!r}: give a number for each label, or uniform.')
     known, position = np.unique(np.asarray(labels), return_inverse=True)
     shares = label_shares(weights, known.tolist())
     return (shares / np.bincount(position))[position]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from irbox.datasets.image_folders import Folder, list_images, stem_of
 from irbox.datasets.pairing_rule import check_expression
 from irbox.datasets.read_image import SUFFIXES
+from irbox.datasets.rule_values import as_list, check_rule_values
 from irbox.registry import suggest
 
 
@@ -39,7 +40,7 @@ class ImageSelection:
     set shares; ``pattern`` may stand beside them, instead of ``id_pattern``."""
     exclude_ids_from: str | Path | None = None
     """A folder, such as that of a test set, whose scenes are left out."""
-    exclude_copies_of: Sequence[str | Path] = ()
+    exclude_copies_of: str | Path | Sequence[str | Path] = ()
     """Folders, such as those of a test set: files with the same content as one there are left out.
     A folder that does not exist holds none."""
     allow_list: str | Path | None = None
@@ -51,6 +52,7 @@ class ImageSelection:
     """Labels to keep; all by default."""
 
     def __post_init__(self) -> None:
+        check_rule_values(vars(self))
         if self.name_alias is not None:
             check_expression(self.name_alias, 'name_alias')
         if self.id_pattern is not None:
@@ -120,7 +122,7 @@ class ImageSelection:
         return images, left_out
 
     def _of_labels(self, images: list[FoundImage], place: Path) -> list[FoundImage]:
-        wanted = [self.only] if isinstance(self.only, str) else list(self.only or ())
+        wanted = as_list(self.only)
         there = Counter(image.label for image in images)
         for label in wanted:
             if label not in there:
@@ -143,7 +145,7 @@ class ImageSelection:
         return ids
 
     def _without_copies(self, images: list[FoundImage]) -> list[FoundImage]:
-        folders = [self.root / folder for folder in self.exclude_copies_of]
+        folders = [self.root / folder for folder in as_list(self.exclude_copies_of)]
         tests = [f / name for f in folders if f.is_dir() for name in list_images(f)]
         # Contents are read only where a file is exactly as long as one of the others.
         sizes = {path.stat().st_size for path in tests}
@@ -158,7 +160,8 @@ class ImageSelection:
     def _allowed(self) -> set[str]:
         path = self.root / self.allow_list
         if not path.is_file():
-            raise FileNotFoundError(f'The allow_list {path} does not exist.')
+            problem = 'is a folder, no file' if path.is_dir() else 'does not exist'
+            raise FileNotFoundError(f'The allow_list {path} {problem}.')
         lines = path.read_text(encoding='utf-8').split('\n')
         return {self._alias(stem_of(line.strip())) for line in lines if line.strip()}
 
@@ -185,8 +188,9 @@ def _content(path: Path) -> bytes:
 
 def missing_folder(folder: Path) -> FileNotFoundError:
     """The error that says so."""
+    problem = 'is a file, no folder' if folder.is_file() else 'does not exist'
     return FileNotFoundError(
-        f'Data folder {folder} does not exist (looked from {Path.cwd()}). Put the data set '
+        f'Data folder {folder} {problem} (looked from {Path.cwd()}). Put the data set '
         'there, or set data_root to where it is.'
     )
 

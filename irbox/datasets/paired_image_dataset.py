@@ -32,6 +32,7 @@ from irbox.datasets.pair_operations import (
 )
 from irbox.datasets.paired_source import ImagePair
 from irbox.datasets.read_image import image_size, open_image
+from irbox.datasets.rule_values import is_whole
 from irbox.registry import DATASETS
 
 
@@ -106,17 +107,36 @@ class PairedImageDataset(Dataset):
         _check_choice('size_policy', size_policy, SIZE_POLICIES)
         _check_choice('small_images', small_images, SMALL_POLICIES)
         if to_multiple is not None:
+            if not isinstance(to_multiple, Mapping):
+                raise ValueError(
+                    f'to_multiple={to_multiple!r} must be a mapping, such as '
+                    '{multiple: 16, policy: center_crop}.'
+                )
             needed = ('multiple', 'policy')
             check_keys('to_multiple', to_multiple, (*needed, 'longest_side'), needed)
             policy = to_multiple['policy']
             _check_choice('to_multiple.policy', policy, MULTIPLE_POLICIES)
+            for key in ('multiple', 'longest_side'):
+                if to_multiple.get(key) is not None and not _is_count(to_multiple[key]):
+                    raise ValueError(
+                        f'to_multiple.{key}={to_multiple[key]!r} must be a whole number of at '
+                        'least 1.'
+                    )
             if to_multiple.get('longest_side') is not None and policy != 'resize_up':
                 raise ValueError(
                     f'to_multiple.longest_side goes with resize_up, not with {policy}.'
                 )
-        if patch_size is not None and patch_size < 1:
+        if patch_size is not None and not _is_count(patch_size):
             raise ValueError(
-                f'patch_size={patch_size} must be at least 1, or null for whole images.'
+                f'patch_size={patch_size!r} must be a whole number of at least 1, or null for '
+                'whole images.'
+            )
+        if not is_whole(seed) or seed < 0:
+            raise ValueError(f'seed={seed!r} must be a whole number of at least 0.')
+        if not isinstance(sources, Mapping):
+            raise ValueError(
+                f'sources={sources!r} must be a mapping from names to sources, such as '
+                '{rain: {set: rain100l, split: train}}.'
             )
         self.patch_size = patch_size
         self.modes = AUGMENTATIONS[augment]
@@ -228,6 +248,10 @@ class PairedImageDataset(Dataset):
     def metainfo(self) -> dict[str, Any]:
         """What mmengine passes on to evaluators: the labels that samples carry."""
         return {'labels': tuple(dict.fromkeys(pair.label for pair in self.pairs))}
+
+
+def _is_count(value: Any) -> bool:
+    return is_whole(value) and value >= 1
 
 
 def _check_choice(option: str, value: Any, choices: Sequence[str] | Mapping[str, Any]) -> None:

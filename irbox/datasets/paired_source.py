@@ -27,6 +27,7 @@ from irbox.datasets.image_selection import (
 )
 from irbox.datasets.pairing_rule import PairingRule, Rule, check_expression, pairing_rule
 from irbox.datasets.read_image import SUFFIXES
+from irbox.datasets.rule_values import as_list
 
 __all__ = ['ImagePair', 'PairedSource', 'UnmatchedImagesError', 'natural_key']
 
@@ -71,7 +72,7 @@ class PairedSource(ImageSelection):
     label: str | Sequence[Sequence[str]]
     """The degradation, which may name a placeholder: ``{kind}``. Or pairs of a regular expression
     and a degradation, of which the first whose expression fits the whole degraded name counts."""
-    pairing: Sequence[Rule] = ('same_name',)
+    pairing: str | Sequence[Rule] = ('same_name',)
     """Rules, tried in this order until a clean image is found, see ``pairing_rule``."""
     choices: Choices = field(default_factory=dict)
     """What a placeholder may stand for: a list of folder names, or a mapping from folder name to
@@ -150,7 +151,7 @@ class PairedSource(ImageSelection):
         return pairs, left_out | ({'without a clean image': len(missing)} if missing else {})
 
     def _rules(self) -> list[PairingRule]:
-        return [pairing_rule(rule) for rule in self.pairing]
+        return [pairing_rule(rule) for rule in as_list(self.pairing)]
 
     def _degraded(self) -> list[FoundImage]:
         folders = find_folders(self.root, self.input, self.choices)

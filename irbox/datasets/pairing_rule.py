@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from irbox.registry import suggest
+
 Rule = str | Sequence[str]
 Key = str | int | None
 
@@ -56,7 +58,12 @@ def pairing_rule(given: Rule) -> PairingRule:
     """
     if isinstance(given, str) and given in RULES:
         return RULES[given]
-    check_expression(given, f'pairing: {given!r} is no rule ({", ".join(RULES)}), so it')
+    if isinstance(given, str):
+        raise ValueError(
+            f'pairing: no rule is called {given!r}. {suggest(given, RULES)} A rule of your own is '
+            "a pair in brackets of its own: pairing: [['(.+)_rain', '\\1_clean']]."
+        )
+    check_expression(given, f'pairing: {given!r}')
     expression, fill = re.compile(given[0]), _filler(given[1])
 
     def clean_name(name: str) -> str | None:
@@ -90,8 +97,10 @@ def check_expression(rule: Rule, what: str) -> None:
     Raises:
         ValueError: It is no pair, the expression is wrong, or it has too few groups.
     """
-    if isinstance(rule, str) or len(rule) != 2:
-        raise ValueError(f'{what} must be a pair: a regular expression and what it stands for.')
+    if isinstance(rule, str) or [type(part) for part in rule] != [str, str]:
+        raise ValueError(
+            f'{what} must be a pair of texts: a regular expression and what it stands for.'
+        )
     try:
         groups = re.compile(rule[0]).groups
     except re.error as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import yaml
 
 from irbox.datasets.image_folders import find_folders, holds_images, natural_key, partner_folder
 from irbox.datasets.paired_source import PairedSource
+from irbox.datasets.rule_values import as_list, check_rule_values, is_list, is_whole
 from irbox.registry import suggest
 
 SETS = Path(__file__).parent / 'sets'
@@ -82,8 +83,9 @@ class SetDeclaration:
             FileNotFoundError: The folder does not exist or no layout fits; the message lists them.
         """
         if not root.is_dir():
+            problem = 'is a file, no folder' if root.is_file() else 'does not exist'
             raise FileNotFoundError(
-                f'Data folder {root} does not exist (looked from {Path.cwd()}). It should hold '
+                f'Data folder {root} {problem} (looked from {Path.cwd()}). It should hold '
                 f'{self.title}: {self.about} Put it there, or set data_root (or root) to where it '
                 'is.'
             )
@@ -98,14 +100,18 @@ class SetDeclaration:
             ), layout.clean_only
         raise FileNotFoundError(self._nothing_fits(root))
 
-    def published(self, labels: set[str]) -> dict[str, int]:
-        """How many pairs of some labels were published, as far as that is known.
+    def published(self, own_labels: bool, only: Sequence[str] | None = None) -> dict[str, int]:
+        """How many pairs were published, of each label, or of all together under ``''``.
 
-        A single count of several labels stands under the label ``''``.
+        Args:
+            own_labels: Whether labels are those of the declaration; if not, the sum is known.
+            only: Labels that are kept; all by default.
         """
-        if isinstance(self.counts, Mapping):
-            return {label: number for label, number in self.counts.items() if label in labels}
-        return {} if self.counts is None else {'': self.counts}
+        if isinstance(self.counts, Mapping) and own_labels:
+            return {k: n for k, n in self.counts.items() if only is None or k in only}
+        if self.counts is None or only is not None:
+            return {}
+        return {'': sum(self.counts.values()) if isinstance(self.counts, Mapping) else self.counts}
 
     def _fitting(self, root: Path) -> tuple[str, Layout] | None:
         # By place first: a folder `train` counts more than what may lie beside it.
@@ -165,10 +171,14 @@ def load_declaration(name: str, split: str | None = None) -> SetDeclaration:
     title = path.stem if own else name
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f'{path} is not valid YAML: {error}') from error
     _check(content, _SET, str(path))
     splits = content.get('splits')
+    if splits is not None and not isinstance(splits, Mapping):
+        raise ValueError(
+            f'{path}: splits={splits!r} must be a mapping from names to what is in them.'
+        )
     if splits and split not in splits:
         raise ValueError(f'set {title} needs a split, got {split!r}. {suggest(str(split), splits)}')
     if split is not None and not splits:
@@ -177,7 +187,8 @@ def load_declaration(name: str, split: str | None = None) -> SetDeclaration:
     where = f'{path}: splits.{split}' if splits else str(path)
     _check(part, _SPLIT, where)
     merged = _merge(content, part)
-    if not merged.get('layouts'):
+    _check_counts(merged.get('counts'), where)
+    if not merged.get('layouts') or not is_list(merged['layouts']):
         raise ValueError(f'{where} needs `layouts`: a list of mappings with `input` and `target`.')
     layouts = tuple(
         _layout(layout, merged, f'{where}: layouts.{i}')
@@ -195,17 +206,20 @@ def is_file_name(name: str) -> bool:
 
 def _layout(given: Any, around: Mapping[str, Any], where: str) -> Layout:
     _check(given, _LAYOUT, where)
-    if ('clean' in given) == ('input' in given and 'target' in given):
+    named = {key for key in ('clean', 'input', 'target') if given.get(key) is not None}
+    if named not in ({'clean'}, {'input', 'target'}):
         raise ValueError(f'{where} needs `input` and `target`, or `clean` for clean images alone.')
-    inside = given.get('inside', around.get('inside', ['.']))
+    inside = as_list(given.get('inside') or around.get('inside') or '.')
     merged = _merge(around, given)
     rules = {key: merged[key] for key in RULES if merged.get(key) is not None}
-    patterns = {key: str(given.get('clean', given.get(key))) for key in ('input', 'target')}
+    patterns = {key: given.get('clean') or given[key] for key in ('input', 'target')}
+    if absolute := [p for p in patterns.values() if Path(p).is_absolute()]:
+        raise ValueError(f'{where}: {absolute[0]} must be a path below the folder of the set.')
     try:
         PairedSource(**{'label': 'any', **patterns, **rules})
     except ValueError as error:
         raise ValueError(f'{where}: {error}') from error
-    return Layout(tuple([inside] if isinstance(inside, str) else inside), rules=rules, **patterns)
+    return Layout(tuple(inside), rules=rules, **patterns)
 
 
 def _merge(around: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,6 +234,15 @@ def _check(given: Any, known: tuple[str, ...], where: str) -> None:
     for key in given:
         if key not in known:
             raise ValueError(f'{where} takes no {key!r}. {suggest(str(key), known)}')
+    check_rule_values(given, f'{where}: ')
+
+
+def _check_counts(counts: Any, where: str) -> None:
+    numbers = counts.values() if isinstance(counts, Mapping) else [counts]
+    if counts is not None and not all(map(is_whole, numbers)):
+        raise ValueError(
+            f'{where}: counts={counts!r} must be a number of pairs, or one for each label.'
+        )
 
 
 def _fits(layout: Layout, root: Path, place: str) -> bool:

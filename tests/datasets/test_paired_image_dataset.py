@@ -267,11 +267,31 @@ def test_unreadable_image(root):
             'longest_side goes with resize_up, not with center_crop',
         ),
         ({'patch_size': 0}, 'patch_size=0'),
+        ({'patch_size': 12.5}, 'patch_size=12.5 must be a whole number'),
+        ({'seed': 'x'}, "seed='x' must be a whole number"),
+        ({'sources': None}, 'sources=None must be a mapping'),
+        ({'sources': ['rain']}, r"sources=\['rain'\] must be a mapping"),
+        ({'to_multiple': 16}, 'to_multiple=16 must be a mapping'),
+        (
+            {'to_multiple': {'multiple': 0, 'policy': 'center_crop'}},
+            'to_multiple.multiple=0 must be a whole number of at least 1',
+        ),
+        (
+            {'to_multiple': {'multiple': 2, 'policy': 'resize_up', 'longest_side': 'x'}},
+            "to_multiple.longest_side='x'",
+        ),
+        ({'weights': ['rain']}, r"weights=\['rain'\]: give a number for each label"),
+        ({'weights': {'rain': float('inf')}}, 'weights: rain=inf must be a number'),
     ],
 )
 def test_mistakes_are_named(root, options, message):
     with pytest.raises(ValueError, match=message):
         make(root, **options)
+
+
+def test_a_data_root_that_is_no_path():
+    with pytest.raises(ValueError, match='data_root=None must be the path of a folder'):
+        PairedImageDataset({'rain': {'input': 'in', 'target': 'gt'}}, data_root=None)
 
 
 def test_missing_folder_empty_folder_and_missing_clean_image(root):

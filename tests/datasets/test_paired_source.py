@@ -148,8 +148,10 @@ def test_hidden_files_are_no_images(tmp_path):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'pairing': ['same']}, "'same' is no rule .same_name, last_number., so it must be a pair"),
-        ({'pairing': [['a', 'b', 'c']]}, 'must be a pair: a regular expression'),
+        ({'pairing': ['same']}, "no rule is called 'same'. Did you mean 'same_name'"),
+        ({'pairing': ['(.+)_a', r'\1_b']}, 'a pair in brackets of its own'),
+        ({'pairing': [['a', 'b', 'c']]}, 'must be a pair of texts: a regular expression'),
+        ({'pairing': [['a', 1]]}, 'must be a pair of texts'),
         ({'pairing': [['(.+', 'x']]}, 'no regular expression'),
         ({'pairing': [['.+', r'\1']]}, r'has 0 groups in parentheses, but \\1 is needed'),
         ({'label': [['(.+', 'x']]}, 'no regular expression'),

@@ -4,12 +4,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from data_trees import TREES, of, save
+from data_trees import TREES, of, picture, save
 
 from irbox.datasets import PairedImageDataset, paired_image_dataset
 from irbox.datasets.set_declaration import known_sets, load_declaration
 
 BY_NAME = {tree.about: tree for tree in TREES}
+FOLDERS = {'input': 'file', 'target': 'gt'}
 
 
 def build(root, source, **options):
@@ -192,6 +193,54 @@ def test_clean_sets_want_a_degradation(tmp_path):
         build(tmp_path, of('kodak24'))
 
 
+def test_images_that_a_config_excludes_as_copies_are_left_out_or_their_folder_is_missed(tmp_path):
+    for folder in ('train/rainy', 'train/gt', 'tests'):
+        save(tmp_path / folder / 'rain-1.png')
+    save(tmp_path / 'train/rainy/rain-2.png', picture(2))
+    save(tmp_path / 'train/gt/rain-2.png')
+    source = of('rain100l', 'train')
+    for folders in ('tests', ['tests'], tmp_path / 'tests'):
+        dataset = build(tmp_path, {**source, 'exclude_copies_of': folders})
+        assert dataset.names == ['rain-2']
+    with pytest.raises(FileNotFoundError, match='Data folder .*test does not exist'):
+        build(tmp_path, {**source, 'exclude_copies_of': ['test']})
+
+
+def test_a_label_that_is_missing_altogether_is_said(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(paired_image_dataset, 'print_log', lambda text, **_: said.append(text))
+    for kind in ('clear', 'low', 'haze'):
+        save(tmp_path / 'test' / kind / '1.png')
+    build(tmp_path, of('cdd11', 'test'))
+    assert len(said) == 12
+    assert (
+        'Data source x: cdd11 (test) is known with 200 pairs labelled snow; 0 were found.' in said
+    )
+    said.clear()
+    build(tmp_path, of('cdd11', 'test', only=['low']))
+    assert len(said) == 2 and 'labelled low; 1 were found' in said[1]
+    said.clear()
+    build(tmp_path, of('cdd11', 'test', label='dark'))
+    assert said[1:] == ['Data source x: cdd11 (test) is known with 2,200 pairs; 2 were found.']
+
+
+def test_a_file_in_place_of_a_folder(tmp_path):
+    (tmp_path / 'file').write_text('')
+    save(tmp_path / 'gt' / '1.png')
+    for source in ({'set': 'lol_v1', 'split': 'train', 'root': 'file'}, FOLDERS):
+        with pytest.raises(FileNotFoundError, match='file is a file, no folder'):
+            PairedImageDataset({'x': source}, data_root=str(tmp_path))
+
+
+def test_a_set_of_a_base_can_be_replaced_by_folders(tmp_path):
+    for side in ('file', 'gt'):
+        save(tmp_path / side / '1.png')
+    dataset = PairedImageDataset(
+        {'x': {'set': None, 'split': None, 'root': None, **FOLDERS}}, data_root=str(tmp_path)
+    )
+    assert len(dataset) == 1
+
+
 def test_no_layout_fits(tmp_path):
     save(tmp_path / 'rain' / 'RainTrainL' / '1.png')
     with pytest.raises(FileNotFoundError) as caught:
@@ -231,6 +280,14 @@ def test_the_default_root_is_the_name_of_the_set(tmp_path):
         (of('kodak24', 'test'), 'kodak24 has no splits'),
         (of('rain100l', 'train', input='a'), 'has `set` and input: .*_delete_'),
         (of('rain100l', 'train', rot='a'), "takes no 'rot'. Did you mean 'root'"),
+        (of(5), 'source x: set=5 must be the name'),
+        (of('rain100l', ['train']), r"source x: split=\['train'\] must be the name"),
+        (of('rain100l', 'train', root=5), 'source x: root=5 must be the path'),
+        (of('rain100l', 'train', only=5), 'source x: only=5 must be a label'),
+        (of('rain100l', 'train', exclude_ids=[1, 2]), r'exclude_ids=\[1, 2\] must be \{first'),
+        (of('rain100l', 'train', exclude_copies_of=5), 'exclude_copies_of=5 must be a folder'),
+        (of('kodak24', degrade='GaussianNoise'), "degrade='GaussianNoise' must be a degradation"),
+        ('rain100l', "source x: 'rain100l' must be a mapping"),
     ],
 )
 def test_mistakes_are_named(tmp_path, source, message):
@@ -276,6 +333,18 @@ def test_a_declaration_of_ones_own(tmp_path):
         ('a: [', 'is not valid YAML'),
         ('layouts: [{input: a, target: "{b}"}]', r'\{b\} stands neither in input'),
         ('{layouts: [{input: a, target: c}], label: "{b}"}', r'\{b\} does not stand in input'),
+        ('{splits: [train]}', r"splits=\['train'\] must be a mapping"),
+        ('layouts: {input: a, target: b}', 'needs `layouts`: a list'),
+        ('{layouts: [{input: a, target: b}], inside: 5}', 'inside=5 must be a folder'),
+        ('{layouts: [{input: a, target: b}], counts: many}', "counts='many' must be a number"),
+        ('{layouts: [{input: a, target: b}], label: 5}', 'label=5 must be a text'),
+        ('layouts: [{input: a, target: b, choices: [a]}]', r"choices=\['a'\] must be a mapping"),
+        ('layouts: [{input: a, target: b, choices: {k: {a: on}}}]', 'choices=.*True.*in quotes'),
+        ('layouts: [{input: a, target: b, exclude_ids: 3}]', 'exclude_ids=3 must be'),
+        ('layouts: [{input: a, target: b, id_pattern: 3}]', 'id_pattern=3 must be'),
+        ('layouts: [{input: a, clean: b}]', 'layouts.0 needs `input` and `target`, or `clean`'),
+        ('layouts: [{input: , target: b}]', 'layouts.0 needs `input` and `target`, or `clean`'),
+        ('layouts: [{input: /a, target: b}]', '/a must be a path below'),
     ],
 )
 def test_mistakes_in_a_declaration_are_named(tmp_path, text, message):
@@ -285,6 +354,12 @@ def test_mistakes_in_a_declaration_are_named(tmp_path, text, message):
         save(tmp_path / folder / '1.png')
     with pytest.raises(ValueError, match=message):
         PairedImageDataset({'x': {'set': str(path)}})
+
+
+def test_a_declaration_in_another_encoding(tmp_path):
+    (tmp_path / 'mine.yaml').write_bytes('about: für'.encode('latin1'))
+    with pytest.raises(ValueError, match=r'mine\.yaml is not valid YAML'):
+        load_declaration(str(tmp_path / 'mine.yaml'))
 
 
 def test_a_declaration_that_is_not_there():

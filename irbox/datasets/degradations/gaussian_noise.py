@@ -23,7 +23,7 @@ class GaussianNoise(Degradation):
 
     def __init__(self, sigma: float | Sequence[float] = (15, 25, 50)) -> None:
         self.sigmas = tuple(np.atleast_1d(sigma).tolist())
-        if not self.sigmas or min(self.sigmas) < 0:
+        if not self.sigmas or not all(_is_strength(value) for value in self.sigmas):
             raise ValueError(f'sigma={sigma!r} must be one or more numbers of at least 0.')
 
     def apply(
@@ -33,3 +33,7 @@ class GaussianNoise(Degradation):
         sigma = np.float32(self.sigmas[rng.integers(len(self.sigmas))])
         noise = rng.standard_normal(image.shape, dtype=np.float32)
         return np.floor((image * 255 + sigma * noise).clip(0, 255)) / np.float32(255)
+
+
+def _is_strength(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value < float('inf')

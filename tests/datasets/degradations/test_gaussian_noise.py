@@ -36,7 +36,7 @@ def test_chooses_one_sigma_per_image():
     assert {round(value, -1) for value in deviations} == {10, 40}
 
 
-@pytest.mark.parametrize('sigma', [[], -1, [15, -2]])
+@pytest.mark.parametrize('sigma', [[], -1, [15, -2], 'a', None, [15, '25'], float('inf')])
 def test_refuses_what_is_no_deviation(sigma):
     with pytest.raises(ValueError, match='sigma='):
         GaussianNoise(sigma)

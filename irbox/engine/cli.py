@@ -123,6 +123,8 @@ def users_mistake(error: BaseException) -> str | None:
         return text
     if isinstance(error, OSError):
         return text
+    if isinstance(error, MemoryError):
+        return f'{text or "Out of memory"}. Lower the batch size, the patch size or num_workers.'
     if type(error).__name__ == 'OutOfMemoryError':
         first = text.split('. ')[0]
         return f'{first}. Lower train_dataloader.batch_size or the patch size, or use --amp.'

@@ -51,8 +51,11 @@ class RestorationMetric(BaseMetric):
         for sample in data_samples:
             target = sample['target'][None]
             restored = sample.get(self._restored, sample['restored'])[None]
-            before = score(sample['image'][None], target, self.protocol)
-            after = score(restored, target, self.protocol)
+            try:
+                before = score(sample['image'][None], target, self.protocol)
+                after = score(restored, target, self.protocol)
+            except ValueError as error:
+                raise ValueError(f'Image {sample.get("name", "?")}: {error}') from error
             scores = {f'input_{name}{suffix}': value.item() for name, value in before.items()}
             scores |= {f'{name}{suffix}': value.item() for name, value in after.items()}
             self.results.append((sample['label'], scores))

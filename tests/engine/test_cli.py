@@ -89,6 +89,7 @@ def divergence():
         (lambda: os.mkdir('/proc/nothing'), '/proc/nothing'),
         (lambda: __import__('not_installed_anywhere'), 'not_installed_anywhere'),
         (divergence, 'diverged'),
+        (lambda: bytearray(1 << 62), 'Lower the batch size, the patch size or num_workers'),
     ],
 )
 def test_the_users_mistakes(function, message):

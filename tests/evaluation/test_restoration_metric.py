@@ -79,3 +79,10 @@ def test_a_protocol_that_does_not_clip_gets_what_is_not_clipped():
 def test_what_images_are_cut_to_before_the_network():
     names = ('aio', 'aio_gauss', 'y601', 'm2restore_legacy')
     assert [RestorationMetric(name).input_multiple for name in names] == [16, 16, 1, 1]
+
+
+def test_an_image_that_is_too_small_is_named():
+    image = torch.rand(3, 5, 40)
+    sample = {'image': image, 'restored': image, 'target': image, 'label': 'rain', 'name': 'tiny'}
+    with pytest.raises(ValueError, match='Image tiny: SSIM needs images of at least 7x7'):
+        RestorationMetric('cdd11').process(None, [sample])

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from irbox.datasets.read_image import open_image
 
@@ -112,4 +112,6 @@ def _looks_whole(file: BinaryIO, kind: str, length: int) -> bool:
 
 def _explain(error: Exception) -> str:
     """Damaged files make decoders raise nearly anything."""
-    return str(error).split('. Replace the file')[0] or type(error).__name__
+    if isinstance(error, UnidentifiedImageError):
+        return 'it is empty, or no image of a known type'
+    return str(error).split('. Replace the file')[0].rstrip('.') or type(error).__name__

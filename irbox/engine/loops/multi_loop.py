@@ -124,5 +124,8 @@ class MultiLoop(BaseLoop):
 def _cut(batch: dict[str, Any], multiple: int) -> tuple[dict[str, Any], torch.Size]:
     """A batch with its images cut to a multiple, and their size."""
     images = {key: batch[key] for key in ('image', 'target') if key in batch}
-    batch = batch | {key: centre_crop(image, multiple) for key, image in images.items()}
+    try:
+        batch = batch | {key: centre_crop(image, multiple) for key, image in images.items()}
+    except ValueError as error:
+        raise ValueError(f'Image {", ".join(batch.get("name", ["?"]))}: {error}') from error
     return batch, batch['image'].shape[-2:]

@@ -75,6 +75,6 @@ def test_what_is_no_image_and_what_is_too_deep(tmp_path):
     text.write_text('<html>Too many requests</html>')
     Image.fromarray(np.zeros((8, 8), dtype=np.uint16)).save(deep)
     facts = read_facts([text, deep, gone])
-    assert 'cannot identify' in facts[text].problem
+    assert facts[text].problem == 'it is empty, or no image of a known type'
     assert 'more than 8 bits' in facts[deep].problem
     assert facts[gone].size is None and facts[gone].problem

@@ -157,5 +157,5 @@ def test_images_smaller_than_the_cut_are_refused():
             sample = super().__getitem__(index)
             return sample | {key: sample[key][:, :10] for key in ('image', 'target')}
 
-    with pytest.raises(ValueError, match='multiples of 16 and cannot score 10x16'):
+    with pytest.raises(ValueError, match='Image .+: .*multiples of 16 and cannot score 10x16'):
         run(MultiTestLoop, DataLoader(Small(['haze'], 1)))

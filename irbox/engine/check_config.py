@@ -149,7 +149,13 @@ def _train_cfg(value: Any, path: str) -> None:
         default='IterationTrainLoop',
     )
     if ('max_epochs' in value) == ('max_iters' in value):
-        raise ValueError(f'{path}: give either max_iters or max_epochs.')
+        given = ' and '.join(
+            f'{key}={value[key]}' for key in ('max_epochs', 'max_iters') if key in value
+        )
+        raise ValueError(
+            f'{path}: give either max_iters or max_epochs; got {given or "neither"}. The intervals '
+            'and the schedule of a training count what its length does: change that one.'
+        )
     for key in ('max_epochs', 'max_iters', 'val_interval'):
         number = value.get(key, 1)
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:

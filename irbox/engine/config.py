@@ -82,6 +82,8 @@ def _read(path: Path) -> Config:
                 raise FileNotFoundError(
                     f'{origin}: the base {missing} does not exist.{_near(missing)}'
                 ) from error
+        if isinstance(error, AttributeError) and culprit.suffix != '.py':
+            raise ValueError(f'{origin}: it must hold keys and values.') from error
         raise ValueError(f'{origin}: {_explain(error)}') from error
 
 
@@ -97,7 +99,9 @@ def _explain(error: Exception) -> str:
         )
         return f'not valid YAML: {problem}{line}.{quoted}'
     if isinstance(error, SyntaxError):
-        return f'not valid Python: {error.msg} (line {error.lineno}).'
+        # mmengine parses a copy and raises anew; what Python said is the context.
+        first = error.__context__ if isinstance(error.__context__, SyntaxError) else error
+        return f'not valid Python: {first.msg} (line {first.lineno}).'
     if isinstance(error, KeyError) and 'Duplicate key' in str(error):
         keys = re.findall(r"'(\w+)'", str(error))
         return (

@@ -35,7 +35,7 @@ def to_iterations(config: Config, samples: int, world_size: int) -> list[str]:
 
     Raises:
         ValueError: An interval does not fit the gradient accumulation, or a scheduler cannot be
-            converted.
+            converted or begins after the end.
     """
     batch = config.train_dataloader.get('batch_size', 1) * world_size
     counts = config.optim_wrapper.get('accumulative_counts', 1)
@@ -64,7 +64,8 @@ def to_iterations(config: Config, samples: int, world_size: int) -> list[str]:
         checkpoint.setdefault('interval', train.val_interval)
 
     schedulers = config.get('param_scheduler') or []
-    for index, scheduler in enumerate(schedulers if isinstance(schedulers, list) else [schedulers]):
+    schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
+    for index, scheduler in enumerate(schedulers):
         scheduler.pop('convert_to_iter_based', None)
         if 'iterations_per_epoch' in arguments_of(find_part(scheduler.type, PARAM_SCHEDULERS))[0]:
             scheduler.setdefault('iterations_per_epoch', per_epoch)
@@ -79,6 +80,13 @@ def to_iterations(config: Config, samples: int, world_size: int) -> list[str]:
         # mmengine's default counts epochs, of which a training by iteration has one.
         scheduler.by_epoch = False
     _check_intervals(config, counts)
+    for index, scheduler in enumerate(schedulers):
+        if scheduler.get('begin', 0) >= train.max_iters:
+            raise ValueError(
+                f'param_scheduler.{index}: {scheduler.type} begins at iteration {scheduler.begin}, '
+                f'but the training has {train.max_iters}. Train longer, or set '
+                'param_scheduler=null for a constant learning rate.'
+            )
     return notes
 
 

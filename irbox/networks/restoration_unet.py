@@ -49,8 +49,8 @@ class RestorationUNet(nn.Module):
 
     Raises:
         ValueError: A place is unknown or empty, a prior stands where a prompt should or the other
-            way round, ``depths`` and ``heads`` differ in length, a level has no block, or
-            ``input_range`` is no range.
+            way round, ``dim`` is no whole number above 0, ``depths`` and ``heads`` differ in
+            length, a level has no block, or ``input_range`` is no range.
     """
 
     def __init__(
@@ -71,6 +71,8 @@ class RestorationUNet(nn.Module):
             raise ValueError(
                 f'input_range={list(input_range)} must be what 0 and 1 become, such as [-1, 1].'
             )
+        if not isinstance(dim, int) or dim < 1:
+            raise ValueError(f'dim={dim!r} must be a whole number above 0.')
         if len(depths) != len(heads) or len(depths) < 2:
             raise ValueError(
                 f'depths={list(depths)} and heads={list(heads)} must be of the same length, '

@@ -102,6 +102,8 @@ def test_folder_and_other_files_are_no_configs(folder):
             'not valid YAML: could not determine',
         ),
         ('bad.py', 'a = (1,\n', r'bad\.py: not valid Python: .*line 1'),
+        ('bad.yaml', 'only text', r'bad\.yaml: it must hold keys and values'),
+        ('bad.py', 'a = (1,\n', r"'\(' was never closed \(line 1\)"),
         ('bad.py', 'a = undefined', "NameError: name 'undefined'"),
         ('bad.yaml', '_base_: base.yaml\nx: {{_base_.nope}}', "'nope', which no base sets"),
         ('bad.yaml', '_base_: [base.yaml, twin.yaml]', 'same top-level key: model'),

@@ -65,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from irbox.engine.sweeps import (
         Campaign,
+        check_gpus,
         check_marks,
         check_seeds,
         environments,
@@ -76,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name, base = sweep.find_base(args.base)
     rows = sweep.choose(args.rows)
     seeds = check_seeds(args.seeds, '--seeds') if args.seeds else sweep.seeds
+    gpus = [gpu.strip() for gpu in args.gpus.split(',') if gpu.strip()]
+    check_gpus(gpus)
     work_dir, out = folders(args, sweep.path, name)
     if out.is_file():
         check_marks(out)
@@ -97,7 +100,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             failures.append(run.name)
         campaign.write(out)
 
-    gpus = [gpu.strip() for gpu in args.gpus.split(',') if gpu.strip()]
     console.print(f'{sweep.title}: {len(campaign.runs)} runs in {work_dir}')
     run_all(campaign.runs, TOOLS, environments(args.jobs, gpus), done)
     if missing := campaign.draw(out):

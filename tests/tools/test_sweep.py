@@ -175,7 +175,11 @@ def test_a_failed_row_is_reported_and_the_others_go_on(sweep, capsys):
     assert '| 2 |' in line_of(Path('runs/sweep.md').read_text(), 'unlucky')
 
 
-def test_several_at_a_time_share_gpus_or_cores(sweep):
+def test_several_at_a_time_share_gpus_or_cores(sweep, monkeypatch, capsys):
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 2)
+    assert sweep('--gpus', '0,2') == 2
+    assert '--gpus 0,2: this machine has 2 CUDA GPUs' in capsys.readouterr().err
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 3)
     assert sweep('--gpus', '0,2', '--jobs', 4, '--seeds', 0, 1) == 0
     used = [call[4]['CUDA_VISIBLE_DEVICES'] for call in calls()]
     assert set(used) == {'0', '2'} and None not in used

@@ -5,7 +5,7 @@ from irbox.engine.sweeps.cost import Cost, count_cost
 from irbox.engine.sweeps.differences import differences
 from irbox.engine.sweeps.findings import Findings, Found, collect
 from irbox.engine.sweeps.plot import plot
-from irbox.engine.sweeps.pool import environments, run_all
+from irbox.engine.sweeps.pool import check_gpus, environments, run_all
 from irbox.engine.sweeps.read_sweep import check_seeds, read_sweep
 from irbox.engine.sweeps.run import Run
 from irbox.engine.sweeps.sweep import Row, Sweep, resolve
@@ -19,6 +19,7 @@ __all__ = [
     'Row',
     'Run',
     'Sweep',
+    'check_gpus',
     'check_marks',
     'check_seeds',
     'collect',

@@ -35,6 +35,27 @@ def environments(jobs: int | None, gpus: Sequence[str]) -> list[Environment]:
     return [{'OMP_NUM_THREADS': str(threads)} for _ in range(number)]
 
 
+def check_gpus(gpus: Sequence[str]) -> None:
+    """Refuse GPUs that are not there: a run that sees none would train on the CPU.
+
+    Raises:
+        ValueError: This process sees no GPU, or fewer than a number says.
+    """
+    if not gpus:
+        return
+    import torch
+
+    found = torch.cuda.device_count()
+    # Numbers of the machine, which differ from those of a process that sees a part of it.
+    restricted = 'CUDA_VISIBLE_DEVICES' in os.environ
+    missing = [gpu for gpu in gpus if gpu.isdigit() and int(gpu) >= found]
+    if not found or (missing and not restricted):
+        raise ValueError(
+            f'--gpus {",".join(gpus)}: this machine has {found} CUDA GPUs that torch can use, '
+            'counted from 0. Without --gpus the runs take what they find.'
+        )
+
+
 def run_all(
     runs: Sequence[Run],
     tools: Path,

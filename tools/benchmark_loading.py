@@ -31,6 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from irbox.datasets import DrawSampler, PairedImageDataset
 from irbox.datasets.pair_operations import AUGMENTATIONS
+from irbox.engine.cli import run_tool
 
 BATCH = 8
 SIZES = ((720, 480), (480, 320))
@@ -172,7 +173,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--patch', type=count, default=128, help='crops (default: %(default)s)')
-    parser.add_argument('--augment', choices=list(AUGMENTATIONS), default='dihedral')
+    parser.add_argument(
+        '--augment', choices=list(AUGMENTATIONS), default='dihedral', help='what is done to crops'
+    )
     parser.add_argument('--images', type=count, default=24, help='pairs of files of each kind')
     parser.add_argument('--rounds', type=count, default=7, help='the medians are of so many rounds')
     parser.add_argument('--batches', type=count, default=6, help='batches of 8 pairs in a turn')
@@ -204,4 +207,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

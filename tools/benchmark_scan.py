@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from irbox.engine.cli import run_tool
 from irbox.layers.selective_scan import selective_scan
 
 Scan = Callable[..., Tensor]
@@ -104,18 +105,27 @@ def measure_memory(name: str, train: bool, sizes: tuple[int, int, int, int], dev
         return pool.apply(extra_memory, (name, train, sizes, device))
 
 
+def count(text: str) -> int:
+    """Read a whole number."""
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f'{text!r}: give a number of at least 1')
+    return int(text)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--batch', type=int, default=1)
-    parser.add_argument('--dim', type=int, default=768, help='inner channels (768 in M2Restore)')
-    parser.add_argument('--state', type=int, default=16)
-    parser.add_argument('--length', type=int, default=784, help='steps for the times')
-    parser.add_argument('--memory-length', type=int, default=5400, help='steps for the memory')
-    parser.add_argument('--repeats', type=int, default=7, help='the medians are of so many runs')
-    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
-    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
+    parser.add_argument('--batch', type=count, default=1, help='sequences (default: %(default)s)')
+    parser.add_argument('--dim', type=count, default=768, help='inner channels (768 in M2Restore)')
+    parser.add_argument('--state', type=count, default=16, help='size of the state of a channel')
+    parser.add_argument('--length', type=count, default=784, help='steps for the times')
+    parser.add_argument('--memory-length', type=count, default=5400, help='steps for the memory')
+    parser.add_argument('--repeats', type=count, default=7, help='the medians are of so many runs')
+    parser.add_argument('--threads', type=count, default=torch.get_num_threads(), help='of the CPU')
+    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu', help='where it runs')
     args = parser.parse_args(arguments)
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        parser.error('--device cuda: torch finds no CUDA GPU here')
     torch.set_num_threads(args.threads)
     sizes = (args.batch, args.dim, args.state)
 
@@ -152,4 +162,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

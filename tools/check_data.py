@@ -52,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     MMLogger.get_instance('check_data').setLevel('ERROR')  # the report says it all
     config = load_config(args.config, args.cfg_options, sections=SECTIONS)
     if args.json is not None:
+        if args.json.is_dir():
+            raise ValueError(f'--json {args.json} is a folder. Name a file.')
         check_writable(args.json.parent)
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
     screen = Console(stderr=True)
@@ -66,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     console = Console(highlight=False, markup=False, soft_wrap=True)
     if report.facts:
-        console.print(report.table())
+        # Not a terminal: as wide as it needs to be, so that nothing is cut in a log or a pipe.
+        console.print(report.table(), width=None if console.is_terminal else 160)
     for title, found in (('Notes', report.notes), ('Findings', report.serious)):
         if found:
             console.print(f'\n{title}')

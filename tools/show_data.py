@@ -40,8 +40,10 @@ def main() -> None:
     from rich.console import Console
 
     from irbox.engine.config import load_config
+    from irbox.engine.files import check_writable
     from irbox.utils.contact_sheet import contact_sheet
 
+    check_writable(out.parent)
     config = load_config(options.config, options.cfg_options, sections=['train_dataloader'])
     if 'train_dataloader' not in config:
         raise ValueError(f'{options.config} has no train_dataloader, so there is nothing to show.')

@@ -64,6 +64,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Test."""
     args = parse(arguments)
+    if args.published and args.layout not in (None, args.published):
+        raise ValueError(
+            f'--published {args.published} brings its own columns: leave --layout {args.layout} away.'
+        )
     # Only now: --help should not wait for torch.
     from irbox.engine import compat
     from irbox.engine.config import load_config

@@ -224,6 +224,13 @@ def test_a_label_that_is_missing_altogether_is_said(tmp_path, monkeypatch):
     assert said[1:] == ['Data source x: cdd11 (test) is known with 2,200 pairs; 2 were found.']
 
 
+def test_whole_images_of_gopro_are_not_taken_for_crops(tmp_path):
+    for side in ('blur', 'sharp'):
+        save(tmp_path / 'train' / 'GOPR0372_07_00' / side / '000047.png')
+    with pytest.raises(FileNotFoundError, match='none of the layouts of gopro .train_crops'):
+        build(tmp_path, of('gopro', 'train_crops'))
+
+
 def test_a_file_in_place_of_a_folder(tmp_path):
     (tmp_path / 'file').write_text('')
     save(tmp_path / 'gt' / '1.png')

@@ -229,6 +229,10 @@ MISTAKES = [
         [TINY, 'CHECKPOINT', '--published', 'm2ir_9'],
         "No published table is called 'm2ir_9'. Did you mean 'm2ir_",
     ),
+    (
+        [TINY, 'CHECKPOINT', '--published', 'm2ir_1', '--layout', 'm2ir_2'],
+        '--published m2ir_1 brings its own columns: leave --layout m2ir_2 away',
+    ),
     (['none.yaml', 'CHECKPOINT'], 'Config none.yaml does not exist'),
     ([TINY, 'none.pth'], 'Checkpoint none.pth does not exist'),
     ([TINY, TINY], 'is damaged or no file of PyTorch'),

@@ -66,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse(arguments)
     if args.published and args.layout not in (None, args.published):
         raise ValueError(
-            f'--published {args.published} brings its own columns: leave --layout {args.layout} away.'
+            f'--published {args.published} brings its own columns: leave --layout {args.layout} '
+            'away.'
         )
     # Only now: --help should not wait for torch.
     from irbox.engine import compat

@@ -70,7 +70,8 @@ def add_config_options(parser: ArgumentParser) -> None:
         action=OptionsAction,
         default={},
         metavar='KEY=VALUE',
-        help='replace values of the config, such as model.network.dim=24 train_cfg.max_iters=100',
+        help='replace values of the config, such as model.network.dim=24 '
+        'train_dataloader.batch_size=4',
     )
 
 

@@ -162,7 +162,13 @@ class ImageSelection:
         if not path.is_file():
             problem = 'is a folder, no file' if path.is_dir() else 'does not exist'
             raise FileNotFoundError(f'The allow_list {path} {problem}.')
-        lines = path.read_text(encoding='utf-8').split('\n')
+        try:
+            # Lists written on Windows begin with a mark.
+            lines = path.read_text(encoding='utf-8-sig').split('\n')
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f'The allow_list {path} is no text file in UTF-8 ({error}).'
+            ) from error
         return {self._alias(stem_of(line.strip())) for line in lines if line.strip()}
 
     def _alias(self, stem: str) -> str:

@@ -49,6 +49,7 @@ def build_loader(config: Config, path: str, training: bool = False) -> DataLoade
     if training:
         _share_seed(section.dataset, config.randomness.seed)
         loader['dataset'] = copy.deepcopy(section.dataset)
+    _check_wrapped(loader['dataset'], f'{path}.dataset')
     with naming(path):
         built = Runner.build_dataloader(loader, seed=config.randomness.seed)
     if size(built) == 0:
@@ -59,6 +60,20 @@ def build_loader(config: Config, path: str, training: bool = False) -> DataLoade
 def size(loader: DataLoader) -> int:
     """Samples of a loader's data set."""
     return len(loader.dataset)  # type: ignore[arg-type]
+
+
+def _check_wrapped(dataset: Mapping[str, Any], path: str) -> None:
+    """Refuse data sets of ours inside mmengine's wrappers, which ask more of them."""
+    outer = find_part(dataset['type'], DATASETS)
+    if not outer.__module__.startswith('mmengine.'):
+        return
+    for given in [dataset.get('dataset'), *dataset.get('datasets', ())]:
+        if given is not None and not hasattr(find_part(given['type'], DATASETS), 'full_init'):
+            raise ValueError(
+                f"{path}: mmengine's {outer.__name__} cannot hold {given['type']}, which is not "
+                'made for it. PairedImageDataset mixes its `sources` by itself, with `repeat` or '
+                '`weights`.'
+            )
 
 
 def _share_seed(dataset: ConfigDict, seed: int) -> None:

@@ -30,6 +30,7 @@ KINDS = {
     'prior': registries.PRIORS,
     'prompt': registries.PRIORS,
     'dataset': registries.DATASETS,
+    'degrade': registries.TRANSFORMS,
 }
 # What stands in the mappings or lists under these keys.
 COLLECTIONS = {
@@ -171,12 +172,14 @@ def _as_method(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _kind_at(path: str) -> Registry | None:
     """What kind of part stands at a place, as far as the keys tell."""
-    keys = [key for key in path.split('.') if not key.isdigit()]
+    keys = path.split('.')
+    while keys[-1].isdigit():
+        if keys[-2] in COLLECTIONS:
+            return COLLECTIONS[keys[-2]]
+        keys.pop()
     if keys[-1] in KINDS:
         return KINDS[keys[-1]]
-    if keys[-1] in COLLECTIONS:
-        return COLLECTIONS[keys[-1]] if path.rpartition('.')[2].isdigit() else None
-    return COLLECTIONS.get(keys[-2]) if len(keys) > 1 else None
+    return COLLECTIONS.get(keys[-2]) if len(keys) > 1 and keys[-1] not in COLLECTIONS else None
 
 
 def _check_any_part(value: Mapping[str, Any], path: str, kind: Registry | None) -> None:

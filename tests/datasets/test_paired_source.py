@@ -96,6 +96,12 @@ def test_allow_list_with_folders_before_the_names(tmp_path):
     allow.write_text('a.png\nd.png\ne.png\n')
     _, left_out = source(tmp_path, allow_list=allow).find_pairs()
     assert left_out == {'in the allow-list, but not there': 2, 'not in the allow-list': 2}
+    allow.write_bytes(b'\xef\xbb\xbfa.png\r\nb.png\r\n')
+    pairs, _ = source(tmp_path, allow_list=allow).find_pairs()
+    assert [pair.degraded.name for pair in pairs] == ['a.png', 'b.png']
+    allow.write_bytes(b'\xff\xfe')
+    with pytest.raises(ValueError, match=r'allow_list .*list\.txt is no text file in UTF-8'):
+        source(tmp_path, allow_list=allow).find_pairs()
     allow.write_text('z.png\n')
     with pytest.raises(ValueError, match='No image of .* is left: .*3 not in the allow-list'):
         source(tmp_path, allow_list=allow).find_pairs()

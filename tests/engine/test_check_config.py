@@ -117,6 +117,16 @@ MISTAKES = [
     ('plugins', 'x.py', 'plugins: .*a list of names'),
     ('train_dataloader.sampler', {'type': 'DrawSampler', 'seed': 3}, 'is set by the program'),
     ('train_cfg.runner', 3, 'is set by the program'),
+    (
+        'train_dataloader.dataset',
+        {'type': 'PairedImageDataset', 'sources': {'a': {'degrade': {'type': 'Hase'}}}},
+        r"sources\.a\.degrade\.type: No transform is called 'Hase'. Did you mean 'Haze'",
+    ),
+    (
+        'train_dataloader.dataset',
+        {'type': 'PairedImageDataset', 'sources': {'a': {'degrade': [{'type': 'MLPExpert'}]}}},
+        r"degrade\.0\.type: No transform is called 'MLPExpert'",
+    ),
 ]
 
 
@@ -155,6 +165,18 @@ def test_mistakes_are_named_with_their_place(content, key, value, message):
         ('amp', True),
         ('train_dataloader.collate_fn', {'type': 'default_collate'}),
         ('train_dataloader.prefetch_factor', 4),
+        (
+            'train_dataloader.dataset',
+            {
+                'type': 'ConcatDataset',
+                'datasets': [
+                    {
+                        'type': 'PairedImageDataset',
+                        'sources': {'a': {'set': 'kodak24', 'degrade': [{'type': 'Haze'}]}},
+                    }
+                ],
+            },
+        ),
     ],
 )
 def test_what_is_right_passes(content, key, value):

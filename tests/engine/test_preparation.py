@@ -131,3 +131,14 @@ def test_what_was_prepared_can_be_prepared_again(tmp_path):
 def test_work_dirs_are_named_for_the_config():
     assert work_dir_of(tiny()) == Path('work_dirs/tiny')
     assert work_dir_of(tiny(work_dir='runs/x')) == Path('runs/x')
+
+
+@pytest.mark.parametrize(('wrapper', 'key'), [('ConcatDataset', 'datasets'), ('RepeatDataset', '')])
+def test_data_sets_of_ours_in_wrappers_of_mmengine_are_refused(wrapper, key):
+    config = tiny()
+    inner = config.train_dataloader.dataset
+    held = {key: [inner, inner]} if key else {'dataset': inner, 'times': 2}
+    config.train_dataloader.dataset = {'type': wrapper, **held}
+    message = rf"train_dataloader.dataset: mmengine's {wrapper} cannot hold TinyPairs.*`sources`"
+    with pytest.raises(ValueError, match=message):
+        prepare_training(config)

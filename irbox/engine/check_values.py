@@ -14,6 +14,8 @@ from irbox.registry import find_part, known_names, suggest
 from irbox.utils.plugin_imports import import_all_installed
 
 EXPONENT = re.compile(r'[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][+-]?\d+')
+# Words of annotations that allow no text.
+NUMERIC = {'int', 'float', 'bool', 'None', 'Optional', 'Union', 'typing', 'torch', 'Tensor'}
 # What mmengine makes of a quoted {{_base_.name}}.
 PLACEHOLDER = re.compile(r'"_\w[\w.]*_[0-9a-f]{6}"')
 
@@ -227,7 +229,7 @@ def _check_arguments(
             continue
         declared = _declaration(taken[key])
         if isinstance(item, str) and 'str' not in declared and declared & {'int', 'float'}:
-            _check_number(item, place)
+            _check_number(item, place, declared)
         check_nested(item, place, text_allowed='str' in declared)
 
 
@@ -242,10 +244,12 @@ def _declaration(parameter: inspect.Parameter) -> set[str]:
     return {type(parameter.default).__name__}
 
 
-def _check_number(text: str, path: str) -> None:
+def _check_number(text: str, path: str, declared: set[str]) -> None:
     try:
         float(text.replace('_', ''))
     except ValueError:
+        if declared <= NUMERIC:
+            raise ValueError(f'{path}: {text!r} is text; a number is needed.') from None
         return
     _refuse_number(text, path)
 

@@ -49,8 +49,8 @@ class RestorationUNet(nn.Module):
 
     Raises:
         ValueError: A place is unknown or empty, a prior stands where a prompt should or the other
-            way round, ``dim`` is no whole number above 0, ``depths`` and ``heads`` differ in
-            length, a level has no block, or ``input_range`` is no range.
+            way round, ``dim`` is no whole number above 0, ``depths`` or ``heads`` is no list of
+            them, or their lengths differ, a level has no block, or ``input_range`` is no range.
     """
 
     def __init__(
@@ -73,6 +73,11 @@ class RestorationUNet(nn.Module):
             )
         if not isinstance(dim, int) or dim < 1:
             raise ValueError(f'dim={dim!r} must be a whole number above 0.')
+        for name, counts in (('depths', depths), ('heads', heads)):
+            if not isinstance(counts, (list, tuple)) or not all(isinstance(c, int) for c in counts):
+                raise ValueError(
+                    f'{name}={counts!r} must be a list: a whole number for each level.'
+                )
         if len(depths) != len(heads) or len(depths) < 2:
             raise ValueError(
                 f'depths={list(depths)} and heads={list(heads)} must be of the same length, '

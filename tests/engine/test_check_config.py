@@ -115,6 +115,7 @@ MISTAKES = [
     ('default_scope', 'mmengine', "default_scope: .*'irbox'|irbox"),
     ('find_unused_parameters', 'yes', 'must be true or false'),
     ('plugins', 'x.py', 'plugins: .*a list of names'),
+    ('optim_wrapper.optimizer.lr', 'abc', r"optimizer\.lr: 'abc' is text; a number is needed"),
     ('train_dataloader.sampler', {'type': 'DrawSampler', 'seed': 3}, 'is set by the program'),
     ('train_cfg.runner', 3, 'is set by the program'),
     (

@@ -268,6 +268,8 @@ def test_builds_and_runs_on_the_meta_device():
         ({'dim': 9}, 'dim=9 must be even'),
         ({'dim': -4}, 'dim=-4 must be a whole number above 0'),
         ({'dim': 'abc'}, "dim='abc' must be"),
+        ({'depths': 3}, 'depths=3 must be a list'),
+        ({'heads': ('a',)}, r"heads=\('a',\) must be a list"),
         ({'heads': (3, 3, 3, 3)}, 'heads=3 must divide the 8 channels'),
         ({'encoder': {'block': {'type': 'PixelRouter'}}}, "No block is called 'PixelRouter'"),
         ({'prior': {'type': 'PromptBank'}}, 'PromptBank is no prior'),

@@ -250,6 +250,14 @@ TREES = [
         same('blur', 'test/input', 'test/target', ['GOPR0384_11_00-000001.png']),
     ),
     Tree(
+        'gopro: names of two kinds',
+        of('gopro', 'test'),
+        [
+            (f'test/input/{seq}{a}000047.png', f'test/target/{seq}{b}000047.png', 'blur')
+            for seq, a, b in (('GOPR0384_11_00', '-', '_'), ('GOPR0396_11_00', '_', '-'))
+        ],
+    ),
+    Tree(
         "gopro: MoCE-IR's crops",
         of('gopro', 'train_crops'),
         same('blur', 'blur', 'sharp', [f'GOPR0372_07_00_000047-{i}.png' for i in range(1, 9)]),

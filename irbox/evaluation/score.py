@@ -63,7 +63,8 @@ def _prepare(image: Tensor, rules: Protocol, jpeg_quality: int | None) -> Tensor
         pixels = to_bytes(image)
         if jpeg_quality is not None:
             pixels = through_jpeg(pixels, jpeg_quality)
-        image = pixels.double() / 255
+        # Bytes know no NaN: a network that failed would be scored as if it had painted black.
+        image = torch.where(image.isnan(), image, pixels.double() / 255)
     if rules.border:
         image = _without_border(image, rules.border)
     return to_planes(image, rules.planes)

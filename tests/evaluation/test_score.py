@@ -98,3 +98,12 @@ def test_too_small():
         score(torch.zeros(1, 3, 15, 20), torch.zeros(1, 3, 15, 20))
     with pytest.raises(ValueError, match='at least 7x7'):
         score(torch.zeros(1, 3, 6, 20), torch.zeros(1, 3, 6, 20), 'cdd11')
+
+
+@pytest.mark.parametrize('protocol', ['aio', 'cdd11', 'weatherbench'])
+def test_what_is_no_number_has_no_score(protocol):
+    target = torch.rand(2, 3, 32, 32)
+    restored = target * 0.9
+    restored[1, 0, 16, 16] = torch.nan
+    psnr = score(restored, target, protocol)['psnr']
+    assert psnr.isnan().tolist() == [False, True]

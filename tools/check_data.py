@@ -66,10 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 task, description='Reading files', completed=done, total=total
             ),
         )
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    # Not a terminal: as wide as it needs to be, so that nothing is cut in a log or a pipe.
+    width = None if sys.stdout.isatty() else 160
+    console = Console(highlight=False, markup=False, soft_wrap=True, width=width)
     if report.facts:
-        # Not a terminal: as wide as it needs to be, so that nothing is cut in a log or a pipe.
-        console.print(report.table(), width=None if console.is_terminal else 160)
+        console.print(report.table())
     for title, found in (('Notes', report.notes), ('Findings', report.serious)):
         if found:
             console.print(f'\n{title}')

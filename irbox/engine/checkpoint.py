@@ -39,7 +39,10 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     path = Path(path).expanduser()
     if not path.is_file():
         kind = 'is a folder, not a checkpoint' if path.is_dir() else 'does not exist'
-        raise FileNotFoundError(f'Checkpoint {path} {kind}.')
+        folder = path if path.is_dir() else path.parent
+        there = ', '.join(file.name for file in sorted(folder.glob('*.pth'))[-5:])
+        hint = f' {folder} holds {there}.' if there else ''
+        raise FileNotFoundError(f'Checkpoint {path} {kind}.{hint}')
     if path.suffix == '.safetensors':
         from safetensors import SafetensorError
         from safetensors.torch import load_file

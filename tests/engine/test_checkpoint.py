@@ -90,7 +90,10 @@ def test_damaged_safetensors(tmp_path):
 
 
 def test_what_is_no_checkpoint(tmp_path):
-    with pytest.raises(FileNotFoundError, match='does not exist'):
+    with pytest.raises(FileNotFoundError, match=r'does not exist\.$'):
+        read_checkpoint(tmp_path / 'none.pth')
+    (tmp_path / 'final.pth').touch()
+    with pytest.raises(FileNotFoundError, match=r'does not exist\. .* holds final\.pth'):
         read_checkpoint(tmp_path / 'none.pth')
     with pytest.raises(FileNotFoundError, match='is a folder'):
         read_checkpoint(tmp_path)

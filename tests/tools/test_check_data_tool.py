@@ -100,3 +100,5 @@ def test_mistakes_get_one_message(folder):
 def test_a_wrong_option_is_a_mistake(check):
     code, shown = check('config.py', '--fast')
     assert code == 2 and 'unrecognized arguments: --fast' in shown.err
+    with pytest.raises(ValueError, match=r'--json \. is a folder'):
+        check('config.py', '--json', '.')

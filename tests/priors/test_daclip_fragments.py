@@ -15,7 +15,8 @@ model: {{network: {{prior: {{{{_base_._prior}}}}}}}}
 
 
 def test_there_is_one_for_every_preset():
-    assert {path.stem for path in (BASES / 'priors').glob('*.yaml')} == set(PRESETS)
+    fragments = (BASES / 'priors').glob('*.yaml')
+    assert {one.stem for one in fragments if 'DACLIPPrior' in one.read_text()} == set(PRESETS)
 
 
 @pytest.mark.parametrize('name', sorted(PRESETS))

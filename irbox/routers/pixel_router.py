@@ -14,7 +14,8 @@ from irbox.utils.precision import full_precision
 class PixelRouter(nn.Module):
     """Scores from the feature map alone: a linear layer and the ``top_k`` best of each pixel.
 
-    The baseline without prompt and prior (M2IR, Table VII, rows without DACP).
+    The plainest router, without prompt, prior or noise. M2IR's ablations without DACP keep the two
+    softmaxes of its Eq. 4-5 instead: ``ContextualPriorRouter`` in a network without a prior.
 
     Args:
         stage: Where the router sits.

@@ -94,7 +94,8 @@ def test(
         files = write_tables(found, folder)
         terminal = console()
         terminal.print(results_table(rows, f'{origin.config}, {checkpoint}'))
-        if len(found.columns) > 1 or published:
+        # Of one set by itself the table above says the same.
+        if table is not None or published or 'dataset' not in prepared.sections['test_dataloader']:
             for part in text_tables(found, terminal.width):
                 terminal.print(part)
             for note in table_notes(found):

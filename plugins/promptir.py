@@ -107,8 +107,9 @@ class PromptIR(RestorationUNet):
         prompt_sizes: Height and width of their learned maps.
         num_prompts: Learned maps of each.
         prompts: Have prompts at all. Without them this is the plain U (the public code crashes).
-        unused_weights: Also hold six 1x1 convolutions that the public code owns, counts and never
-            calls. They get no gradient: distributed training needs ``find_unused_parameters``.
+        unused_weights: Also hold so many weights that nothing reads. The public code owns, counts
+            and never calls six convolutions, 215,296 weights in all. They get no gradient:
+            distributed training needs ``find_unused_parameters``.
 
     Raises:
         ValueError: There are not four levels and three prompts, or ``before_upsample`` is taken.
@@ -127,7 +128,7 @@ class PromptIR(RestorationUNet):
         prompt_sizes: tuple[int, ...] = (16, 32, 64),
         num_prompts: int = 5,
         prompts: bool = True,
-        unused_weights: bool = False,
+        unused_weights: int = 0,
     ) -> None:
         super().__init__(encoder, bottleneck, decoder, None, None, dim, depths, heads, refinement)
         if not len(depths) - 1 == len(prompt_dims) == len(prompt_sizes) == 3:
@@ -151,18 +152,8 @@ class PromptIR(RestorationUNet):
             self.ups[0] = Upsample(4 * dim)
             self.reduces[0] = PointwiseConv2d(6 * dim, 4 * dim, bias=False)
         if unused_weights:
-            deepest, middle, highest = prompt_dims
-            # Their shapes follow from what they would join and from the published total.
-            self.unused = nn.ModuleDict(
-                {
-                    'chnl_reduce1': PointwiseConv2d(highest, highest, bias=False),
-                    'chnl_reduce2': PointwiseConv2d(middle, middle, bias=False),
-                    'chnl_reduce3': PointwiseConv2d(deepest, 256, bias=False),
-                    'reduce_noise_channel_1': PointwiseConv2d(dim + 64, dim, bias=False),
-                    'reduce_noise_channel_2': PointwiseConv2d(2 * dim + 128, 2 * dim, bias=False),
-                    'reduce_noise_channel_3': PointwiseConv2d(4 * dim + 256, 4 * dim, bias=False),
-                }
-            )
+            # One vector: only how many they are is known, and all that matters.
+            self.unused = nn.Parameter(torch.zeros(unused_weights))
         self.to(memory_format=torch.channels_last)
 
 
@@ -173,7 +164,7 @@ _PARTS = UNET_PARTS | {
     'score.': 'linear_layer.',
     'conv.': 'conv3x3.',
 }
-_UNUSED = re.compile(r'(chnl_reduce\d|reduce_noise_channel_\d)\.')
+_UNUSED = re.compile(r'(module\.)?(net\.)?(chnl_reduce\d|reduce_noise_channel_\d)\.')
 
 
 def convert(released: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
@@ -182,7 +173,8 @@ def convert(released: Mapping[str, Tensor], network: nn.Module) -> dict[str, Ten
     Args:
         released: The ``state_dict`` of the released file, with or without a leading ``net.``.
         network: What the weights are for; it may be on the meta device. Without
-            ``unused_weights`` the six convolutions that are never called are left out.
+            ``unused_weights`` the six convolutions that are never called are left out; with it they
+            are laid one behind the other, in the order of their names.
 
     Raises:
         ValueError: Weights are missing, unknown or of another shape.
@@ -194,6 +186,9 @@ def convert(released: Mapping[str, Tensor], network: nn.Module) -> dict[str, Ten
             number, part = inserted.groups()
             place = {inserted[0]: _INSERTED[part].format(3 - int(number))}
             return published_name(key, place, _PARTS)
-        return published_name(key, UNET_PLACES | {'unused.': ''}, UNET_PARTS)
+        return published_name(key, UNET_PLACES, UNET_PARTS)
 
+    idle = [released[name].flatten() for name in sorted(released) if _UNUSED.match(name)]
+    if idle and 'unused' in network.state_dict():
+        released = {**released, 'unused': torch.cat(idle)}
     return rename_weights(released, network, theirs, 'PromptIR', _UNUSED)

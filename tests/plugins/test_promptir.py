@@ -56,15 +56,13 @@ def published_shapes(
     return shapes
 
 
-def unused_shapes(dim=48, prompts=(320, 128, 64)):
-    return {
-        'chnl_reduce1.weight': (prompts[2], prompts[2], 1, 1),
-        'chnl_reduce2.weight': (prompts[1], prompts[1], 1, 1),
-        'chnl_reduce3.weight': (256, prompts[0], 1, 1),
-        'reduce_noise_channel_1.weight': (dim, dim + 64, 1, 1),
-        'reduce_noise_channel_2.weight': (2 * dim, 2 * dim + 128, 1, 1),
-        'reduce_noise_channel_3.weight': (4 * dim, 4 * dim + 256, 1, 1),
-    }
+def unused_shapes():
+    """Of the six layers that are never called only the names and the total are known."""
+    names = [
+        f'{kind}{k}.weight' for kind in ('chnl_reduce', 'reduce_noise_channel_') for k in (1, 2, 3)
+    ]
+    sizes = [32_000, 33_000, 34_000, 35_000, 36_000, UNUSED - 170_000]
+    return {name: (size, 1, 1, 1) for name, size in zip(names, sizes, strict=True)}
 
 
 @pytest.fixture(scope='module')
@@ -76,7 +74,7 @@ def test_parameters(published):
     official = build('promptir_official.yaml', device='meta')
     assert parameters(official) == 35_592_263
     assert parameters(published) == 35_592_263 - UNUSED
-    assert parameters(official.unused) == UNUSED
+    assert official.unused.numel() == UNUSED
 
 
 def test_parameters_part_by_part(published):
@@ -146,7 +144,7 @@ def test_unused_weights_never_get_a_gradient():
     network = build('promptir_official.yaml', SMALL).train()
     network(torch.rand(1, 3, 16, 16)).sum().backward()
     without = {name for name, weight in network.named_parameters() if weight.grad is None}
-    assert without == {f'unused.{name}' for name in unused_shapes()}
+    assert without == {'unused'}
 
 
 @pytest.mark.parametrize(
@@ -192,10 +190,17 @@ def test_converts_the_published_file():
     )
     assert network(torch.rand(1, 3, 8, 8)).isfinite().all()
     # The layers that are never called: left out here, loaded by the official composition.
-    more = unused_shapes(8, (12, 8, 4))
-    extra = {name: torch.randn(shape) for name, shape in more.items()}
+    extra = {name: torch.randn(shape) for name, shape in unused_shapes().items()}
     assert convert(file | extra, network).keys() == own.keys()
-    loads_whole(build('promptir_official.yaml', SMALL), convert, shapes | more)
+    official = build('promptir_official.yaml', SMALL)
+    whole = convert({f'net.{name}': tensor for name, tensor in (file | extra).items()}, official)
+    official.load_state_dict(whole, strict=True)
+    assert torch.equal(
+        official.unused, torch.cat([extra[name].flatten() for name in sorted(extra)])
+    )
+    assert all(torch.equal(whole[name], tensor) for name, tensor in own.items())
+    with pytest.raises(ValueError, match='1 missing'):
+        convert(file, official)
 
 
 def test_a_file_that_does_not_fit_is_refused():

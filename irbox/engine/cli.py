@@ -16,6 +16,7 @@ import yaml
 from mmengine.config import DictAction
 
 import irbox
+from irbox.engine.yaml_handler import UniqueKeyLoader
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -57,7 +58,7 @@ class OptionsAction(DictAction):
 
 def _from_yaml(parser: ArgumentParser, option: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, UniqueKeyLoader)
     except yaml.YAMLError:
         parser.error(f'{option}: this is no YAML, such as key=null or key={{type: PixelRouter}}')
 

@@ -12,7 +12,7 @@ from mmengine.evaluator import BaseMetric
 from torch import Tensor, nn
 
 from irbox.evaluation.frechet import frechet_distance
-from irbox.evaluation.image_files import through_jpeg, to_bytes
+from irbox.evaluation.image_files import check_jpeg_quality, through_jpeg, to_bytes
 from irbox.evaluation.metric_weights import find_weights, read_weights
 from irbox.registry import METRICS
 from irbox.utils.optional import require
@@ -51,8 +51,7 @@ class FIDMetric(BaseMetric):
 
     def __init__(self, weights: str | None = None, jpeg_quality: int | None = None) -> None:
         super().__init__(collect_device='gpu')
-        if jpeg_quality is not None and not 1 <= jpeg_quality <= 100:
-            raise ValueError(f'jpeg_quality={jpeg_quality} must be 1 to 100, or null.')
+        check_jpeg_quality(jpeg_quality)
         self.jpeg_quality = jpeg_quality
         package = require('torch_fidelity', package='torch-fidelity', needed_by='FIDMetric')
         file = find_weights(weights, FILE, 'FIDMetric', SOURCE)

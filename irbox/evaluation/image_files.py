@@ -51,3 +51,13 @@ def through_jpeg(image: Tensor, quality: int) -> Tensor:
         with Image.open(file) as again:
             read.append(np.array(again))
     return torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2).to(image.device)
+
+
+def check_jpeg_quality(quality: int | None) -> None:
+    """Refuse what is no quality of a JPEG file; None stands for no file.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if quality is not None and not 1 <= quality <= 100:
+        raise ValueError(f'jpeg_quality={quality} must be 1 to 100, or null.')

@@ -11,7 +11,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 from torch import Tensor, nn
 
-from irbox.evaluation.image_files import through_jpeg, to_bytes
+from irbox.evaluation.image_files import check_jpeg_quality, through_jpeg, to_bytes
 from irbox.evaluation.means import means_by_label
 from irbox.evaluation.metric_weights import find_weights, read_weights
 from irbox.registry import METRICS
@@ -50,8 +50,7 @@ class LPIPSMetric(BaseMetric):
 
     def __init__(self, weights: str | None = None, jpeg_quality: int | None = None) -> None:
         super().__init__(collect_device='gpu')
-        if jpeg_quality is not None and not 1 <= jpeg_quality <= 100:
-            raise ValueError(f'jpeg_quality={jpeg_quality} must be 1 to 100, or null.')
+        check_jpeg_quality(jpeg_quality)
         self.jpeg_quality = jpeg_quality
         package = require('lpips', needed_by='LPIPSMetric')
         file = find_weights(weights, FILE, 'LPIPSMetric', SOURCE)

@@ -37,6 +37,6 @@ def build_network(
         FileNotFoundError: There is no such file, or none with the weights of a pretrained prior.
         ValueError: The config names an unknown part or argument.
     """
-    from irbox.engine.build import build_network as build
+    from irbox.engine.network import build_network as build
 
     return build(config, cfg_options)

@@ -35,6 +35,14 @@ def known_names(registry: Registry) -> set[str]:
     return names | known_names(registry.parent) if registry.parent is not None else names
 
 
+def our_registries() -> list[Registry]:
+    """Every registry of irbox, the parts of its own folders in it."""
+    found = [one for one in globals().values() if isinstance(one, Registry) and one.scope == SCOPE]
+    for one in found:
+        one.import_from_location()
+    return found
+
+
 def find_part(name: Any, registry: Registry) -> Any:
     """The class registered under a name; installed plug-ins are imported if nothing else has it.
 
@@ -52,7 +60,7 @@ def find_part(name: Any, registry: Registry) -> Any:
             'Register the part and use its plain name.'
         )
     if name not in known_names(registry):
-        broken = import_all_installed()
+        broken = import_all_installed(our_registries())
         if name not in known_names(registry):
             text = f'No {kind} is called {name!r}. {suggest(name, known_names(registry))}'
             # It may be the one that a broken plug-in would have brought.

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from irbox.blocks import TransformerBlock
-from irbox.engine.published_weights import UNET_PARTS, UNET_PLACES, published_name, rename_weights
+from irbox.conversion.rename_weights import UNET_PARTS, UNET_PLACES, published_name, rename_weights
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.resample import Upsample
 from irbox.networks import RestorationUNet

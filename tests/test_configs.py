@@ -1,16 +1,15 @@
 """Every shipped config loads, builds and takes a training step."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
 
-from irbox.engine.config import config_text, load_config
-from irbox.engine.sweeps import read_sweep, resolve
+from irbox.config.load_config import config_text, load_config
 from irbox.registry import MODELS
+from irbox.sweeps import read_sweep, resolve
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
 BASES = sorted((ROOT / 'configs/_base_/models').glob('*.yaml'))
 BASES_OF_OTHERS = sorted(set((ROOT / 'configs/_base_').rglob('*.yaml')) - set(BASES))

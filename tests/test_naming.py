@@ -8,8 +8,8 @@ import pytest
 from mmengine.registry import Registry
 
 import irbox.registry
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 BUDGET = 300
 FOLDERS = {
     'block': 'blocks',

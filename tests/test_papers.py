@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import irbox
-from irbox.engine.complexity import count_macs, sparse_share
-from irbox.engine.config import load_config
+from irbox.analysis.count_macs import count_macs, sparse_share
+from irbox.config.load_config import load_config
 
 ROOT = 'configs/_base_/models'
 

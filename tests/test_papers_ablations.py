@@ -1,12 +1,11 @@
 """The tables of ablations as the papers print them, against the sweeps: marks, values, scores."""
 
-from pathlib import Path
-
 import pytest
 
-from irbox.engine.sweeps import read_sweep, resolve
+from irbox.sweeps import read_sweep, resolve
+from support.paths import ROOT
 
-ABLATIONS = Path(__file__).resolve().parents[1] / 'configs/ablations'
+ABLATIONS = ROOT / 'configs/ablations'
 
 
 def read(table, base='paper'):

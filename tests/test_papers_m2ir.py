@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import irbox
+from irbox.analysis.count_macs import count_macs, sparse_share
 from irbox.blocks import ADEC, MSTBlock
-from irbox.engine.complexity import count_macs, sparse_share
-from irbox.engine.config import load_config
+from irbox.config.load_config import load_config
 from irbox.registry import MODELS
 
 

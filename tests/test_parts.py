@@ -4,7 +4,7 @@ import pytest
 
 from irbox.registry import BLOCKS, EXPERTS, LOSSES, PRIORS, ROUTERS
 from irbox.testing import check_block, check_expert, check_loss, check_prior, check_router
-from irbox.testing.daclip_files import TINY_ARCH
+from support.daclip_files import TINY_ARCH
 
 CHECKS = {
     BLOCKS: check_block,

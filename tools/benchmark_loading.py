@@ -29,9 +29,9 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from irbox.config.command_line import run_tool
 from irbox.datasets import DrawSampler, PairedImageDataset
 from irbox.datasets.pair_operations import AUGMENTATIONS
-from irbox.engine.cli import run_tool
 
 BATCH = 8
 SIZES = ((720, 480), (480, 320))

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from irbox.engine.cli import run_tool
+from irbox.config.command_line import run_tool
 from irbox.layers.selective_scan import selective_scan
 
 Scan = Callable[..., Tensor]

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from irbox.engine.cli import add_config_options, run_tool
+from irbox.config.command_line import add_config_options, run_tool
 
 FINDINGS = 1
 
@@ -42,11 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    from irbox.config.load_config import load_config
+    from irbox.data_check import check_data
+    from irbox.data_check.checked_set import SECTIONS
     from irbox.engine import compat
-    from irbox.engine.config import load_config
-    from irbox.engine.data_check import check_data
-    from irbox.engine.data_check.checked_set import SECTIONS
-    from irbox.engine.files import atomic_write, check_writable
+    from irbox.utils.files import atomic_write, check_writable
 
     compat.init()
     MMLogger.get_instance('check_data').setLevel('ERROR')  # the report says it all

@@ -17,7 +17,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from irbox.engine.cli import run_tool
+from irbox.config.command_line import run_tool
 
 M2RESTORE = Path(__file__).resolve().parents[1] / 'configs/_base_/models/m2restore_official.yaml'
 
@@ -35,7 +35,7 @@ def convert_m2restore(arguments: argparse.Namespace) -> None:
     import torch
 
     import irbox
-    from irbox.engine.convert_m2restore import convert
+    from irbox.conversion.m2restore import convert
 
     with torch.device('meta'):  # names and shapes; no memory, and no file of DA-CLIP
         network = irbox.build_network(M2RESTORE)
@@ -45,7 +45,7 @@ def convert_m2restore(arguments: argparse.Namespace) -> None:
 
 def convert_published(arguments: argparse.Namespace) -> None:
     """The released file of a system that a plug-in of CONFIG knows -> a checkpoint of irbox."""
-    from irbox.engine.convert_published import convert
+    from irbox.conversion.convert import convert
 
     done = convert(arguments.config, arguments.input, arguments.output, arguments.trust_pickle)
     report(arguments, done.tensors, done.parameters, done.left_out)
@@ -58,7 +58,7 @@ def report(
     left_out: Mapping[str, int] | None = None,
 ) -> None:
     """Say what was written, and what was not."""
-    from irbox.engine.console import console
+    from irbox.utils.console import console
 
     sizes = [path.stat().st_size / 1e6 for path in (arguments.input, arguments.output)]
     terminal = console()

@@ -6,7 +6,7 @@ import argparse
 import re
 from collections import Counter
 
-from irbox.engine.cli import add_config_options, run_tool
+from irbox.config.command_line import add_config_options, run_tool
 
 
 def size(text: str) -> tuple[int, int]:
@@ -35,10 +35,10 @@ def main() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from irbox.engine.build import build_network
-    from irbox.engine.complexity import count_macs, sparse_share
-    from irbox.engine.config import load_config
-    from irbox.engine.describe import count_parameters, describe
+    from irbox.analysis.count_macs import count_macs, sparse_share
+    from irbox.analysis.network_table import count_parameters, describe
+    from irbox.config.load_config import load_config
+    from irbox.engine.network import build_network
 
     config = load_config(options.config, options.cfg_options, sections=['model'])
     with torch.device('meta'):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from irbox.engine.cli import run_tool
+from irbox.config.command_line import run_tool
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from irbox.engine.parts import KINDS, list_parts
+    from irbox.config.list_parts import KINDS, list_parts
     from irbox.registry import suggest
 
     for kind in options.kind or ():

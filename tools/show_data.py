@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from irbox.engine.cli import add_config_options, run_tool
+from irbox.config.command_line import add_config_options, run_tool
 
 SUFFIXES = ('.png', '.jpg', '.jpeg')
 # Small crops are shown larger, large images smaller, so that a sheet can be looked at.
@@ -39,9 +39,9 @@ def main() -> None:
 
     from rich.console import Console
 
-    from irbox.engine.config import load_config
-    from irbox.engine.files import check_writable
+    from irbox.config.load_config import load_config
     from irbox.utils.contact_sheet import contact_sheet
+    from irbox.utils.files import check_writable
 
     check_writable(out.parent)
     config = load_config(options.config, options.cfg_options, sections=['train_dataloader'])

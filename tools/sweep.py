@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from irbox.engine.cli import add_config_options, run_tool
+from irbox.config.command_line import add_config_options, run_tool
 
 if TYPE_CHECKING:
-    from irbox.engine.sweeps import Run
+    from irbox.sweeps import Run
 
 TOOLS = Path(__file__).resolve().parent
 
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse(arguments)
     from rich.console import Console
 
-    from irbox.engine.sweeps import (
+    from irbox.sweeps import (
         Campaign,
         check_gpus,
         check_marks,

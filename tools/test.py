@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from irbox.engine.cli import add_config_options, run_tool
+from irbox.config.command_line import add_config_options, run_tool
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -70,9 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             'away.'
         )
     # Only now: --help should not wait for torch.
+    from irbox.config.load_config import load_config
     from irbox.engine import compat
-    from irbox.engine.config import load_config
-    from irbox.engine.testing import test
+    from irbox.engine.test import test
 
     options: dict[str, Any] = {
         'work_dir': str(args.work_dir) if args.work_dir else None,

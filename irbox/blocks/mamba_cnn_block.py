@@ -104,7 +104,7 @@ class MambaCNNBlock(nn.Module):
             (public code).
         conv_norm: Normalise again before the convolution (Eq. 12; the public code does not).
         ratio: Expansion of the feed-forward layer.
-        backend: Of the selective scan, see ``irbox.layers.selective_scan``.
+        backend: Of the selective scan, see ``irbox.layers.selective_scan.dispatch``.
     """
 
     def __init__(

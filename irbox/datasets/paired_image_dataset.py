@@ -12,9 +12,7 @@ import numpy as np
 from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
-from irbox.datasets.data_source import DataSource, check_keys, find_source
 from irbox.datasets.degradations.degradation import round_to_8_bits
-from irbox.datasets.distinct_names import distinct_names
 from irbox.datasets.draw_weights import draw_weights
 from irbox.datasets.pair_operations import (
     AUGMENTATIONS,
@@ -30,9 +28,11 @@ from irbox.datasets.pair_operations import (
     to_multiple,
     to_tensor,
 )
-from irbox.datasets.paired_source import ImagePair
+from irbox.datasets.pairs.data_source import DataSource, check_keys, find_source
+from irbox.datasets.pairs.distinct_names import distinct_names
+from irbox.datasets.pairs.paired_source import ImagePair
+from irbox.datasets.pairs.schema import is_whole
 from irbox.datasets.read_image import image_size, open_image
-from irbox.datasets.rule_values import is_whole
 from irbox.registry import DATASETS
 
 

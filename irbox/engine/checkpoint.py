@@ -14,7 +14,7 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub, print_log
 from torch import Tensor, nn
 
-from irbox.engine.files import atomic_write
+from irbox.utils.files import atomic_write
 from irbox.utils.frozen import FrozenModule
 
 # mmengine keeps a million values per logged number and copies them all at each new one. Nothing

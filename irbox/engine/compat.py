@@ -14,11 +14,11 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 
-from irbox.engine import yaml_handler
+from irbox.config import yaml_handler
 from irbox.engine.checkpoint import read_checkpoint
-from irbox.engine.console import quieten
-from irbox.engine.files import atomic_write
 from irbox.registry import SCOPE
+from irbox.utils.console import quieten
+from irbox.utils.files import atomic_write
 
 
 class AtomicLocalBackend(LocalBackend):

@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from irbox import __version__
+from irbox.config.load_config import config_text
 from irbox.engine.checkpoint import (
     check_frozen,
     check_weights,
@@ -29,10 +30,9 @@ from irbox.engine.checkpoint import (
     unpack_message_hub,
     write_checkpoint,
 )
-from irbox.engine.config import config_text
-from irbox.engine.console import quieten
-from irbox.engine.files import atomic_write
 from irbox.engine.hooks.ema_hook import EMAHook
+from irbox.utils.console import quieten
+from irbox.utils.files import atomic_write
 
 
 class RestorationRunner(Runner):

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from irbox.engine.check_values import arguments_of
+from irbox.config.check_values import arguments_of
 from irbox.registry import PARAM_SCHEDULERS, find_part
 
 # What a parameter scheduler may count in epochs.

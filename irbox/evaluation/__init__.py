@@ -2,23 +2,24 @@
 
 from irbox.evaluation.fid_metric import FIDMetric
 from irbox.evaluation.frechet import frechet_distance
-from irbox.evaluation.image_files import centre_crop
+from irbox.evaluation.image_operations import center_crop
 from irbox.evaluation.lpips_metric import LPIPSMetric
 from irbox.evaluation.protocols import PROTOCOLS, Protocol
 from irbox.evaluation.psnr import psnr
-from irbox.evaluation.published_table import (
+from irbox.evaluation.restoration_metric import RestorationMetric
+from irbox.evaluation.score import score
+from irbox.evaluation.ssim import ssim
+from irbox.evaluation.tables.published_table import (
     PublishedTable,
     find_published,
     published_names,
     read_published,
 )
-from irbox.evaluation.restoration_metric import RestorationMetric
-from irbox.evaluation.results import Row, results_table, to_rows, write_results
-from irbox.evaluation.score import score
-from irbox.evaluation.score_table import Origin, ScoreTable, score_table
-from irbox.evaluation.ssim import ssim
-from irbox.evaluation.table_formats import table_notes, text_tables, write_tables
-from irbox.evaluation.tasks import name_tasks
+from irbox.evaluation.tables.results import Row, results_table, to_rows, write_results
+from irbox.evaluation.tables.score_table import Origin, ScoreTable, score_table
+from irbox.evaluation.tables.table_formats import table_notes, text_tables, write_tables
+from irbox.evaluation.tables.tasks import name_tasks
+from irbox.utils.moved_modules import accept_old_names
 
 __all__ = [
     'FIDMetric',
@@ -30,7 +31,7 @@ __all__ = [
     'RestorationMetric',
     'Row',
     'ScoreTable',
-    'centre_crop',
+    'center_crop',
     'find_published',
     'frechet_distance',
     'name_tasks',
@@ -47,3 +48,5 @@ __all__ = [
     'write_results',
     'write_tables',
 ]
+
+accept_old_names()

@@ -12,7 +12,7 @@ from mmengine.evaluator import BaseMetric
 from torch import Tensor, nn
 
 from irbox.evaluation.frechet import frechet_distance
-from irbox.evaluation.image_files import check_jpeg_quality, through_jpeg, to_bytes
+from irbox.evaluation.image_operations import check_jpeg_quality, through_jpeg, to_bytes
 from irbox.evaluation.metric_weights import find_weights, read_weights
 from irbox.registry import METRICS
 from irbox.utils.optional import require

@@ -11,8 +11,8 @@ import torch
 from mmengine.evaluator import BaseMetric
 from torch import Tensor, nn
 
-from irbox.evaluation.image_files import check_jpeg_quality, through_jpeg, to_bytes
-from irbox.evaluation.means import means_by_label
+from irbox.evaluation.aggregate import means_by_label
+from irbox.evaluation.image_operations import check_jpeg_quality, through_jpeg, to_bytes
 from irbox.evaluation.metric_weights import find_weights, read_weights
 from irbox.registry import METRICS
 from irbox.utils.optional import require

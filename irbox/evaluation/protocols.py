@@ -34,8 +34,8 @@ class Protocol:
     """The restored image is written as a JPEG file and read again."""
     border: int = 0
     """Pixels cut off at each side, after restoring."""
-    planes: Literal['rgb', 'y601', 'legacy'] = 'rgb'
-    """What is compared, see ``irbox.evaluation.planes``."""
+    color_space: Literal['rgb', 'y601', 'legacy'] = 'rgb'
+    """What is compared, see ``irbox.evaluation.color_spaces``."""
     psnr_per_channel: bool = False
     """PSNR is the mean of the PSNRs of the channels, in place of one over all values."""
     pool_to: int | None = None
@@ -51,7 +51,7 @@ class Protocol:
     """What a reader of such scores has to know; tables print it."""
 
 
-_Y601 = Protocol(eight_bit=True, planes='y601', window='gaussian', covariance='population')
+_Y601 = Protocol(eight_bit=True, color_space='y601', window='gaussian', covariance='population')
 # Quality 95 with colours at half the resolution is what OpenCV writes by default, as most of the
 # code behind the published files does; the benchmark itself does not say.
 _WEATHERBENCH = replace(_Y601, jpeg_quality=95, border=4)
@@ -68,13 +68,13 @@ PROTOCOLS = {
     # The WeatherBench benchmark.
     'weatherbench': _WEATHERBENCH,
     # The same images in RGB; M2IR's Table IV, most likely.
-    'weatherbench_rgb': replace(_WEATHERBENCH, planes='rgb', psnr_per_channel=True),
+    'weatherbench_rgb': replace(_WEATHERBENCH, color_space='rgb', psnr_per_channel=True),
     # DehazeFormer.
     'dehazeformer': Protocol(pool_to=256, window='gaussian', covariance='population'),
     # The evaluator of M2Restore's public code, as it is.
     'm2restore_legacy': Protocol(
         clip=False,
-        planes='legacy',
+        color_space='legacy',
         columns=True,
         note='not comparable with any other protocol: neither RGB nor Y, up to 3.5 dB too high '
         'for fine-grained errors',

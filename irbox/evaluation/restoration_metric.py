@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.evaluator import BaseMetric
 
-from irbox.evaluation.means import means_by_label
+from irbox.evaluation.aggregate import means_by_label
 from irbox.evaluation.protocols import find_protocol
 from irbox.evaluation.score import score
 from irbox.registry import METRICS

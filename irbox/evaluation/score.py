@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from irbox.evaluation.image_files import centre_crop, through_jpeg, to_bytes
-from irbox.evaluation.planes import to_planes
+from irbox.evaluation.color_spaces import to_color_space
+from irbox.evaluation.image_operations import center_crop, through_jpeg, to_bytes
 from irbox.evaluation.protocols import Protocol, find_protocol
 from irbox.evaluation.psnr import psnr
 from irbox.evaluation.ssim import ssim
@@ -56,7 +56,7 @@ def score(restored: Tensor, target: Tensor, protocol: str = 'aio') -> dict[str, 
 
 
 def _prepare(image: Tensor, rules: Protocol, jpeg_quality: int | None) -> Tensor:
-    image = centre_crop(image, rules.crop_multiple).double()
+    image = center_crop(image, rules.crop_multiple).double()
     if rules.clip:
         image = image.clamp(0, 1)
     if rules.eight_bit or jpeg_quality is not None:
@@ -67,7 +67,7 @@ def _prepare(image: Tensor, rules: Protocol, jpeg_quality: int | None) -> Tensor
         image = torch.where(image.isnan(), image, pixels.double() / 255)
     if rules.border:
         image = _without_border(image, rules.border)
-    return to_planes(image, rules.planes)
+    return to_color_space(image, rules.color_space)
 
 
 def _without_border(image: Tensor, border: int) -> Tensor:

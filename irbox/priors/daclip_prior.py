@@ -24,7 +24,7 @@ from irbox.priors.daclip.composition import (
 )
 from irbox.priors.daclip.files import find_checkpoint
 from irbox.priors.daclip.loading import empty_daclip, load_daclip
-from irbox.priors.daclip.pixels import prepare
+from irbox.priors.daclip.preprocess import prepare
 from irbox.priors.daclip.presets import settings
 from irbox.priors.daclip.reading import fingerprint
 from irbox.registry import PRIORS

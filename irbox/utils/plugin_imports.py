@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -22,34 +22,23 @@ _failures: dict[str, str] = {}
 _parts: dict[str, str] = {}
 
 
-def our_registries() -> list[Registry]:
-    """Every registry of irbox, its own folders imported."""
-    from irbox import registry
-
-    found = [
-        one
-        for one in vars(registry).values()
-        if isinstance(one, Registry) and one.scope == registry.SCOPE
-    ]
-    for one in found:
-        one.import_from_location()
-    return found
-
-
 @contextmanager
-def importing(plugin: str, name: str, source: Path | None) -> Iterator[None]:
+def importing(
+    plugin: str, name: str, source: Path | None, registries: Sequence[Registry]
+) -> Iterator[None]:
     """Import a plug-in inside: all its parts are registered, or none and it can be tried again.
 
     Args:
         plugin: What the user calls it, for the message.
         name: Of the module; it and what it holds are forgotten after a failure.
         source: Its file or folder, to tell its own lines from a library's.
+        registries: Where parts register, with irbox's own parts in them already, so that a name
+            that both have is the plug-in's mistake.
 
     Raises:
         ImportError: It raised an error; the message names the file and the line.
     """
-    # irbox's own parts first, so that a name that both have is the plug-in's mistake.
-    before = [(registry, dict(registry.module_dict)) for registry in our_registries()]
+    before = [(registry, dict(registry.module_dict)) for registry in registries]
     modules = set(sys.modules)
     try:
         yield
@@ -68,8 +57,12 @@ def installed_plugins() -> list[EntryPoint]:
     return sorted(entry_points(group=GROUP), key=lambda one: (one.name, one.value))
 
 
-def import_installed(plugin: EntryPoint) -> None:
+def import_installed(plugin: EntryPoint, registries: Sequence[Registry]) -> None:
     """Import one, once.
+
+    Args:
+        plugin: Which.
+        registries: As for ``importing``.
 
     Raises:
         ImportError: See ``importing``.
@@ -77,23 +70,27 @@ def import_installed(plugin: EntryPoint) -> None:
     key = f'{plugin.name} = {plugin.value}'
     if _failures.get(key) == '':
         return
-    before = {(one, part) for one in our_registries() for part in one.module_dict}
+    before = {(one, part) for one in registries for part in one.module_dict}
     label = f'{plugin.name} (the installed plug-in {_origin(plugin)})'
     try:
-        with importing(label, plugin.module.partition('.')[0], source_of(plugin.module)):
+        module = plugin.module.partition('.')[0]
+        with importing(label, module, source_of(plugin.module), registries):
             plugin.load()
     except ImportError as error:
         _failures[key] = str(error)
         raise
     _failures[key] = ''
-    for one in our_registries():
+    for one in registries:
         for part in one.module_dict:
             if (one, part) not in before:
                 _parts[part] = plugin.name
 
 
-def import_all_installed() -> list[str]:
+def import_all_installed(registries: Sequence[Registry]) -> list[str]:
     """Import all of them; one that is broken stops nothing.
+
+    Args:
+        registries: As for ``importing``.
 
     Returns:
         What each broken one failed with.
@@ -103,7 +100,7 @@ def import_all_installed() -> list[str]:
         key = f'{plugin.name} = {plugin.value}'
         if key not in _failures:
             try:
-                import_installed(plugin)
+                import_installed(plugin, registries)
             except ImportError as error:
                 _failures[key] = str(error)
         if _failures[key]:

@@ -2,18 +2,18 @@
 
 from collections import Counter
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from irbox.config.load_config import load_config
 from irbox.datasets.degradations import CDD11_TYPES
-from irbox.datasets.set_declaration import load_declaration
-from irbox.engine.config import load_config
+from irbox.datasets.pairs.set_declaration import load_declaration
 from irbox.registry import DATA_SAMPLERS, DATASETS
+from support.paths import ROOT
 
-FOLDER = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'datasets'
+FOLDER = ROOT / 'configs' / '_base_' / 'datasets'
 
 
 def read(name):

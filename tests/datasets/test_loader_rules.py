@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from data_trees import picture, save
 from PIL import Image
 
 from irbox.datasets import PairedImageDataset, paired_image_dataset
+from support.data_trees import picture, save
 
 # Parents that a string replacement in the whole path would stumble over.
 PARENTS = 'input/low/rain/blur/hazy_rain'

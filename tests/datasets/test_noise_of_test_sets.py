@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from data_trees import picture, save
 from torch.utils.data import DataLoader
 
 from irbox.datasets import PairedImageDataset
 from irbox.datasets.photographs import photograph
+from support.data_trees import picture, save
 
 
 def noisy(root, sigma=25, seed=0, **source):

@@ -8,7 +8,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner.checkpoint import _load_checkpoint
 
 from irbox.engine import compat
-from irbox.engine.console import ConsoleHandler, quieten
+from irbox.utils.console import ConsoleHandler, quieten
 
 
 def test_init_can_be_repeated():

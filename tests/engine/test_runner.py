@@ -1,17 +1,15 @@
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
 
+from irbox.config.load_config import load_config
 from irbox.engine import compat
 from irbox.engine.checkpoint import read_checkpoint
-from irbox.engine.config import load_config
-from irbox.engine.preparation import prepare_training
-from irbox.engine.training import find_checkpoint, train
+from irbox.engine.prepare import prepare_training
+from irbox.engine.train import find_checkpoint, train
 from irbox.registry import HOOKS
-
-TINY = Path(__file__).with_name('tiny.yaml')
+from support.paths import TINY
 
 
 @pytest.fixture(autouse=True)

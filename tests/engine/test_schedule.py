@@ -1,15 +1,15 @@
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
 
-from irbox.engine.config import load_config
+from irbox.config.load_config import load_config
 from irbox.engine.schedule import to_iterations
 from irbox.registry import PARAM_SCHEDULERS, find_part
+from support.paths import ROOT
 
-SCHEDULES = Path(__file__).resolve().parents[2] / 'configs/_base_/schedules'
+SCHEDULES = ROOT / 'configs/_base_/schedules'
 
 
 def config(**changes):

@@ -1,4 +1,4 @@
-from irbox.engine.training import _tasks
+from irbox.engine.train import _tasks
 
 
 class Mixture:

@@ -3,10 +3,10 @@ import sys
 
 import pytest
 import torch
-from stand_ins import samples, torch_fidelity_module
 
 from irbox.evaluation import FIDMetric, frechet_distance
 from irbox.registry import METRICS
+from support.metric_packages import samples, torch_fidelity_module
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@ import sys
 
 import pytest
 import torch
-from stand_ins import lpips_module, samples
 from torchvision.models import alexnet
 
 from irbox.evaluation import LPIPSMetric
-from irbox.evaluation.image_files import through_jpeg, to_bytes
+from irbox.evaluation.image_operations import through_jpeg, to_bytes
 from irbox.registry import METRICS
+from support.metric_packages import lpips_module, samples
 
 
 @pytest.fixture(scope='module')

@@ -4,7 +4,13 @@ import sys
 
 import pytest
 import torch
-from peers import (
+from torch.nn import functional as F
+
+from irbox.analysis.count_macs import count_macs
+from irbox.config import load_plugins
+from irbox.structures import Context
+from support.m2restore_file import _frequency as frequency_shapes
+from support.peers import (
     ROOT,
     TINY,
     build,
@@ -14,12 +20,6 @@ from peers import (
     restormer_shapes,
     trains,
 )
-from torch.nn import functional as F
-
-from irbox.engine import load_plugins
-from irbox.engine.complexity import count_macs
-from irbox.structures import Context
-from irbox.testing.m2restore_file import _frequency as frequency_shapes
 
 load_plugins([ROOT / 'plugins/adair.py'])
 PLUGIN = next(

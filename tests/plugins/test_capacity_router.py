@@ -1,16 +1,16 @@
 import math
-from pathlib import Path
 
 import pytest
 import torch
-from peers import trains
 
-from irbox.engine import load_plugins
+from irbox.config import load_plugins
 from irbox.registry import ROUTERS
 from irbox.structures import Context, Stage
 from irbox.testing import check_router
+from support.paths import ROOT
+from support.peers import trains
 
-load_plugins([Path(__file__).parents[2] / 'plugins/capacity_router.py'])
+load_plugins([ROOT / 'plugins/capacity_router.py'])
 
 
 def router(dim=8, num_experts=4, top_k=1, **options):

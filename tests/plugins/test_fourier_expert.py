@@ -1,14 +1,12 @@
-from pathlib import Path
-
 import torch
-from peers import trains
 
 import irbox
-from irbox.engine import load_plugins
+from irbox.config import load_plugins
 from irbox.registry import EXPERTS
 from irbox.testing import check_expert
+from support.paths import ROOT
+from support.peers import trains
 
-ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / 'plugins/fourier_expert.py'
 
 

@@ -4,7 +4,17 @@ import sys
 
 import pytest
 import torch
-from peers import (
+from torch import nn
+from torch.nn import functional as F
+
+from irbox.analysis.count_macs import count_macs, sparse_share
+from irbox.config import load_plugins
+from irbox.config.load_config import load_config
+from irbox.losses import BalanceLoss
+from irbox.registry import BLOCKS, MODELS
+from irbox.structures import Context, Stage
+from irbox.testing import check_block
+from support.peers import (
     ROOT,
     TINY,
     build,
@@ -13,16 +23,6 @@ from peers import (
     stirred,
     trains,
 )
-from torch import nn
-from torch.nn import functional as F
-
-from irbox.engine import load_plugins
-from irbox.engine.complexity import count_macs, sparse_share
-from irbox.engine.config import load_config
-from irbox.losses import BalanceLoss
-from irbox.registry import BLOCKS, MODELS
-from irbox.structures import Context, Stage
-from irbox.testing import check_block
 
 load_plugins([ROOT / 'plugins/moce_ir'])
 BLOCK, NETWORK = BLOCKS.get('MoCEBlock'), MODELS.get('MoCEIR')

@@ -4,10 +4,10 @@ import sys
 
 import pytest
 import torch
-from peers import ROOT, TINY, build, loads_whole
 
-from irbox.engine import load_plugins
+from irbox.config import load_plugins
 from irbox.registry import MODELS
+from support.peers import ROOT, TINY, build, loads_whole
 
 load_plugins([ROOT / 'plugins/moce_ir'])
 convert = sys.modules[MODELS.get('MoCEIR').__module__.rpartition('.')[0]].convert

@@ -1,16 +1,15 @@
-from pathlib import Path
-
 import pytest
 import torch
-from peers import trains
 from torch.nn import functional as F
 
-from irbox.engine import load_plugins
+from irbox.config import load_plugins
 from irbox.registry import BLOCKS
 from irbox.structures import Context, Stage
 from irbox.testing import check_block
+from support.paths import ROOT
+from support.peers import trains
 
-load_plugins([Path(__file__).parents[2] / 'plugins/naf_block.py'])
+load_plugins([ROOT / 'plugins/naf_block.py'])
 
 
 def block(dim=6):

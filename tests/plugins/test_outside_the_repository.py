@@ -5,13 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from irbox.engine.checkpoint import read_checkpoint
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / 'docs/plugins.md').read_text()
 TRAIN = ROOT / 'tools/train.py'
 # The named files of the guide.

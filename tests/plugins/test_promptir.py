@@ -2,7 +2,15 @@
 
 import pytest
 import torch
-from peers import (
+from torch.nn import functional as F
+
+import irbox
+from irbox.analysis.count_macs import count_macs
+from irbox.config import load_plugins
+from irbox.registry import BLOCKS, MODELS
+from irbox.structures import Context, Stage
+from irbox.testing import check_block
+from support.peers import (
     ROOT,
     TINY,
     build,
@@ -14,14 +22,6 @@ from peers import (
     trains,
     transformer_block,
 )
-from torch.nn import functional as F
-
-import irbox
-from irbox.engine import load_plugins
-from irbox.engine.complexity import count_macs
-from irbox.registry import BLOCKS, MODELS
-from irbox.structures import Context, Stage
-from irbox.testing import check_block
 
 load_plugins([ROOT / 'plugins/promptir.py'])
 NETWORK = MODELS.get('PromptIR')

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from irbox.priors.daclip_prior import DACLIPPrior
-from irbox.testing.daclip_files import TINY_ARCH
+from support.daclip_files import TINY_ARCH
 
 OPTIONS = {'words': ['hazy', 'rainy'], 'arch': TINY_ARCH, 'allow_random': True}
 

@@ -14,7 +14,7 @@ from irbox.priors.daclip.composition import (
     image_features,
 )
 from irbox.priors.daclip.loading import empty_daclip
-from irbox.testing.daclip_files import TINY_ARCH, random_daclip
+from support.daclip_files import TINY_ARCH, random_daclip
 
 LAYERS = TINY_ARCH['vision_cfg']['layers']
 

@@ -14,7 +14,7 @@ from irbox.priors.daclip.composition import architecture
 from irbox.priors.daclip.files import find_checkpoint
 from irbox.priors.daclip.loading import convert, empty_daclip, load_daclip
 from irbox.priors.daclip.reading import fingerprint, read_tensors
-from irbox.testing.daclip_files import FORMS, TINY_ARCH, write_daclip_file
+from support.daclip_files import FORMS, TINY_ARCH, write_daclip_file
 
 
 def file_of(folder, form):

@@ -1,13 +1,12 @@
-from pathlib import Path
-
 import pytest
 import torch
 
 import irbox
 from irbox.priors.daclip.presets import PRESETS
-from irbox.testing.daclip_files import TINY_ARCH
+from support.daclip_files import TINY_ARCH
+from support.paths import ROOT
 
-BASES = Path(__file__).parents[2] / 'configs/_base_'
+BASES = ROOT / 'configs/_base_'
 CONFIG = """
 _base_: [{bases}/models/unet.yaml, {bases}/priors/{name}.yaml]
 model: {{network: {{prior: {{{{_base_._prior}}}}}}}}

@@ -16,11 +16,11 @@ from torch import nn
 from torch.nn import functional as F
 
 import irbox.priors
-from irbox.priors.daclip.pixels import prepare
+from irbox.priors.daclip.preprocess import prepare
 from irbox.priors.daclip.presets import OFFICIAL_WORDS, PRESETS
 from irbox.priors.daclip_prior import DACLIPPrior
 from irbox.registry import PRIORS
-from irbox.testing.daclip_files import TINY_ARCH, write_daclip_file
+from support.daclip_files import TINY_ARCH, write_daclip_file
 
 WORDS = ['hazy', 'rainy', 'noisy']
 

@@ -6,15 +6,15 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from irbox.config.load_config import load_config
 from irbox.engine.checkpoint import check_frozen, check_weights, frozen_records, write_checkpoint
-from irbox.engine.config import load_config
 from irbox.losses import DegradationLabelLoss
 from irbox.priors import TimmPrior
 from irbox.registry import MODELS
 from irbox.structures import Context
 from irbox.testing import check_prior
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 BASES = ROOT / 'configs/_base_'
 LABELS = ['haze', 'rain', 'snow']
 TINY = 'test_convnext'

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from irbox.config.command_line import run_tool
 from irbox.engine.checkpoint import read_checkpoint
-from irbox.engine.cli import run_tool
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 CONFIG = f"""
 _base_: {ROOT}/configs/m2restore_timm_demo.py
 model: {{network: {{dim: 8, depths: [1, 1, 1, 1], prior: {{backbone: test_resnet}}}}}}

@@ -1,5 +1,4 @@
 import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +7,9 @@ from mmengine.logging import MMLogger
 from PIL import Image
 
 from irbox.datasets import PairedImageDataset
+from support.paths import ROOT
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'benchmark_loading.py'
+TOOL = ROOT / 'tools' / 'benchmark_loading.py'
 
 
 @pytest.fixture(scope='module')

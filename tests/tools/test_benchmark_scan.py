@@ -1,11 +1,9 @@
 """The benchmark of the scan: that it compares the same thing, and prints what it measured."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
-TOOLS = Path(__file__).parents[2] / 'tools'
+from support.paths import TOOLS
 
 
 @pytest.fixture

@@ -3,14 +3,15 @@ import json
 import logging
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from mmengine.logging import MMLogger
 from PIL import Image
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'check_data.py'
+from support.paths import ROOT
+
+TOOL = ROOT / 'tools' / 'check_data.py'
 CONFIG = """
 train_dataloader = dict(
     dataset=dict(

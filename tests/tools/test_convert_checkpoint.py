@@ -10,12 +10,12 @@ import yaml
 from safetensors.torch import load_file
 
 import irbox
+from irbox.conversion.m2restore import convert
 from irbox.engine.checkpoint import read_checkpoint
-from irbox.engine.convert_m2restore import convert
-from irbox.testing.daclip_files import write_daclip_file
-from irbox.testing.m2restore_file import TINY, tiny_network, write_m2restore_file
+from support.daclip_files import write_daclip_file
+from support.m2restore_file import TINY, tiny_network, write_m2restore_file
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'convert_checkpoint.py'
 OFFICIAL = ROOT / 'configs/_base_/models/m2restore_official.yaml'
 
@@ -62,7 +62,7 @@ def test_a_converted_m2restore_is_scored_by_the_test_tool(tmp_path, monkeypatch,
         yaml.safe_dump(
             {
                 '_base_': str(OFFICIAL),
-                'plugins': [str(ROOT / 'tests/engine/tiny_parts.py')],
+                'plugins': [str(ROOT / 'tests/support/tiny_parts.py')],
                 'model': {'network': tiny_network()},
                 'val_dataloader': {'dataset': pairs},
                 'val_evaluator': {'type': 'RestorationMetric', 'protocol': 'aio'},

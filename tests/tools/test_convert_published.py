@@ -2,15 +2,14 @@
 
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 import irbox
 from irbox.engine.checkpoint import read_checkpoint
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'convert_checkpoint.py'
 CONFIG = ROOT / 'configs/plugins/adair.yaml'
 

@@ -3,14 +3,13 @@ import json
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from irbox.engine.cli import run_tool
+from irbox.config.command_line import run_tool
 from irbox.registry import BLOCKS, EXPERTS, LOSSES, PRIORS, ROUTERS
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools/list_parts.py'
 COUNTER = itertools.count()
 PLUGIN = '''

@@ -1,12 +1,12 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.paths import ROOT
+
 CONFIG = ROOT / 'configs' / '_base_' / 'datasets' / 'embedded_demo.yaml'
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from irbox.engine.cli import run_tool
-from irbox.engine.sweeps import differences, environments, read_sweep
-from irbox.engine.sweeps.table import BEGIN, END
+from irbox.config.command_line import run_tool
+from irbox.sweeps import differences, environments, read_sweep
+from irbox.sweeps.table import BEGIN, END
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools/sweep.py'
-TINY = ROOT / 'tests/engine/tiny.yaml'
+TINY = ROOT / 'tests/support/tiny.yaml'
 WIDTH = 'model.network.width'
 
 # Stand in for the two tools: write what they would, and remember how they were called.
@@ -345,7 +345,7 @@ def test_what_differs():
 
 @pytest.mark.parametrize('name', ['side_by_side', 'small_scale'])
 def test_the_demos_side_by_side_are_as_wide_and_deep_as_each_other(name):
-    from irbox.engine.sweeps import resolve
+    from irbox.sweeps import resolve
 
     rows = read_sweep(ROOT / f'configs/cross/{name}.yaml').rows
     configs = [resolve(row, None, {}) for row in rows]

@@ -9,14 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
+from irbox.config.command_line import run_tool
+from irbox.config.load_config import load_config
 from irbox.engine import compat
 from irbox.engine.checkpoint import write_checkpoint
-from irbox.engine.cli import run_tool
-from irbox.engine.config import load_config
-from irbox.engine.preparation import prepare_test
+from irbox.engine.prepare import prepare_test
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
-TINY = ROOT / 'tests/engine/tiny.yaml'
+TINY = ROOT / 'tests/support/tiny.yaml'
 
 
 def run(*arguments):
@@ -137,7 +137,7 @@ def test_tables(checkpoint, elsewhere, capsys):
 
 
 def test_other_metrics_in_a_config(checkpoint, tmp_path, capsys, monkeypatch):
-    stand_ins = runpy.run_path(str(ROOT / 'tests/evaluation/stand_ins.py'))
+    stand_ins = runpy.run_path(str(ROOT / 'tests/support/metric_packages.py'))
     monkeypatch.setitem(sys.modules, 'lpips', stand_ins['lpips_module']())
     monkeypatch.setitem(sys.modules, 'torch_fidelity', stand_ins['torch_fidelity_module']())
     torch.save(stand_ins['alexnet'](weights=None).state_dict(), tmp_path / 'alexnet.pth')

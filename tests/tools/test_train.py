@@ -3,17 +3,16 @@ import runpy
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
+from irbox.config.command_line import run_tool
 from irbox.engine.checkpoint import read_checkpoint
-from irbox.engine.cli import run_tool
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools/train.py'
-TINY = ROOT / 'tests/engine/tiny.yaml'
+TINY = ROOT / 'tests/support/tiny.yaml'
 
 
 def train(*arguments):

@@ -1,15 +1,14 @@
 """Training and testing with a pretrained prior, end to end, on a small file as released."""
 
 import runpy
-from pathlib import Path
 
 import pytest
 
+from irbox.config.command_line import run_tool
 from irbox.engine.checkpoint import read_checkpoint
-from irbox.engine.cli import run_tool
-from irbox.testing.daclip_files import TINY_ARCH, write_daclip_file
+from support.daclip_files import TINY_ARCH, write_daclip_file
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 CONFIG = """
 _base_ = [{base!r}]
 

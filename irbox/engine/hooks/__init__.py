@@ -1,6 +1,6 @@
 """Hooks: what happens beside the training and testing itself."""
 
-from irbox.engine.hooks.averaged_model import AveragedModel
+from irbox.engine.averaged_model import AveragedModel
 from irbox.engine.hooks.checkpoint_hook import CheckpointHook
 from irbox.engine.hooks.ema_hook import EMAHook
 from irbox.engine.hooks.final_weights_hook import FinalWeightsHook

@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.hooks import EMAHook as MMEngineEMAHook
 from mmengine.model import is_model_wrapper
 
-from irbox.engine.hooks.averaged_model import AveragedModel
+from irbox.engine.averaged_model import AveragedModel
 from irbox.registry import HOOKS
 
 

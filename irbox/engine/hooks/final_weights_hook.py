@@ -10,8 +10,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from irbox import __version__
+from irbox.config.load_config import config_text
 from irbox.engine.checkpoint import frozen_records, write_checkpoint
-from irbox.engine.config import config_text
 from irbox.engine.hooks.ema_hook import EMAHook
 from irbox.registry import HOOKS
 

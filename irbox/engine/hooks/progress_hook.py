@@ -11,9 +11,9 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from irbox.engine.console import console
-from irbox.evaluation.tasks import MEAN
+from irbox.evaluation.tables.tasks import MEAN
 from irbox.registry import HOOKS
+from irbox.utils.console import console
 
 
 @HOOKS.register_module()

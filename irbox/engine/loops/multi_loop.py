@@ -12,8 +12,8 @@ from mmengine.evaluator import Evaluator
 from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
-from irbox.evaluation.image_files import centre_crop
-from irbox.evaluation.tasks import MEAN, name_tasks
+from irbox.evaluation.image_operations import center_crop
+from irbox.evaluation.tables.tasks import MEAN, name_tasks
 
 Loaders = DataLoader | Mapping[str, Any]
 
@@ -125,7 +125,7 @@ def _cut(batch: dict[str, Any], multiple: int) -> tuple[dict[str, Any], torch.Si
     """A batch with its images cut to a multiple, and their size."""
     images = {key: batch[key] for key in ('image', 'target') if key in batch}
     try:
-        batch = batch | {key: centre_crop(image, multiple) for key, image in images.items()}
+        batch = batch | {key: center_crop(image, multiple) for key, image in images.items()}
     except ValueError as error:
         raise ValueError(f'Image {", ".join(batch.get("name", ["?"]))}: {error}') from error
     return batch, batch['image'].shape[-2:]

@@ -1,14 +1,14 @@
 import math
 import warnings
-from pathlib import Path
 
 import pytest
 import torch
 
+from irbox.config.load_config import load_config
 from irbox.engine.checkpoint import read_checkpoint
-from irbox.engine.config import load_config
 from irbox.engine.optim import EpochWarmUpCosineLR
-from irbox.engine.training import find_checkpoint, train
+from irbox.engine.train import find_checkpoint, train
+from support.paths import TINY
 
 LR = 2e-4
 
@@ -140,7 +140,7 @@ def run(work_dir, resume=None):
     """The tiny training, 5 iterations to an epoch; gives its last checkpoint."""
     scheduler = {'type': 'EpochWarmUpCosineLR', 'warm_up': 2, 'cosine_end': 3}
     options = {'work_dir': str(work_dir), 'param_scheduler': [scheduler]}
-    config = load_config(Path(__file__).parents[1] / 'tiny.yaml', options)
+    config = load_config(TINY, options)
     train(config, checkpoint=find_checkpoint(config, resume))
     return read_checkpoint(work_dir / 'iter_12.pth')
 

@@ -1,0 +1,167 @@
+"""What the command line tools share: options, and mistakes answered without a traceback."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import re
+import sys
+import traceback
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mmengine.config import DictAction
+
+import irbox
+from irbox.config.yaml_handler import UniqueKeyLoader
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+PACKAGE = Path(irbox.__file__).resolve().parent
+
+
+class OptionsAction(DictAction):
+    """mmengine's ``key=value`` options, with messages for what is malformed and spaces kept.
+
+    ``null`` and mappings are read as in a YAML file, such as ``'router={type: PixelRouter}'``.
+    """
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Read ``key=value`` pairs into a dict."""
+        options = dict(getattr(namespace, self.dest, None) or {})
+        for pair in values:
+            key, equals, text = pair.partition('=')
+            if not equals or not key:
+                parser.error(
+                    f'{option_string} {pair}: write key=value, such as model.network.dim=24'
+                )
+            if text == 'null' or text.startswith('{'):
+                options[key] = _from_yaml(parser, f'{option_string} {pair}', text)
+                continue
+            try:
+                plain = not any(mark in text for mark in '[](),')
+                parse = self._parse_int_float_bool if plain else self._parse_iterable
+                options[key] = parse(text.strip('\'"') if plain else text)
+            except AssertionError as error:
+                parser.error(f'{option_string} {pair}: {error}')
+        setattr(namespace, self.dest, options)
+
+
+def _from_yaml(parser: ArgumentParser, option: str, text: str) -> Any:
+    try:
+        return yaml.load(text, UniqueKeyLoader)
+    except yaml.YAMLError:
+        parser.error(f'{option}: this is no YAML, such as key=null or key={{type: PixelRouter}}')
+
+
+def add_config_options(parser: ArgumentParser) -> None:
+    """Add what every tool that reads a config understands."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=OptionsAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='replace values of the config, such as model.network.dim=24 '
+        'train_dataloader.batch_size=4',
+    )
+
+
+def run_tool(main: Callable[[], Any], interrupted: str = 'Interrupted.') -> None:
+    """Run a tool's main function and leave the process with its exit code.
+
+    0 after success; 2 and one message on stderr after a mistake of the user's; 130 when
+    interrupted. Anything else is a bug and keeps its traceback. With ``IRBOX_DEBUG=1`` in the
+    environment every error shows its traceback.
+
+    Args:
+        main: The tool.
+        interrupted: What to say to somebody who interrupts it.
+    """
+    try:
+        main()
+    except KeyboardInterrupt:
+        _say(interrupted, mistake=False)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output went away, as in `tool | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        message = users_mistake(error)
+        if message is None:
+            raise
+        if os.environ.get('IRBOX_DEBUG', '0') not in ('', '0'):
+            traceback.print_exc()
+        _say(message)
+        sys.exit(USAGE_ERROR)
+
+
+def users_mistake(error: BaseException) -> str | None:
+    """The message for an error that the user can mend, or None for a bug.
+
+    The user's are: files and folders that cannot be used, packages that are missing, memory that
+    does not suffice, a training that diverges, and every ValueError or ImportError that irbox
+    raises on purpose. A ValueError out of a library in the middle of a computation is a bug.
+    """
+    text = str(error)
+    if isinstance(error, (ValueError, ImportError, KeyError)):
+        if 'Original Traceback' in text:  # from a data loader's worker process
+            return _workers_message(text)
+        missing = getattr(error, 'name', None)
+        if isinstance(error, ModuleNotFoundError) and str(missing).split('.')[0] != 'irbox':
+            return f'{text}. Install what is missing.'
+        return text if _raised_on_purpose(error) else None
+    if isinstance(error, FloatingPointError):
+        return text
+    if isinstance(error, OSError):
+        return text
+    if isinstance(error, MemoryError):
+        return f'{text or "Out of memory"}. Lower the batch size, the patch size or num_workers.'
+    if type(error).__name__ == 'OutOfMemoryError':
+        first = text.split('. ')[0]
+        return f'{first}. Lower train_dataloader.batch_size or the patch size, or use --amp.'
+    return None
+
+
+def _raised_on_purpose(error: BaseException) -> bool:
+    """Whether the error comes from a ``raise`` statement of ours or of a plug-in."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and _is_ours(frames[-1].filename, frames[-1].lineno or 0)
+
+
+def _is_ours(filename: str, line: int) -> bool:
+    path = Path(filename).resolve()
+    foreign = 'site-packages' in path.parts or path.is_relative_to(Path(os.__file__).parent)
+    if foreign and not path.is_relative_to(PACKAGE):
+        return False
+    return linecache.getline(filename, line).strip().startswith('raise ')
+
+
+def _workers_message(text: str) -> str | None:
+    """The last line of a worker's traceback, if it was raised on purpose."""
+    frames = re.findall(r'File "([^"]+)", line (\d+)', text)
+    lines = [line for line in text.splitlines() if line and not line.startswith(' ')]
+    if not frames or not _is_ours(frames[-1][0], int(frames[-1][1])):
+        return None
+    return lines[-1].partition(': ')[2]
+
+
+def _say(message: str, mistake: bool = True) -> None:
+    """One message, from one of several processes as long as all do the same."""
+    rank = os.environ.get('RANK', '0')
+    distributed = sys.modules.get('torch.distributed')
+    joined = distributed is not None and distributed.is_initialized()
+    if rank != '0' and not joined:
+        return
+    process = f' in process {rank}' if rank != '0' else ''
+    print(f'Error{process}: {message}' if mistake else message, file=sys.stderr)

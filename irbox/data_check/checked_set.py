@@ -1,0 +1,138 @@
+"""The data sets of a config, as far as their files can be found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from irbox.data_check.finding import Finding, as_text
+from irbox.data_check.suggest_pairing import suggest_pairing
+from irbox.datasets.pairs.data_source import DataSource, find_source
+from irbox.datasets.pairs.paired_source import UnmatchedImagesError
+from irbox.registry import DATASETS
+
+SECTIONS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+GENERATED = {
+    'EmbeddedDataset': 'made on the fly from photographs that installed packages bring along: '
+    'there are no files to check.'
+}
+
+
+@dataclass
+class CheckedSet:
+    """A data set of a config."""
+
+    place: str
+    """Where the config has it, such as ``val_dataloader.haze``; several, where it stands twice."""
+    training: bool
+    given: Mapping[str, Any]
+    """What the config says."""
+    sources: list[DataSource] = field(default_factory=list)
+    """Those that could be found."""
+
+    @property
+    def samples(self) -> int:
+        """In an epoch."""
+        return sum(len(source.pairs) * source.repeat for source in self.sources)
+
+
+def find_sets(config: Config) -> tuple[list[CheckedSet], list[Finding]]:
+    """Find the files of all data sets of a config.
+
+    What is wrong with one source, or one set, keeps none of the others from being looked at.
+
+    Returns:
+        The sets that are made of files, and what is wrong.
+    """
+    sets: list[CheckedSet] = []
+    findings = []
+    for place, training, given in _datasets(config):
+        twin = next((s for s in sets if s.given == given and s.training == training), None)
+        if twin is not None:
+            twin.place += f', {place}'
+            continue
+        if given['type'] == 'PairedImageDataset':
+            sets.append(CheckedSet(place, training, given))
+            findings += _find_sources(sets[-1])
+        else:
+            about = GENERATED.get(
+                given['type'], f'{given["type"]}: this tool does not know its files.'
+            )
+            findings.append(Finding('generated', place, about, serious=False))
+    return sets, findings
+
+
+def _datasets(config: Config) -> Iterator[tuple[str, bool, Mapping[str, Any]]]:
+    for section in SECTIONS:
+        loaders = config.get(section)
+        if loaders is None:
+            continue
+        content = loaders.to_dict()
+        named = {section: content} if 'dataset' in content else content
+        for name, loader in named.items():
+            if loader is not None:
+                place = section if name == section else f'{section}.{name}'
+                for inner, given in _inner(place, loader['dataset']):
+                    yield inner, section == 'train_dataloader', given
+
+
+def _inner(place: str, given: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The sets inside those that wrap others, such as mmengine's ConcatDataset."""
+    if isinstance(given.get('dataset'), Mapping):
+        yield from _inner(f'{place}.dataset', given['dataset'])
+    elif isinstance(given.get('datasets'), Sequence):
+        for index, inner in enumerate(given['datasets']):
+            yield from _inner(f'{place}.datasets.{index}', inner)
+    else:
+        yield place, given
+
+
+def _find_sources(checked: CheckedSet) -> list[Finding]:
+    given = checked.given
+    content = given.get('sources') or {}
+    if not isinstance(content, Mapping):
+        message = f'sources: {content!r} must be a mapping from names to sources.'
+        return [Finding('source', checked.place, message)]
+    sources = {name: source for name, source in content.items() if source is not None}
+    strict = given.get('strict', True)
+    findings = []
+    for name, source in sources.items():
+        place = f'{checked.place}, source {name}'
+        data_root = given.get('data_root', '')
+        try:
+            if not isinstance(source, Mapping):
+                raise ValueError(
+                    f'{source!r} must be a mapping, such as {{input: ..., target: ...}}.'
+                )
+            found = find_source(name, source, data_root, strict=True)
+        except UnmatchedImagesError as error:
+            findings.append(_unmatched(place, error, strict))
+            try:
+                checked.sources.append(find_source(name, source, data_root, strict=False))
+            except ValueError:
+                continue  # not one of them has a clean image, which was said
+        except FileNotFoundError as error:
+            findings.append(Finding('missing', place, str(error)))
+        except (ValueError, OSError) as error:
+            findings.append(Finding('source', place, str(error)))
+        else:
+            checked.sources.append(found)
+            findings += [
+                Finding('count', place, text, serious=False) for text in found.differences()
+            ]
+    if not any(finding.serious for finding in findings):
+        try:
+            DATASETS.build(given)
+        except (ValueError, OSError, ImportError) as error:
+            findings.append(Finding('source', checked.place, str(error)))
+    return findings
+
+
+def _unmatched(place: str, error: UnmatchedImagesError, strict: bool) -> Finding:
+    files: Sequence[Path] = [path for path, _ in error.images]
+    remedy = suggest_pairing(error.images)
+    return Finding('unmatched', place, str(error), as_text(files), remedy, serious=strict)

@@ -1,0 +1,1 @@
+"""Which files are pairs: folders, lists and published layouts, and the names that pair them."""

@@ -1,0 +1,182 @@
+"""Sources of image pairs as configs describe them: a published set, or two folders."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from irbox.datasets.pairs.image_selection import missing_folder
+from irbox.datasets.pairs.paired_source import ImagePair, PairedSource
+from irbox.datasets.pairs.schema import as_list, check_rule_values, is_list, is_whole
+from irbox.datasets.pairs.set_declaration import RULES, is_file_name, load_declaration
+from irbox.registry import TRANSFORMS, suggest
+
+_FIELDS = [field.name for field in fields(PairedSource) if field.name != 'root']
+# What may stand beside either kind.
+_COMMON = (*RULES, 'exclude_ids_from', 'allow_list', 'only', 'repeat', 'degrade')
+_PATHS = ('exclude_ids_from', 'allow_list')
+# null says that a base's is not wanted, and nothing more.
+_PLACES = ('set', 'split', 'root', 'input', 'target')
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """The pairs of one entry of ``sources``, and what is done with them."""
+
+    name: str
+    pairs: list[ImagePair]
+    left_out: Mapping[str, int]
+    published: Mapping[str, int]
+    """Pairs of each label as published, for a set that says so; under ``''``, of all together."""
+    title: str
+    """Of the set; empty for two folders."""
+    repeat: int
+    chain: tuple[Any, ...]
+    """Degradations that are applied to the degraded images."""
+    recipe: str
+    """The chain as text: the same for the same degradations."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pairs of each label."""
+        return dict(sorted(Counter(pair.label for pair in self.pairs).items()))
+
+    def differences(self) -> list[str]:
+        """A sentence for each count that is not as published."""
+        found = {**self.counts, '': len(self.pairs)}
+        return [
+            f'Data source {self.name}: {self.title} is known with {number:,} pairs'
+            f'{f" labelled {label}" if label else ""}; {found.get(label, 0):,} were found.'
+            for label, number in self.published.items()
+            if found.get(label, 0) != number
+        ]
+
+
+def find_source(
+    name: str, given: Mapping[str, Any], data_root: str = '', strict: bool = True
+) -> DataSource:
+    """Find the pairs that an entry of ``sources`` describes.
+
+    Args:
+        name: Of the entry: the label, where nothing else gives one.
+        given: ``set`` (and ``split``, ``root``) or ``input`` and ``target``; ``repeat``,
+            ``degrade`` and the rules of ``PairedSource``.
+        data_root: Folder that paths are relative to.
+        strict: Refuse degraded images without a clean one, instead of leaving them out.
+
+    Raises:
+        FileNotFoundError: A folder does not exist, or holds no layout of the set.
+        ValueError: A key, value or rule is wrong, or images are missing.
+    """
+    what = f'source {name}'
+    if not isinstance(given, Mapping):
+        raise ValueError(
+            f'{what}: {given!r} must be a mapping, such as {{set: rain100l, split: train}} or '
+            '{input: ..., target: ...}.'
+        )
+    if not isinstance(data_root, str | Path):
+        raise ValueError(f'data_root={data_root!r} must be the path of a folder.')
+    given = {key: value for key, value in given.items() if value is not None or key not in _PLACES}
+    if isinstance(given.get('exclude_ids'), Mapping):
+        keys = ('pattern', 'first', 'last')
+        check_keys(f'{what}: exclude_ids', given['exclude_ids'], keys, keys[1:])
+    check_rule_values(given, f'{what}: ')
+    base = Path(data_root).expanduser()
+    if given.get('set') is not None:
+        if both := [key for key in ('input', 'target') if given.get(key) is not None]:
+            raise ValueError(
+                f'{what} has `set` and {" and ".join(both)}: give one or the other. If a base '
+                'config left one behind, add `_delete_: true` beside it.'
+            )
+        check_keys(what, given, ('set', 'split', 'root', *_COMMON), ())
+    else:
+        check_keys(what, given, (*_FIELDS, *_COMMON), ('input', 'target'))
+    rules = {key: given[key] for key in _FIELDS if key in given}
+    for key in _PATHS:
+        if rules.get(key) is not None:
+            rules[key] = (base / Path(rules[key]).expanduser()).absolute()
+    if rules.get('exclude_copies_of'):
+        folders = as_list(rules['exclude_copies_of'])
+        rules['exclude_copies_of'] = [(base / Path(f).expanduser()).absolute() for f in folders]
+        # A declaration names where they may be; a config, where they are.
+        for folder in rules['exclude_copies_of']:
+            if not folder.is_dir():
+                raise missing_folder(folder)
+    repeat, chain = _repeat(what, given), _chain(what, given)
+    title, published = '', {}
+    if given.get('set') is not None:
+        declaration = load_declaration(given['set'], given.get('split'))
+        source, clean_only = declaration.find(_root(given, base), name, rules)
+        title = declaration.title
+        if clean_only and not chain:
+            raise ValueError(
+                f'{what}: {title} holds clean images only. Say how to degrade them, such as '
+                '`degrade: {type: GaussianNoise, sigma: 25}`.'
+            )
+    else:
+        for key in ('input', 'target'):
+            rules[key] = base / Path(rules[key]).expanduser()
+        given_rules = {key: value for key, value in rules.items() if value is not None}
+        source = PairedSource(**{'label': name, **given_rules})
+    pairs, left_out = source.find_pairs(strict)
+    if title:
+        own = given.get('label') is None and given.get('choices') is None
+        published = declaration.published(own, source.only and as_list(source.only))
+    recipe = json.dumps(_as_floats(given.get('degrade') or []), sort_keys=True, default=str)
+    return DataSource(name, pairs, left_out, published, title, repeat, chain, recipe)
+
+
+def check_keys(
+    what: str, given: Mapping[str, Any], known: Sequence[str], needed: Sequence[str]
+) -> None:
+    """Refuse unknown and missing keys.
+
+    Raises:
+        ValueError: There are some.
+    """
+    for key in given:
+        if key not in known:
+            raise ValueError(f'{what} takes no {key!r}. {suggest(str(key), set(known))}')
+    missing = [key for key in needed if given.get(key) is None]
+    if missing:
+        raise ValueError(f'{what} needs {" and ".join(missing)}.')
+
+
+def _root(given: Mapping[str, Any], base: Path) -> Path:
+    """Where a set is: what is said; the folder of a declaration of one's own; else its name."""
+    if given.get('root') is not None:
+        return base / Path(given['root']).expanduser()
+    if is_file_name(given['set']):
+        return Path(given['set']).expanduser().parent
+    return base / given['set']
+
+
+def _repeat(what: str, given: Mapping[str, Any]) -> int:
+    count = given.get('repeat', 1)
+    if not is_whole(count) or count < 1:
+        raise ValueError(f'{what}: repeat={count!r} must be a whole number of at least 1.')
+    return count
+
+
+def _chain(what: str, given: Mapping[str, Any]) -> tuple[Any, ...]:
+    steps = as_list(given.get('degrade') or [])
+    for step in steps:
+        if not isinstance(step, Mapping) or 'type' not in step:
+            raise ValueError(
+                f'{what}: degrade={given["degrade"]!r} must be a degradation, such as '
+                '{type: GaussianNoise, sigma: 25}, or a list of them.'
+            )
+    return tuple(map(TRANSFORMS.build, steps))
+
+
+def _as_floats(value: Any) -> Any:
+    """The same with all numbers as floats, so that 25 and 25.0 are the same strength."""
+    if isinstance(value, Mapping):
+        return {key: _as_floats(item) for key, item in value.items()}
+    if is_list(value):
+        return [_as_floats(item) for item in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -1,0 +1,154 @@
+"""Building what a config describes, with messages that say where it does so."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.evaluator import Evaluator
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS, METRICS
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from irbox.config.check_values import arguments_of
+from irbox.evaluation import RestorationMetric
+from irbox.registry import DATASETS, find_part
+
+
+def build_loader(config: Config, path: str, training: bool = False) -> DataLoader:
+    """A data loader, with our defaults for what mmengine wants spelt out.
+
+    Args:
+        config: A training set that has a seed and is given none gets the run's, in place.
+        path: Of the loader's section.
+        training: Draw for ever, instead of taking each sample once.
+
+    Raises:
+        ValueError, FileNotFoundError, ImportError: It cannot be built, or holds no samples.
+    """
+    section: Any = config
+    for key in path.split('.'):
+        section = section[key]
+    sampler = {'type': 'DrawSampler'} if training else {'type': 'DefaultSampler', 'shuffle': False}
+    loader = {
+        'batch_size': 1,
+        'sampler': sampler,
+        'collate_fn': {'type': 'default_collate'},
+        'num_workers': 0,
+        'pin_memory': torch.cuda.is_available(),
+        **copy.deepcopy(dict(section)),
+    }
+    # A training reads its endless data in one go: there is nothing to keep workers for.
+    keep = not training and loader['num_workers'] > 0
+    loader['persistent_workers'] = keep and loader.get('persistent_workers', True)
+    if training:
+        _share_seed(section.dataset, config.randomness.seed)
+        loader['dataset'] = copy.deepcopy(section.dataset)
+    _check_wrapped(loader['dataset'], f'{path}.dataset')
+    with errors_at(path):
+        built = Runner.build_dataloader(loader, seed=config.randomness.seed)
+    if size(built) == 0:
+        raise ValueError(f'{path}.dataset holds no samples.')
+    return built
+
+
+def size(loader: DataLoader) -> int:
+    """Samples of a loader's data set."""
+    return len(loader.dataset)  # type: ignore[arg-type]
+
+
+def _check_wrapped(dataset: Mapping[str, Any], path: str) -> None:
+    """Refuse data sets of ours inside mmengine's wrappers, which ask more of them."""
+    outer = find_part(dataset['type'], DATASETS)
+    if not outer.__module__.startswith('mmengine.'):
+        return
+    for given in [dataset.get('dataset'), *dataset.get('datasets', ())]:
+        if given is not None and not hasattr(find_part(given['type'], DATASETS), 'full_init'):
+            raise ValueError(
+                f"{path}: mmengine's {outer.__name__} cannot hold {given['type']}, which is not "
+                'made for it. PairedImageDataset mixes its `sources` by itself, with `repeat` or '
+                '`weights`.'
+            )
+
+
+def _share_seed(dataset: ConfigDict, seed: int) -> None:
+    """Let a training set with a `seed` of its own follow the run's, unless the config sets one."""
+    if 'seed' in arguments_of(find_part(dataset.type, DATASETS))[0]:
+        dataset.setdefault('seed', seed)
+
+
+def build_loaders(config: Config, path: str) -> DataLoader | dict[str, DataLoader]:
+    """The loader of a section, or of each set in it; a set that is null is left out."""
+    section = config[path]
+    if 'dataset' in section:
+        return build_loader(config, path)
+    return {
+        name: build_loader(config, f'{path}.{name}')
+        for name, loader in section.items()
+        if loader is not None
+    }
+
+
+def build_evaluator(config: Config, path: str) -> Evaluator:
+    """The evaluator of a section: PSNR and SSIM where it says nothing."""
+    given = config.get(path) or {'type': 'RestorationMetric'}
+    config[path] = given
+    metrics = given.get('metrics', given) if isinstance(given, Mapping) else given
+    with errors_at(path):
+        built = [
+            METRICS.build(copy.deepcopy(metric))
+            for metric in (metrics if isinstance(metrics, (list, tuple)) else [metrics])
+        ]
+    plain = [one for one in built if isinstance(one, RestorationMetric) and not one.qualify]
+    if len(plain) > 1:
+        raise ValueError(
+            f'{path}: {len(plain)} RestorationMetrics give results of the same names. '
+            'Set `qualify: true` in all but one.'
+        )
+    return Evaluator(built)
+
+
+def build_hook(hook: Mapping[str, Any] | None) -> Hook | None:
+    """A hook; mmengine's null stands for one that is switched off."""
+    if hook is None:
+        return None
+    given = dict(copy.deepcopy(hook))
+    priority = given.pop('priority', None)
+    built = HOOKS.build(given)
+    if priority is not None:
+        built.priority = priority
+    return built
+
+
+@contextmanager
+def errors_at(
+    path: str,
+    kinds: tuple[type[Exception], ...] = (
+        ValueError,
+        TypeError,
+        KeyError,
+        AssertionError,
+        OSError,
+        ImportError,
+    ),
+) -> Iterator[None]:
+    """Say which part of the config could not be built: its values are what the builder got.
+
+    Args:
+        path: Its place, put in front of the message.
+        kinds: Errors that its values may cause; others are bugs and pass through.
+    """
+    try:
+        yield
+    except kinds as error:
+        text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
+        message = f'{path}: {text or type(error).__name__}'
+        if isinstance(error, (FileNotFoundError, ImportError)):
+            kind: Callable[..., Exception] = type(error)
+            raise kind(message) from error
+        raise ValueError(message) from error

@@ -1,0 +1,128 @@
+"""What ``tools/test.py`` does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+
+from irbox.engine import compat
+from irbox.engine.checkpoint import check_frozen, load_weights, read_checkpoint
+from irbox.engine.hooks import PredictionsHook
+from irbox.engine.prepare import prepare_test, work_dir_of
+from irbox.evaluation import (
+    Origin,
+    PublishedTable,
+    RestorationMetric,
+    Row,
+    ScoreTable,
+    find_published,
+    read_published,
+    results_table,
+    score_table,
+    table_notes,
+    text_tables,
+    to_rows,
+    write_results,
+    write_tables,
+)
+from irbox.evaluation.tables.tasks import MEAN
+from irbox.utils.console import console
+from irbox.utils.files import check_writable
+
+
+def test(
+    config: Config,
+    checkpoint: Path,
+    out: Path | None = None,
+    sheet: Path | None = None,
+    protocol: str | Sequence[str] = (),
+    layout: str | None = None,
+    published: bool = False,
+) -> list[Row]:
+    """Score a checkpoint, print the table and write the results into the work dir.
+
+    The results are ``results.json``, a list of rows, and ``table.txt``, ``.csv``, ``.json`` and
+    ``.tex``, a table as papers print it, which name protocol, config and checkpoint.
+
+    Args:
+        config: As ``load_config`` gives it.
+        checkpoint: Any file that a training wrote; the weights must fit exactly.
+        out: Folder for the restored images.
+        sheet: File for a contact sheet.
+        protocol: One or several, in place of the config's.
+        layout: Published table whose columns and average the table takes; by default each task is a
+            column.
+        published: Set that table's rows beside ours. Without ``layout`` it is the one whose columns
+            are exactly the tasks.
+
+    Returns:
+        For each protocol a row per task, and the mean.
+
+    Raises:
+        ValueError, FileNotFoundError, ImportError, PermissionError: What was asked for cannot be
+            done.
+    """
+    compat.init()
+    table = read_published(layout) if layout is not None else None
+    content = read_checkpoint(checkpoint)
+    for folder in (work_dir_of(config), out, sheet.parent if sheet is not None else None):
+        if folder is not None:
+            check_writable(folder)
+    if sheet is not None and sheet.suffix.lower() not in ('.png', '.jpg', '.jpeg', '.webp'):
+        raise ValueError(f'--contact-sheet {sheet}: the name must end in .png, .jpg or .webp.')
+    prepared = prepare_test(config, protocol)
+    load_weights(prepared.model, content['state_dict'], checkpoint)
+    check_frozen(prepared.model, content, checkpoint)
+    metrics = prepared.sections['test_evaluator'].metrics
+    scored = [one for one in metrics if isinstance(one, RestorationMetric)]
+    used = [one.protocol for one in sorted(scored, key=lambda one: one.qualify)]
+    if not used:
+        raise ValueError('test_evaluator has no RestorationMetric, which the table is made of.')
+    if out is not None or sheet is not None:
+        prepared.hooks.append(PredictionsHook(out, sheet, protocol=used[0]))
+    runner = prepared.runner()
+    rows = to_rows(runner.test(), used)
+    if is_main_process():
+        folder = Path(runner.work_dir)
+        write_results(rows, folder / 'results.json')
+        origin = Origin(Path(config.filename).stem, str(checkpoint), _sha256(checkpoint))
+        found, problem = _lay_out(rows, origin, table, published)
+        files = write_tables(found, folder)
+        terminal = console()
+        terminal.print(results_table(rows, f'{origin.config}, {checkpoint}'))
+        # Of one set by itself the table above says the same.
+        if table is not None or published or 'dataset' not in prepared.sections['test_dataloader']:
+            for part in text_tables(found, terminal.width):
+                terminal.print(part)
+            for note in table_notes(found):
+                terminal.print(note)
+        terminal.print(f'Results: {folder / "results.json"}')
+        terminal.print(f'Table: {", ".join(map(str, files))}')
+        for what, path in (('Restored images', out), ('Contact sheet', sheet)):
+            if path is not None:
+                terminal.print(f'{what}: {path}')
+        if problem is not None:
+            raise problem
+    return rows
+
+
+def _lay_out(
+    rows: Sequence[Row], origin: Origin, table: PublishedTable | None, published: bool
+) -> tuple[ScoreTable, ValueError | None]:
+    """The table, or a plain one and what is wrong: a long test is not lost for a wrong name."""
+    try:
+        if published and table is None:
+            tasks = [task for task in dict.fromkeys(row.task for row in rows) if task != MEAN]
+            table = find_published(tasks)
+        return score_table(rows, origin, table, published), None
+    except ValueError as error:
+        return score_table(rows, origin), error
+
+
+def _sha256(path: Path) -> str:
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()

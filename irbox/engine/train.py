@@ -1,0 +1,175 @@
+"""What ``tools/train.py`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import get_world_size, is_main_process
+from rich.table import Table
+from torch import nn
+
+from irbox.engine import compat
+from irbox.engine.checkpoint import check_frozen, check_weights, newest_checkpoint, read_checkpoint
+from irbox.engine.prepare import Prepared, prepare_training, try_optimizer, work_dir_of
+from irbox.engine.runner import check_resumable
+from irbox.utils.console import console
+from irbox.utils.files import check_writable, remove_leftovers
+
+
+def find_checkpoint(config: Config, resume: str | Path | None) -> Path | None:
+    """The checkpoint that ``--resume`` means.
+
+    Args:
+        config: As ``load_config`` gives it.
+        resume: A file; a folder, for the newest in it that can be read; ``auto``, for the newest in
+            the work dir; None, for none.
+
+    Returns:
+        A file, or None for a training from the start: also where ``auto`` finds nothing.
+
+    Raises:
+        FileNotFoundError: There is no such file, or nothing that can be read in the folder.
+    """
+    if resume is None:
+        return None
+    automatic = str(resume) == 'auto'
+    path = work_dir_of(config) if automatic else Path(resume).expanduser()
+    if path.is_dir():
+        newest = newest_checkpoint(path)
+        if newest is None and not automatic:
+            raise FileNotFoundError(f'--resume {path}: the folder holds no checkpoint iter_*.pth.')
+        return newest
+    if not automatic and not path.is_file():
+        raise FileNotFoundError(f'--resume {path}: there is no such file.')
+    return None if automatic else path
+
+
+def train(config: Config, seed: int | None = None, checkpoint: Path | None = None) -> None:
+    """Train, and say where the results are.
+
+    Everything is built and checked before anything is written.
+
+    Args:
+        config: As ``load_config`` gives it.
+        seed: In place of the config's.
+        checkpoint: To resume from.
+
+    Raises:
+        ValueError, FileNotFoundError, ImportError, PermissionError: What was asked for cannot be
+            done.
+        FloatingPointError: The training diverged.
+    """
+    compat.init()
+    check_writable(work_dir_of(config))
+    if checkpoint is not None:
+        content = read_checkpoint(checkpoint, 'meta')
+        wanted = seed if seed is not None else (config.get('randomness') or {}).get('seed')
+        check_resumable(content, checkpoint, wanted)
+        seed = content['meta']['seed']
+    prepared = prepare_training(config, seed)
+    if origin := checkpoint or config.get('load_from'):
+        content = read_checkpoint(origin, 'meta')
+        check_weights(prepared.model, content['state_dict'], origin)
+        check_frozen(prepared.model, content, origin)
+    out = console()
+    if is_main_process():
+        out.print(describe(prepared))
+        if Path(config.work_dir).is_dir():
+            remove_leftovers(config.work_dir)
+    resumed = {'load_from': str(checkpoint), 'resume': True} if checkpoint else {}
+    runner = prepared.runner(**({'load_from': config.get('load_from')} | resumed))
+    if is_main_process() and checkpoint:
+        out.print(f'Resuming from {checkpoint}')
+    runner.train()
+    if is_main_process():
+        out.print(f'Finished. Weights: {Path(runner.work_dir, "final.pth")}')
+
+
+def dry_run(config: Config, seed: int | None = None) -> None:
+    """Build everything, train on one batch, print what would be trained; write nothing.
+
+    Raises:
+        ValueError, FileNotFoundError, ImportError, PermissionError: As ``train``.
+    """
+    compat.init()
+    check_writable(work_dir_of(config))
+    prepared = prepare_training(config, seed)
+    wrapper = try_optimizer(prepared)
+    model: Any = prepared.model.train()
+    batch = next(iter(prepared.sections['train_dataloader']))
+    with wrapper.optim_context(model):
+        losses = model(**model.data_preprocessor(batch, True), mode='loss')
+    total, values = model.parse_losses(losses)
+    total.backward()
+    if is_main_process():
+        out = console()
+        out.print(describe(prepared))
+        shown = ', '.join(f'{name} {value.item():.4g}' for name, value in values.items())
+        out.print(f'One iteration: {shown}.')
+        if torch.cuda.is_available():
+            out.print(f'Memory on the GPU: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB.')
+        out.print('Dry run: nothing was written.')
+
+
+def describe(prepared: Prepared) -> Table:
+    """What will be trained, as a table."""
+    config, model = prepared.config, prepared.model
+    loader = prepared.sections['train_dataloader']
+    counts = config.optim_wrapper.get('accumulative_counts', 1)
+    processes = get_world_size()
+    batch = ' x '.join(
+        f'{number} {what}'
+        for number, what in (
+            (loader.batch_size, 'images'),
+            (counts, 'accumulated'),
+            (processes, 'processes'),
+        )
+        if number > 1 or what == 'images'
+    )
+    optimiser = config.optim_wrapper.optimizer
+    schedulers = config.get('param_scheduler') or []
+    names = [one.type for one in (schedulers if isinstance(schedulers, list) else [schedulers])]
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in (
+        ('config', config.filename),
+        ('work dir', config.work_dir),
+        ('model', _parameters(model)),
+        ('training samples', f'{len(loader.dataset):,} in an epoch'),
+        *_tasks(loader.dataset),
+        ('batch', batch),
+        (
+            'iterations',
+            f'{config.train_cfg.max_iters:,}, validated every {config.train_cfg.val_interval:,}',
+        ),
+        (
+            'optimiser',
+            f'{optimiser.type}, lr {optimiser.get("lr")}, {" + ".join(names) or "constant"}',
+        ),
+        ('precision', {True: 'bf16'}.get(config.get('amp'), config.get('amp') or 'float32')),
+        ('averaged weights', 'yes' if config.get('ema') else 'no'),
+        ('seed', config.randomness.seed),
+        ('device', torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'),
+    ):
+        table.add_row(name, str(value))
+    for note in prepared.notes:
+        table.add_row('note', note)
+    return table
+
+
+def _tasks(dataset: Any) -> Iterator[tuple[str, str]]:
+    """A row for each task, where a data set says how many samples there are of it."""
+    counts: Mapping[str, float] = getattr(dataset, 'task_counts', {})
+    total = sum(counts.values())
+    for label, count in counts.items():
+        yield f'  {label}', f'{round(count):,} ({count / total:.1%})'
+
+
+def _parameters(model: nn.Module) -> str:
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    frozen = sum(weight.numel() for weight in model.parameters() if not weight.requires_grad)
+    name = type(getattr(model, 'network', model)).__name__
+    return f'{name}, {trained:,} weights' + (f' and {frozen:,} frozen ones' if frozen else '')

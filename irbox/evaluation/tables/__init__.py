@@ -1,0 +1,1 @@
+"""Tables of scores: rows, layouts of papers beside ours, and their formats."""

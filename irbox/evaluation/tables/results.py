@@ -1,0 +1,127 @@
+"""Results: rows of scores, printed as a table and written as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from irbox.evaluation.tables.tasks import MEAN
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SCORES = ('input_psnr', 'input_ssim', 'psnr', 'ssim')
+
+
+@dataclass(frozen=True)
+class Row:
+    """The scores of one task, or their mean."""
+
+    task: str
+    protocol: str
+    input_psnr: float
+    """Of the degraded images, in decibels."""
+    input_ssim: float
+    psnr: float
+    """Of the restored images, in decibels."""
+    ssim: float
+    extra: Mapping[str, float] = field(default_factory=dict)
+    """What other metrics say of the restored images, such as ``lpips`` and ``fid``."""
+
+    @property
+    def gain(self) -> float:
+        """Decibels that restoring gained."""
+        return self.psnr - self.input_psnr
+
+    def flat(self) -> dict[str, Any]:
+        """All of it in one mapping; other metrics' scores stand at the end."""
+        content = asdict(self)
+        return content | content.pop('extra')
+
+
+def to_rows(metrics: Mapping[str, float], protocol: str | Sequence[str]) -> list[Row]:
+    """Rows from metrics as the evaluation loops return them: ``{task}/psnr`` and so on.
+
+    The order is kept; tasks without all four scores have no row.
+
+    Args:
+        metrics: Name to value.
+        protocol: What the scores follow. Of several, the first has the plain names and the others
+            are called ``{task}/psnr@{protocol}`` (``RestorationMetric(qualify=True)``). What other
+            metrics say stands in the rows of the first.
+    """
+    protocols = [protocol] if isinstance(protocol, str) else list(protocol)
+    tasks: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        task, _, score = name.rpartition('/')
+        tasks.setdefault(task, {})[score] = float(value)
+    rows = []
+    for number, one in enumerate(protocols):
+        names = [f'{score}@{one}' if number else score for score in SCORES]
+        for task, found in tasks.items():
+            if not all(name in found for name in names):
+                continue
+            # The mean number of images says nothing.
+            extra = {
+                score: value
+                for score, value in found.items()
+                if number == 0
+                and score not in SCORES
+                and '@' not in score
+                and not (task == MEAN and score.endswith('_images'))
+            }
+            rows.append(Row(task, one, *(found[name] for name in names), extra))
+    return rows
+
+
+def results_table(rows: Sequence[Row], title: str = '') -> Table:
+    """A table for the terminal, a task per line, the mean in the last."""
+    from rich.table import Table
+
+    table = Table(title=title or None)
+    table.add_column('task')
+    extra = list(dict.fromkeys(name for row in rows for name in row.extra))
+    for name in ('input PSNR', 'input SSIM', 'PSNR', 'SSIM', 'gain', *extra):
+        table.add_column(name, justify='right')
+    table.add_column('protocol')
+    for number, row in enumerate(rows):
+        if row.task == MEAN or (number and rows[number - 1].task == MEAN):
+            table.add_section()
+        table.add_row(
+            row.task,
+            f'{row.input_psnr:.2f}',
+            f'{row.input_ssim:.4f}',
+            f'{row.psnr:.2f}',
+            f'{row.ssim:.4f}',
+            f'{row.gain:+.2f}',
+            *(f'{row.extra[name]:.4g}' if name in row.extra else '' for name in extra),
+            row.protocol,
+        )
+    return table
+
+
+def write_results(rows: Sequence[Row], path: str | Path) -> None:
+    """Write rows as a JSON list of objects; the file appears whole or not at all.
+
+    Scores that are no numbers in JSON (infinite for equal images) become ``null``.
+    """
+    content = [{key: json_number(value) for key, value in row.flat().items()} for row in rows]
+    write_text(path, json.dumps(content, indent=2) + '\n')
+
+
+def json_number(value: Any) -> Any:
+    """The value, or None where it is a number that JSON cannot hold."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a file that appears whole or not at all."""
+    path = Path(path)
+    partial = path.with_name(f'{path.name}.tmp.{os.getpid()}')
+    partial.write_text(text, encoding='utf-8')
+    os.replace(partial, path)

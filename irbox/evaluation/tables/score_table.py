@@ -1,0 +1,175 @@
+"""A table as papers print it: a column per set and task, a line per method, the average."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from irbox.evaluation.protocols import PROTOCOLS
+from irbox.evaluation.tables.published_table import PublishedTable
+from irbox.evaluation.tables.results import Row
+from irbox.evaluation.tables.tasks import MEAN
+
+Cell = Mapping[str, float | str]
+"""Score to its value: a number that was measured, or text as it was printed."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What was measured: a table names it wherever it goes."""
+
+    config: str
+    checkpoint: str
+    sha256: str
+    """Of the checkpoint's file."""
+
+    @property
+    def short(self) -> str:
+        """The first twelve digits of the hash."""
+        return self.sha256[:12]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A method's line."""
+
+    method: str
+    source: str
+    """``measured``, or ``as published (M2IR, Table I)``."""
+    protocol: str | None
+    """What the scores follow; for published ones, what they most likely follow, if anything is
+    known."""
+    cells: tuple[Cell, ...]
+    """One for each column; empty where there is nothing."""
+    average: Cell
+
+    @property
+    def published(self) -> bool:
+        """Whether a paper printed it, and nobody measured it here."""
+        return self.source.startswith('as published')
+
+    @property
+    def protocol_text(self) -> str:
+        """The protocol for readers, who must see what is a guess."""
+        if not self.published:
+            return str(self.protocol)
+        return f'likely {self.protocol}' if self.protocol else 'not known'
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Lines of scores, and what a reader must know of them."""
+
+    title: str
+    columns: tuple[str, ...]
+    scores: tuple[str, ...]
+    average: str | None
+    """What the average is of; None: there is none."""
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+    origin: Origin
+
+
+def score_table(
+    rows: Sequence[Row],
+    origin: Origin,
+    layout: PublishedTable | None = None,
+    published: bool = False,
+) -> ScoreTable:
+    """Lay out results as a table: the degraded images, and what became of them.
+
+    Args:
+        rows: Of one or several protocols, their means included.
+        origin: What was measured.
+        layout: Take the columns of this table, and its rule for the average. Tasks that it has no
+            column for are left out. By default each task is a column, and the average is of all.
+        published: Set the lines of ``layout`` below, as printed, marked as published.
+
+    Raises:
+        ValueError: None of the tasks has a column in ``layout``, or two have the same.
+    """
+    tasks = [task for task in dict.fromkeys(row.task for row in rows) if task != MEAN]
+    matched: list[str | None] = list(tasks)
+    columns, average, left_out = tuple(tasks), None, []
+    if layout is not None:
+        matched = layout.match(tasks)
+        if not any(matched):
+            raise ValueError(
+                f'None of the tasks {", ".join(tasks)} has a column in {layout.label}, which has '
+                f'{", ".join(column.tasks[0] for column in layout.columns)}.'
+            )
+        columns, average = tuple(column.title for column in layout.columns), layout.average
+        left_out = [task for task in tasks if task not in matched]
+    elif len(tasks) > 1:
+        average = f'mean of the {len(tasks)} columns'
+    scores = ['psnr', 'ssim', *dict.fromkeys(name for row in rows for name in row.extra)]
+    if layout is not None and published:
+        scores += [score for score in layout.scores if score not in scores]
+    lines: list[Line] = []
+    for protocol in dict.fromkeys(row.protocol for row in rows):
+        found = {row.task: row for row in rows if row.protocol == protocol}
+        for method, degraded in (('degraded', True), (origin.config, False)):
+            cells = tuple(_cell(found.get(task or ''), degraded) for task in matched)
+            lines.append(Line(method, 'measured', protocol, cells, {}))
+    if average is not None:
+        lines = [replace(line, average=_average(line.cells)) for line in lines]
+    if layout is not None and published:
+        source = f'as published ({layout.label})'
+        lines += [
+            Line(row.method, source, row.protocol, row.cells, row.average or {})
+            for row in layout.rows
+        ]
+    notes = _notes(rows, origin, average, left_out, None in matched)
+    if layout is not None and published:
+        notes += _published_notes(layout)
+    title = f'{origin.config}, in the columns of {layout.label}' if layout else origin.config
+    return ScoreTable(title, columns, tuple(scores), average, tuple(lines), tuple(notes), origin)
+
+
+def _cell(row: Row | None, degraded: bool) -> Cell:
+    if row is None:
+        return {}
+    if degraded:
+        return {'psnr': row.input_psnr, 'ssim': row.input_ssim}
+    return {'psnr': row.psnr, 'ssim': row.ssim, **row.extra}
+
+
+def _average(cells: Sequence[Cell]) -> dict[str, float]:
+    """The mean of the cells, of the scores that all of them have."""
+    shared = [score for score in cells[0] if all(score in cell for cell in cells)]
+    return {
+        score: fmean(float(cell[score]) for cell in cells)
+        for score in shared
+        if not score.endswith('_images')
+    }
+
+
+def _notes(
+    rows: Sequence[Row], origin: Origin, average: str | None, left_out: Sequence[str], gaps: bool
+) -> list[str]:
+    notes = [
+        f'Measured with irbox: config {origin.config}, checkpoint {origin.checkpoint} '
+        f'(sha256 {origin.short}).'
+    ]
+    if average:
+        gap = '; none where a column is empty' if gaps else ''
+        notes.append(f'Average: {average}{gap}.')
+    if left_out:
+        notes.append(f'Without a column here: {", ".join(left_out)}.')
+    for protocol in dict.fromkeys(row.protocol for row in rows):
+        known = PROTOCOLS.get(protocol)
+        if known is not None and known.note:
+            notes.append(f'{protocol} is {known.note}.')
+    return notes
+
+
+def _published_notes(layout: PublishedTable) -> list[str]:
+    protocols = dict.fromkeys(row.protocol or 'not known' for row in layout.rows)
+    return [
+        f'Lines "as published ({layout.label})" are printed there and were not measured here. '
+        f'Their protocol is what they most likely follow: {", ".join(protocols)} (confidence: '
+        f'{layout.confidence}). Compare with them only what was tested on the same images by '
+        'the same protocol.',
+        *layout.notes,
+    ]

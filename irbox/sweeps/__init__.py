@@ -1,0 +1,36 @@
+"""Sweeps: the rows of a table, trained one after the other or side by side."""
+
+from irbox.sweeps.campaign import Campaign
+from irbox.sweeps.cost import Cost, count_cost
+from irbox.sweeps.differences import differences
+from irbox.sweeps.findings import Findings, Found, collect
+from irbox.sweeps.plot import plot
+from irbox.sweeps.pool import check_gpus, environments, run_all
+from irbox.sweeps.read_sweep import check_seeds, read_sweep
+from irbox.sweeps.run import Run
+from irbox.sweeps.sweep import Row, Sweep, resolve
+from irbox.sweeps.table import check_marks, markdown, write_csv, write_table
+
+__all__ = [
+    'Campaign',
+    'Cost',
+    'Findings',
+    'Found',
+    'Row',
+    'Run',
+    'Sweep',
+    'check_gpus',
+    'check_marks',
+    'check_seeds',
+    'collect',
+    'count_cost',
+    'differences',
+    'environments',
+    'markdown',
+    'plot',
+    'read_sweep',
+    'resolve',
+    'run_all',
+    'write_csv',
+    'write_table',
+]

@@ -1,0 +1,164 @@
+"""One run of a sweep: a row with a seed, in a folder of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from irbox.sweeps.differences import differences
+from irbox.utils.files import atomic_write
+
+State = Literal['new', 'started', 'finished', 'other']
+TAIL = 15
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row with a seed. What it wrote is all there is to know about how far it came."""
+
+    row: str
+    seed: int
+    config: str
+    """The whole config as YAML, the seed in it."""
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f'{self.row}, seed {self.seed}'
+
+    @property
+    def config_file(self) -> Path:
+        """The config as it is trained: ``tools/train.py`` reads it."""
+        return self.folder / 'row.yaml'
+
+    @property
+    def log_file(self) -> Path:
+        """What training and testing printed."""
+        return self.folder / 'log.txt'
+
+    def state(self) -> State:
+        """How far it is; ``'other'`` where the folder holds a run of another config."""
+        if not self.config_file.is_file():
+            return 'other' if (self.folder / 'results.json').is_file() else 'new'
+        if self.config_file.read_text(encoding='utf-8') != self.config:
+            return 'other'
+        return 'finished' if (self.folder / 'results.json').is_file() else 'started'
+
+    def changes(self) -> list[str]:
+        """What differs between the config that the folder holds and this one's."""
+        if not self.config_file.is_file():
+            return ['its config is missing']
+        there = yaml.safe_load(self.config_file.read_text(encoding='utf-8'))
+        return differences(there, yaml.safe_load(self.config))
+
+    def results(self) -> list[dict[str, Any]]:
+        """The rows that ``tools/test.py`` wrote."""
+        return json.loads((self.folder / 'results.json').read_text(encoding='utf-8'))
+
+    def seconds(self) -> float | None:
+        """How long it was trained, where that is known."""
+        file = self.folder / 'seconds.json'
+        return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else None
+
+    def execute(
+        self,
+        tools: Path,
+        environment: Mapping[str, str],
+        started: Callable[[subprocess.Popen[bytes]], None],
+    ) -> str | None:
+        """Train and test, as far as this was not done.
+
+        Args:
+            tools: Folder of ``train.py`` and ``test.py``.
+            environment: Added to that of this process.
+            started: Told of every process.
+
+        Returns:
+            None, or why there are no results.
+        """
+        state = self.state()
+        if state == 'other':
+            shown = '; '.join(self.changes()[:5])
+            return (
+                f'{self.folder} holds a run of another config ({shown}). '
+                'Choose another --work-dir, or remove the folder.'
+            )
+        if state == 'finished':
+            return None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _lock(self.folder / '.lock') as lock:
+            if lock is None:
+                return f'{self.folder} is in use by another process.'
+            if self.state() == 'finished':
+                # By that other process, a moment ago.
+                return None
+            with atomic_write(self.config_file, 'w') as file:
+                file.write(self.config)
+
+            def call(tool: str, *arguments: str) -> str | None:
+                return self._call(tools / tool, arguments, environment, lock, started)
+
+            weights = self.folder / 'final.pth'
+            if not weights.is_file():
+                begin = time.monotonic()
+                failure = call('train.py', '--resume')
+                self._add_seconds(time.monotonic() - begin)
+                if failure:
+                    return failure
+            return call('test.py', str(weights))
+
+    def _call(
+        self,
+        tool: Path,
+        arguments: tuple[str, ...],
+        environment: Mapping[str, str],
+        lock: int,
+        started: Callable[[subprocess.Popen[bytes]], None],
+    ) -> str | None:
+        command = [sys.executable, str(tool), str(self.config_file), *arguments]
+        with self.log_file.open('ab') as log:
+            process = subprocess.Popen(
+                [*command, '--work-dir', str(self.folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
+                # It keeps the folder locked even if this process is killed.
+                pass_fds=(lock,),
+            )
+            started(process)
+            code = process.wait()
+        if code == 0:
+            return None
+        lines = self.log_file.read_text(encoding='utf-8', errors='replace').splitlines()
+        tail = '\n'.join(f'    {line}' for line in lines[-TAIL:])
+        return f'{tool.name} ended with code {code}. The end of {self.log_file}:\n{tail}'
+
+    def _add_seconds(self, seconds: float) -> None:
+        """Interrupted trainings count, too."""
+        with atomic_write(self.folder / 'seconds.json', 'w') as file:
+            json.dump(round((self.seconds() or 0) + seconds, 1), file)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[int | None]:
+    """Hold a lock while inside; gives None where somebody else holds it."""
+    with path.open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        yield file.fileno()

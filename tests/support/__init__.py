@@ -1,0 +1,1 @@
+"""What tests share: places, small files in published formats, stand-ins for packages."""

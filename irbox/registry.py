@@ -155,7 +155,7 @@ LOSSES = _own('loss', 'losses')
 
 # What feeds, drives and judges it.
 DATASETS = _child('dataset', mmengine_registry.DATASETS, 'datasets')
-TRANSFORMS = _child('transform', mmengine_registry.TRANSFORMS, 'datasets')
+TRANSFORMS = _child('transform', mmengine_registry.TRANSFORMS, 'degradations')
 DATA_SAMPLERS = _child('data sampler', mmengine_registry.DATA_SAMPLERS, 'datasets')
 METRICS = _child('metric', mmengine_registry.METRICS, 'evaluation')
 HOOKS = _child('hook', mmengine_registry.HOOKS, 'engine.hooks')

@@ -3,39 +3,16 @@
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from support.house import house
 from support.paths import ROOT
 
 PACKAGE = ROOT / 'irbox'
 
-# Each folder imports only from lower floors, and from itself.
-FLOORS = {
-    'structures': 0,
-    'utils': 0,
-    'registry': 1,
-    'layers': 2,
-    'experts': 3,
-    'routers': 3,
-    'priors': 3,
-    'blocks': 4,
-    'networks': 5,
-    'models': 6,
-    'losses': 6,
-    'evaluation': 6,
-    'datasets': 6,
-    'config': 6,
-    'analysis': 6,
-    'engine': 7,
-    'data_check': 7,
-    'testing': 7,
-    'conversion': 8,
-    'sweeps': 8,
-    'tools': 9,
-    'plugins': 9,
-}
+# Each room imports only from lower floors, and from itself: the table of docs/architecture.md.
+FLOORS = house.read_floors()
 # On the same floor or below, and still out of bounds.
 APART = {
     # Blocks ask a registry for their parts.
@@ -44,6 +21,7 @@ APART = {
     'losses': {'layers', 'experts', 'routers', 'priors', 'blocks', 'networks'},
     'evaluation': {'layers', 'experts', 'routers', 'priors', 'blocks', 'networks'},
     'datasets': {'layers', 'experts', 'routers', 'priors', 'blocks', 'networks'},
+    'degradations': {'layers', 'experts', 'routers', 'priors', 'blocks', 'networks'},
 }
 BY_HAND = {
     4: 'blocks ask a registry for their parts',
@@ -58,9 +36,7 @@ def sources():
     yield from sorted((ROOT / 'plugins').rglob('*.py'))
 
 
-def folder_of(path):
-    inside = path.relative_to(ROOT).parts
-    return Path(inside[1]).stem if inside[0] == 'irbox' and len(inside) > 1 else inside[0]
+folder_of = house.room_of
 
 
 def imported(path):

@@ -18,7 +18,7 @@ FOLDERS = {
     'prior': 'priors',
     'loss': 'losses',
     'dataset': 'datasets',
-    'transform': 'datasets',
+    'transform': 'degradations',
     'data sampler': 'datasets',
     'metric': 'evaluation',
     'hook': 'engine',

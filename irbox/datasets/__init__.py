@@ -1,14 +1,13 @@
-"""Data sets, samplers, and the degradations that synthetic data is made with."""
+"""Data sets and samplers: which images are read, in which order, cropped how."""
 
 # Registers mmengine's own samplers and collate functions, which configs name too.
 import mmengine.dataset  # noqa: F401
 
-from irbox.datasets import degradations
 from irbox.datasets.draw_sampler import DrawSampler
 from irbox.datasets.embedded_dataset import EmbeddedDataset
 from irbox.datasets.paired_image_dataset import PairedImageDataset
 from irbox.utils.moved_modules import accept_old_names
 
-__all__ = ['DrawSampler', 'EmbeddedDataset', 'PairedImageDataset', 'degradations']
+__all__ = ['DrawSampler', 'EmbeddedDataset', 'PairedImageDataset']
 
 accept_old_names()

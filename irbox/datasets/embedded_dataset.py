@@ -12,11 +12,11 @@ from torch.utils.data import Dataset
 
 from irbox.datasets.color_jitter import color_jitter
 from irbox.datasets.dead_leaves import dead_leaves
-from irbox.datasets.degradations.degradation import round_to_8_bits
 from irbox.datasets.draw_weights import label_shares
 from irbox.datasets.pair_operations import dihedral, to_tensor
 from irbox.datasets.photographs import HELD_OUT, TRAINING, photograph
-from irbox.datasets.synthetic_depth import synthetic_depth
+from irbox.degradations.degradation import round_to_8_bits
+from irbox.degradations.synthetic_depth import synthetic_depth
 from irbox.registry import DATASETS, TRANSFORMS
 
 Config = Mapping[str, Any]

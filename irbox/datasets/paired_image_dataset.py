@@ -12,7 +12,6 @@ import numpy as np
 from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
-from irbox.datasets.degradations.degradation import round_to_8_bits
 from irbox.datasets.draw_weights import draw_weights
 from irbox.datasets.pair_operations import (
     AUGMENTATIONS,
@@ -33,6 +32,7 @@ from irbox.datasets.pairs.distinct_names import distinct_names
 from irbox.datasets.pairs.paired_source import ImagePair
 from irbox.datasets.pairs.schema import is_whole
 from irbox.datasets.read_image import image_size, open_image
+from irbox.degradations.degradation import round_to_8_bits
 from irbox.registry import DATASETS
 
 

@@ -13,6 +13,7 @@ from types import ModuleType
 # Old name -> new name, of modules and of packages with all that is in them. Since version 0.2.
 MOVED = {
     'irbox.datasets.data_source': 'irbox.datasets.pairs.data_source',
+    'irbox.datasets.degradations': 'irbox.degradations',
     'irbox.datasets.distinct_names': 'irbox.datasets.pairs.distinct_names',
     'irbox.datasets.image_folders': 'irbox.datasets.pairs.image_folders',
     'irbox.datasets.image_selection': 'irbox.datasets.pairs.image_selection',
@@ -20,6 +21,7 @@ MOVED = {
     'irbox.datasets.pairing_rule': 'irbox.datasets.pairs.pairing_rule',
     'irbox.datasets.rule_values': 'irbox.datasets.pairs.schema',
     'irbox.datasets.set_declaration': 'irbox.datasets.pairs.set_declaration',
+    'irbox.datasets.synthetic_depth': 'irbox.degradations.synthetic_depth',
     'irbox.engine.build': 'irbox.engine.network',
     'irbox.engine.building': 'irbox.engine.sections',
     'irbox.engine.check_config': 'irbox.config.check_config',

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from irbox.config.load_config import load_config
-from irbox.datasets.degradations import CDD11_TYPES
 from irbox.datasets.pairs.set_declaration import load_declaration
+from irbox.degradations import CDD11_TYPES
 from irbox.registry import DATA_SAMPLERS, DATASETS
 from support.paths import ROOT
 

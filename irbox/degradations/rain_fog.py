@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from irbox.datasets.degradations.degradation import Degradation, Range, check_range
-from irbox.datasets.degradations.sparse_rain import SparseRain
-from irbox.datasets.synthetic_depth import synthetic_depth
+from irbox.degradations.degradation import Degradation, Range, check_range
+from irbox.degradations.sparse_rain import SparseRain
+from irbox.degradations.synthetic_depth import synthetic_depth
 from irbox.registry import TRANSFORMS
 
 

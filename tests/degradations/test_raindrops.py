@@ -1,6 +1,6 @@
 import numpy as np
 
-from irbox.datasets.degradations import Raindrops
+from irbox.degradations import Raindrops
 
 
 def photo(side=96):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from irbox.datasets.degradations import (
+from irbox.datasets.photographs import photograph
+from irbox.degradations import (
     CDD11_TYPES,
     CDD11Composition,
     DenseRain,
@@ -17,8 +18,7 @@ from irbox.datasets.degradations import (
     Snow,
     SparseRain,
 )
-from irbox.datasets.degradations.degradation import check_range, round_to_8_bits
-from irbox.datasets.photographs import photograph
+from irbox.degradations.degradation import check_range, round_to_8_bits
 from irbox.registry import TRANSFORMS
 
 DEGRADATIONS = {

@@ -1,6 +1,6 @@
 import numpy as np
 
-from irbox.datasets.synthetic_depth import synthetic_depth
+from irbox.degradations.synthetic_depth import synthetic_depth
 
 
 def draw(seed=0, shape=(60, 80), **options):

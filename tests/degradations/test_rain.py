@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from irbox.datasets.degradations import DenseRain, SparseRain
+from irbox.degradations import DenseRain, SparseRain
 
 
 def black(height=128, width=96):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from irbox.datasets.degradations.degradation import Degradation, round_to_8_bits
-from irbox.datasets.degradations.dense_rain import DenseRain
-from irbox.datasets.degradations.haze import Haze
-from irbox.datasets.degradations.low_light import LowLight
-from irbox.datasets.degradations.snow import Snow
+from irbox.degradations.degradation import Degradation, round_to_8_bits
+from irbox.degradations.dense_rain import DenseRain
+from irbox.degradations.haze import Haze
+from irbox.degradations.low_light import LowLight
+from irbox.degradations.snow import Snow
 from irbox.registry import TRANSFORMS, suggest
 
 CDD11_TYPES = (

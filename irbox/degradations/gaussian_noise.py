@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from irbox.datasets.degradations.degradation import Degradation
+from irbox.degradations.degradation import Degradation
 from irbox.registry import TRANSFORMS
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from irbox.datasets.degradations.degradation import Degradation, Range, check_range
+from irbox.degradations.degradation import Degradation, Range, check_range
 from irbox.registry import TRANSFORMS
 
 # Light adds up in linear light; files hold about its 1/2.2th power.

@@ -3,9 +3,9 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from irbox.datasets.degradations import CDD11_TYPES, CDD11Composition, DenseRain, Haze, LowLight
-from irbox.datasets.degradations.degradation import round_to_8_bits
 from irbox.datasets.photographs import HELD_OUT, TRAINING, photograph
+from irbox.degradations import CDD11_TYPES, CDD11Composition, DenseRain, Haze, LowLight
+from irbox.degradations.degradation import round_to_8_bits
 
 # Mean PSNR and SSIM of the degraded images of CDD11's test set.
 PUBLISHED = {

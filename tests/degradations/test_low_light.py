@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from irbox.datasets.degradations import LowLight
+from irbox.degradations import LowLight
 
 
 def test_against_a_slow_reference():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from irbox.datasets.degradations import Haze, OTSHaze, RainFog
+from irbox.degradations import Haze, OTSHaze, RainFog
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from irbox.datasets.degradations import GaussianNoise
+from irbox.degradations import GaussianNoise
 
 
 def grey(value=128, side=256):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from irbox.datasets.degradations.degradation import Degradation, Range, check_range
-from irbox.datasets.synthetic_depth import synthetic_depth
+from irbox.degradations.degradation import Degradation, Range, check_range
+from irbox.degradations.synthetic_depth import synthetic_depth
 from irbox.registry import TRANSFORMS
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from irbox.datasets.degradations.degradation import Degradation, Range, check_range
+from irbox.degradations.degradation import Degradation, Range, check_range
 from irbox.registry import TRANSFORMS
 
 # Streaks are drawn at this many times the size and averaged: a width of .3 pixels is then possible.

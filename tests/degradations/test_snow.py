@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from irbox.datasets.degradations import Snow
+from irbox.degradations import Snow
 
 
 def black(side=192):

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from irbox.datasets.degradations.degradation import Degradation, Range, check_range
+from irbox.degradations.degradation import Degradation, Range, check_range
 from irbox.registry import TRANSFORMS
 
 # Flakes are drawn at this many times the size and averaged.

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from irbox.datasets.degradations import MotionBlur
+from irbox.degradations import MotionBlur
 
 
 def test_equals_a_convolution_in_linear_light():

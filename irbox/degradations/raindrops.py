@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from irbox.datasets.degradations.degradation import Degradation, Range, check_range
+from irbox.degradations.degradation import Degradation, Range, check_range
 from irbox.registry import TRANSFORMS
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from irbox.conversion.rename_weights import (
+from irbox.conversion import (
     FREQUENCY_PARTS,
     FREQUENCY_PLACES,
     UNET_PARTS,

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from irbox.blocks import TransformerBlock
-from irbox.conversion.rename_weights import UNET_PARTS, UNET_PLACES, published_name, rename_weights
+from irbox.conversion import UNET_PARTS, UNET_PLACES, published_name, rename_weights
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.resample import Upsample
 from irbox.networks import RestorationUNet
@@ -190,5 +190,6 @@ def convert(released: Mapping[str, Tensor], network: nn.Module) -> dict[str, Ten
 
     idle = [released[name].flatten() for name in sorted(released) if _UNUSED.match(name)]
     if idle and 'unused' in network.state_dict():
-        released = {**released, 'unused': torch.cat(idle)}
+        rest = {name: tensor for name, tensor in released.items() if not _UNUSED.match(name)}
+        released = rest | {'unused': torch.cat(idle)}
     return rename_weights(released, network, theirs, 'PromptIR', _UNUSED)

@@ -32,14 +32,11 @@ def convert_daclip(arguments: argparse.Namespace) -> None:
 
 def convert_m2restore(arguments: argparse.Namespace) -> None:
     """The released checkpoint of M2Restore -> a checkpoint of irbox."""
-    import torch
+    from irbox.conversion.convert import convert
 
-    import irbox
-    from irbox.conversion.m2restore import convert
-
-    with torch.device('meta'):  # names and shapes; no memory, and no file of DA-CLIP
-        network = irbox.build_network(M2RESTORE)
-    done = convert(arguments.input, arguments.output, network, arguments.trust_pickle)
+    done = convert(
+        M2RESTORE, arguments.input, arguments.output, arguments.trust_pickle, system='m2restore'
+    )
     report(arguments, done.tensors, done.parameters, done.left_out)
 
 

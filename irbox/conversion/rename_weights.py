@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
-from irbox import __version__
-from irbox.engine.checkpoint import write_checkpoint
-from irbox.utils.files import atomic_write
+from irbox.utils.weights import misfits
 
-SUFFIXES = ('.pth', '.safetensors')
-PREFIX = 'network.'
-"""Where ``Restorer`` keeps its network."""
+NO_USE = 'that the composition has no use for'
 
 # Ours -> published: where a weight sits in a Restormer-like U.
 UNET_PLACES = {
@@ -81,14 +75,22 @@ def published_name(key: str, places: Mapping[str, str], parts: Mapping[str, str]
     return places.get(place, '') + block + parts.get(part, '') + rest.removeprefix(part)
 
 
+class Renamed(dict[str, Tensor]):
+    """The state dict of a network, and what of the released weights is not in it."""
+
+    left_out: Mapping[str, int]
+    """Why tensors were left out -> how many."""
+
+
 def rename_weights(
     released: Mapping[str, Tensor],
     network: nn.Module,
     name_of: Callable[[str], str],
     system: str,
-    left_out: re.Pattern[str] | None = None,
-) -> dict[str, Tensor]:
-    """Published weights under the network's names, in its shapes, in float32.
+    left_out: re.Pattern[str] | Mapping[re.Pattern[str], str] | None = None,
+    transposed: re.Pattern[str] | None = None,
+) -> Renamed:
+    """Give published weights the network's names, its shapes, and float32.
 
     Ones at the ends of a shape do not count: a 1x1 convolution may be kept as a matrix, or the
     other way round.
@@ -98,91 +100,50 @@ def rename_weights(
         network: Which weights there must be and of which shapes; on the meta device if you like.
         name_of: Our key -> what the published file calls it.
         system: For messages.
-        left_out: Matches the start of published names that the network may do without.
+        left_out: Matches the start of published names that the network may do without. Several
+            patterns come with the reason why.
+        transposed: Matches published names of matrices that are multiplied from the right,
+            (in, out).
 
     Raises:
-        ValueError: Weights are missing, unknown or of another shape; all are counted and the first
-            few named as they are in the file.
+        ValueError: Weights are missing, unknown, listed twice or of another shape; all are counted
+            and the first few named as they are in the file.
     """
-    given = {re.sub(r'^(module\.)?(net\.)?', '', name): value for name, value in released.items()}
+    reasons = {left_out: NO_USE} if isinstance(left_out, re.Pattern) else dict(left_out or {})
     own = network.state_dict()
     table = {name_of(key): key for key in own}
-    faults = {
-        'missing': [name for name in table if name not in given],
-        'unknown': [
-            name
-            for name in given
-            if name not in table and not (left_out is not None and left_out.match(name))
-        ],
-        'of another shape': [
-            f'{name} {tuple(given[name].shape)} instead of {tuple(own[key].shape)}'
-            for name, key in table.items()
-            if name in given and _core(given[name]) != _core(own[key])
-        ],
-    }
-    texts = [
-        f'{len(names)} {fault} ({", ".join(sorted(names)[:3])}{", ..." if len(names) > 3 else ""})'
-        for fault, names in faults.items()
-        if names
-    ]
-    if texts:
+    turned = {name for name in table if transposed is not None and transposed.fullmatch(name)}
+    wanted = {name: own[key].T if name in turned else own[key] for name, key in table.items()}
+    given: dict[str, Tensor] = {}
+    twice, without = [], Counter[str]()
+    for full, tensor in released.items():
+        name = re.sub(r'^(module\.)?(net\.)?', '', full)
+        reason = next((why for pattern, why in reasons.items() if pattern.match(name)), None)
+        if reason is not None and name not in table:
+            without[reason] += 1
+        elif name in given:
+            twice.append(name)
+        else:
+            given[name] = tensor
+    if faults := misfits(wanted, given, _core, twice):
         raise ValueError(
-            f'These are not the {len(table)} weights of {system} that the network needs: '
-            f'{"; ".join(texts)}.'
+            f'These are not the {len(table)} weights of {system} that the network needs: {faults}.'
         )
-    return {
-        # Into memory of its own: the tensors may be backed by a file.
-        key: given[name]
-        .float()
-        .reshape(own[key].shape)
-        .clone(memory_format=torch.contiguous_format)
-        for name, key in table.items()
-    }
+    # Into memory of its own: the tensors may be backed by a file.
+    renamed = Renamed()
+    for name, key in table.items():
+        tensor = given[name].float().reshape(wanted[name].shape)
+        tensor = tensor.T if name in turned else tensor
+        renamed[key] = tensor.clone(memory_format=torch.contiguous_format)
+    renamed.left_out = dict(without)
+    return renamed
 
 
 def _core(tensor: Tensor) -> tuple[int, ...]:
-    """A shape without the ones at its ends."""
+    """Give a shape without the ones at its ends."""
     shape = tuple(tensor.shape)
     while shape and shape[-1] == 1:
         shape = shape[:-1]
     while shape and shape[0] == 1:
         shape = shape[1:]
     return shape
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """What was done to a file."""
-
-    tensors: int
-    parameters: int
-    left_out: dict[str, int] = field(default_factory=dict)
-    """Why tensors were left out -> how many."""
-
-
-def check_target(source: Path, target: Path) -> None:
-    """Refuse a conversion that cannot end well, before anything is read.
-
-    Raises:
-        FileNotFoundError: The source, or the folder of the target, does not exist.
-        ValueError: The target exists or has a suffix that is not known.
-    """
-    if not source.is_file():
-        raise FileNotFoundError(f'There is no file {source}.')
-    if target.suffix not in SUFFIXES:
-        raise ValueError(f'The output must be named {" or ".join(SUFFIXES)}, got {target}.')
-    if target.exists():
-        raise ValueError(f'{target} exists. Remove it or choose another name.')
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f'There is no folder {target.parent}.')
-
-
-def write_weights(own: Mapping[str, Tensor], source: Path, target: Path) -> None:
-    """Write a network's weights as a checkpoint of irbox, ``.pth`` or ``.safetensors``."""
-    weights = {PREFIX + key: tensor for key, tensor in own.items()}
-    meta = {'source': source.name, 'irbox_version': __version__}
-    if target.suffix == '.pth':
-        write_checkpoint({'meta': meta, 'state_dict': weights}, target)
-    else:
-        with atomic_write(target) as file:
-            file.write(save(weights, meta))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +13,8 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub, print_log
 from torch import Tensor, nn
 
-from irbox.utils.files import atomic_write
 from irbox.utils.frozen import FrozenModule
+from irbox.utils.weights import bare_name, misfits, read_weights, state_dict_of, write_weights
 
 # mmengine keeps a million values per logged number and copies them all at each new one. Nothing
 # looks back further than a smoothing window.
@@ -37,56 +36,20 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         ValueError: The file is damaged, holds code, or is no checkpoint.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
-        kind = 'is a folder, not a checkpoint' if path.is_dir() else 'does not exist'
+    try:
+        content = read_weights(path, map_location)
+    except FileNotFoundError as error:
         folder = path if path.is_dir() else path.parent
         there = ', '.join(file.name for file in sorted(folder.glob('*.pth'))[-5:])
         hint = f' {folder} holds {there}.' if there else ''
-        raise FileNotFoundError(f'Checkpoint {path} {kind}.{hint}')
-    if path.suffix == '.safetensors':
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return {'state_dict': load_file(path, device=str(map_location))}
-        except SafetensorError as error:
-            raise ValueError(f'Checkpoint {path} is damaged: {error}.') from error
-    with open(path, 'rb') as file:
-        start = file.read(2)
-    if start != b'PK' and start[:1] != b'\x80':  # a zip archive, or the pickle of old versions
-        raise ValueError(f'Checkpoint {path} is damaged or no file of PyTorch.')
-    try:
-        content = torch.load(path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        found = re.search(
-            r'(?:GLOBAL|Unsupported (?:global|class):?)\s+(?:GLOBAL )?`?([\w.]+)', str(error)
-        )
-        what = f' ({found[1]})' if found else ''
-        raise ValueError(
-            f'Checkpoint {path} is refused: it holds more than tensors and plain values{what}, and '
-            'reading it would run code from the file. Convert it where you trust it: load it with '
-            'torch.load(..., weights_only=False) and save only its state dict.'
-        ) from error
-    except Exception as error:
-        raise ValueError(f'Checkpoint {path} is damaged: {_first_sentence(error)}.') from error
-    return _with_state_dict(content, path)
-
-
-def _with_state_dict(content: Any, path: Path) -> dict[str, Any]:
-    if isinstance(content, Mapping) and isinstance(content.get('state_dict'), Mapping):
-        return dict(content)
-    if isinstance(content, Mapping) and content:
-        if all(isinstance(value, Tensor) for value in content.values()):
-            return {'state_dict': dict(content)}
-        keys = ', '.join(map(str, list(content)[:5]))
-        raise ValueError(f'{path} is no checkpoint: it has no `state_dict`, but {keys}.')
-    raise ValueError(f'{path} is no checkpoint: it holds a {type(content).__name__}.')
+        raise FileNotFoundError(f'{error}{hint}') from None
+    found = state_dict_of(content, path)
+    return {'state_dict': dict(found)} if found is content else dict(content)
 
 
 def write_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:
     """Write a checkpoint that ``read_checkpoint`` reads; the file appears whole or not at all."""
-    with atomic_write(path) as file:
-        torch.save(to_plain(content), file)
+    write_weights(to_plain(content), path)
 
 
 def newest_checkpoint(work_dir: str | Path) -> Path | None:
@@ -103,26 +66,18 @@ def newest_checkpoint(work_dir: str | Path) -> Path | None:
     for _, path in sorted(numbered, reverse=True):
         try:
             # Reads the directory at the end of the file and leaves the tensors on the disk.
-            torch.load(path, map_location='cpu', weights_only=True, mmap=True)
-        except Exception as error:
-            print_log(
-                f'{path} cannot be read and is passed over: {_first_sentence(error)}.',
-                logger='current',
-                level=logging.WARNING,
-            )
+            read_weights(path, mapped=True)
+        except (OSError, ValueError) as error:
+            print_log(f'{error} It is passed over.', 'current', logging.WARNING)
         else:
             return path
     return None
 
 
-def _first_sentence(error: Exception) -> str:
-    return re.split(r'[.\n]\s?', f'{error} ')[0].strip() or type(error).__name__
-
-
 def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor], origin: str | Path) -> None:
     """Load weights that must fit exactly, see ``check_weights``."""
     check_weights(model, state_dict, origin)
-    model.load_state_dict({_bare(key): value for key, value in state_dict.items()})
+    model.load_state_dict({bare_name(key): value for key, value in state_dict.items()})
 
 
 def check_weights(model: nn.Module, state_dict: Mapping[str, Tensor], origin: str | Path) -> None:
@@ -141,28 +96,15 @@ def check_weights(model: nn.Module, state_dict: Mapping[str, Tensor], origin: st
             few named.
     """
     own = model.state_dict()
-    given = {_bare(key): value for key, value in state_dict.items()}
     frozen = tuple(
         f'{name}.' for name, part in model.named_modules() if isinstance(part, FrozenModule)
     )
-    kinds = {
-        'missing': [key for key in own if key not in given],
-        'unexpected': [key for key in given if key not in own and not key.startswith(frozen)],
-        'of another shape': [
-            f'{key} ({_shape(given[key])} instead of {_shape(own[key])})'
-            for key in own
-            if key in given and _shape(given[key]) != _shape(own[key])
-        ],
-    }
-    problems = [
-        f'{len(keys)} {kind} ({", ".join(keys[:3])}{", ..." if len(keys) > 3 else ""})'
-        for kind, keys in kinds.items()
-        if keys
-    ]
-    if problems:
+    given = {bare_name(key): value for key, value in state_dict.items()}
+    asked = {key: value for key, value in given.items() if not key.startswith(frozen)}
+    if faults := misfits(own, asked):
         raise ValueError(
             f'Checkpoint {origin} is of another architecture. Of the {len(own)} weights of the '
-            f'config: {"; ".join(problems)}. Use the config that it was trained with.'
+            f'config: {faults}. Use the config that it was trained with.'
         )
 
 
@@ -170,7 +112,7 @@ def frozen_records(model: nn.Module) -> dict[str, Any]:
     """What a checkpoint says of the parts whose weights it leaves out, by their names."""
     parts: list[tuple[str, Any]] = list(model.named_modules())
     return {
-        _bare(name): part.checkpoint_record()
+        bare_name(name): part.checkpoint_record()
         for name, part in parts
         if hasattr(part, 'checkpoint_record')
     }
@@ -187,7 +129,7 @@ def check_frozen(model: nn.Module, checkpoint: Mapping[str, Any], origin: str | 
     Raises:
         ValueError: A frozen part is missing or differs; the message says in what.
     """
-    parts: dict[str, Any] = {_bare(name): part for name, part in model.named_modules()}
+    parts: dict[str, Any] = {bare_name(name): part for name, part in model.named_modules()}
     for name, record in (checkpoint.get('meta', {}).get('frozen') or {}).items():
         part: Any = parts.get(name)
         if not hasattr(part, 'check_record'):
@@ -200,15 +142,6 @@ def check_frozen(model: nn.Module, checkpoint: Mapping[str, Any], origin: str | 
             part.check_record(record)
         except ValueError as error:
             raise ValueError(f'Checkpoint {origin}: {error}') from error
-
-
-def _bare(key: str) -> str:
-    """A key without the prefix that distributed wrappers put in front."""
-    return key.removeprefix('module.')
-
-
-def _shape(value: Any) -> tuple[int, ...]:
-    return tuple(getattr(value, 'shape', ()))
 
 
 def to_plain(value: Any) -> Any:

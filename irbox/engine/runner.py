@@ -32,7 +32,7 @@ from irbox.engine.checkpoint import (
 )
 from irbox.engine.hooks.ema_hook import EMAHook
 from irbox.utils.console import quieten
-from irbox.utils.files import atomic_write
+from irbox.utils.files import write_text
 
 
 class RestorationRunner(Runner):
@@ -205,8 +205,7 @@ class RestorationRunner(Runner):
         """Write the whole config: of a training into the work dir, of a test beside its log."""
         if is_main_process():
             folder = self.log_dir if self._train_loop is None else self.work_dir
-            with atomic_write(Path(folder, 'config.yaml'), 'w') as file:
-                file.write(config_text(self.cfg))
+            write_text(Path(folder, 'config.yaml'), config_text(self.cfg))
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
         """Log what a run depends on. mmengine's version starts compilers to ask for theirs."""

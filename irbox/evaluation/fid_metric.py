@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from irbox.evaluation.frechet import frechet_distance
 from irbox.evaluation.image_operations import check_jpeg_quality, through_jpeg, to_bytes
-from irbox.evaluation.metric_weights import find_weights, read_weights
+from irbox.evaluation.metric_weights import find_weights
 from irbox.registry import METRICS
 from irbox.utils.optional import require
+from irbox.utils.weights import read_state_dict
 
 FILE = 'weights-inception-2015-12-05-6726825d.pth'
 SOURCE = 'the releases of torch-fidelity (URL_INCEPTION_V3 in its Inception extractor)'
@@ -56,7 +57,7 @@ class FIDMetric(BaseMetric):
         package = require('torch_fidelity', package='torch-fidelity', needed_by='FIDMetric')
         file = find_weights(weights, FILE, 'FIDMetric', SOURCE)
         # The package unpickles the file without precaution: read it safely first.
-        read_weights(file, 'FIDMetric')
+        read_state_dict(file, 'FIDMetric: the file')
         try:
             network = package.FeatureExtractorInceptionV3(
                 'inception-v3-compat', ['2048'], feature_extractor_weights_path=str(file)

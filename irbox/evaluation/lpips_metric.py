@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from irbox.evaluation.aggregate import means_by_label
 from irbox.evaluation.image_operations import check_jpeg_quality, through_jpeg, to_bytes
-from irbox.evaluation.metric_weights import find_weights, read_weights
+from irbox.evaluation.metric_weights import find_weights
 from irbox.registry import METRICS
 from irbox.utils.optional import require
+from irbox.utils.weights import misfits, read_state_dict
 
 FILE = 'alexnet-owt-7be5be79.pth'
 SOURCE = 'torchvision (torchvision.models.AlexNet_Weights.IMAGENET1K_V1.url)'
@@ -79,17 +80,11 @@ class LPIPSMetric(BaseMetric):
 
 def _load_alexnet(network: nn.Module, file: Path) -> None:
     """Fill the package's AlexNet, cut into slices that keep torchvision's layer numbers."""
-    given = read_weights(file, 'LPIPSMetric')
+    given = read_state_dict(file, 'LPIPSMetric: the file')
     own = network.state_dict()
     # slice2.3.weight is features.3.weight.
     names = {name: f'features.{name.partition(".")[2]}' for name in own}
-    wrong = [
-        published
-        for name, published in names.items()
-        if published not in given or given[published].shape != own[name].shape
-    ]
-    if wrong:
-        raise ValueError(
-            f'LPIPSMetric: {file} does not hold AlexNet: {wrong[0]} is missing or of another shape.'
-        )
-    network.load_state_dict({name: given[published] for name, published in names.items()})
+    used = {published: given[published] for published in names.values() if published in given}
+    if faults := misfits({names[name]: tensor for name, tensor in own.items()}, used):
+        raise ValueError(f'LPIPSMetric: {file} does not hold AlexNet: {faults}.')
+    network.load_state_dict({name: used[published] for name, published in names.items()})

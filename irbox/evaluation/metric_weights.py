@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from torch import Tensor
 
 
 def find_weights(path: str | Path | None, name: str, needed_by: str, source: str) -> Path:
@@ -30,20 +27,3 @@ def find_weights(path: str | Path | None, name: str, needed_by: str, source: str
             '`weights`; nothing is downloaded by itself.'
         )
     return file
-
-
-def read_weights(file: Path, needed_by: str) -> Mapping[str, Tensor]:
-    """Read a state dict without running code that the file may hold.
-
-    Raises:
-        ValueError: The file holds something else.
-    """
-    try:
-        content = torch.load(file, map_location='cpu', weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise ValueError(f'{needed_by}: {file} is damaged or no file of weights.') from error
-    if not isinstance(content, Mapping) or not all(
-        isinstance(value, Tensor) for value in content.values()
-    ):
-        raise ValueError(f'{needed_by}: {file} is no state dict, tensors by name.')
-    return content

@@ -26,11 +26,11 @@ from irbox.priors.daclip.files import find_checkpoint
 from irbox.priors.daclip.loading import empty_daclip, load_daclip
 from irbox.priors.daclip.preprocess import prepare
 from irbox.priors.daclip.presets import settings
-from irbox.priors.daclip.reading import fingerprint
 from irbox.registry import PRIORS
 from irbox.structures import DegradationPrior
-from irbox.utils.frozen import FrozenModule
+from irbox.utils.frozen import FrozenModule, check_record
 from irbox.utils.precision import full_precision
+from irbox.utils.weights import fingerprint
 
 PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
@@ -205,18 +205,7 @@ class DACLIPPrior(FrozenModule):
             ValueError: A network that was trained with another prior would be misled; says what
                 differs.
         """
-        own = self.checkpoint_record()
-        faults = [
-            f'{key}: {_show(record[key])} in the checkpoint, {_show(own[key])} here'
-            for key in own
-            if key not in ('file', 'precision') and key in record and record[key] != own[key]
-        ]
-        if faults:
-            raise ValueError(
-                f'The checkpoint was made with another prior. {"; ".join(faults)}. Its file was '
-                f'{record.get("file")}, this one is {self.file}. Set model.network.prior to what '
-                'the checkpoint was trained with.'
-            )
+        check_record(self.checkpoint_record(), record, may_differ=['precision'])
 
     def _build(
         self, sizes: Mapping[str, Any], checkpoint: str | None, download: bool, allow_random: bool
@@ -276,8 +265,3 @@ def _embed_words(model: DACLIP, words: Sequence[str]) -> Tensor:
     tokens = open_clip_module().tokenize(list(words), context_length=model.clip.context_length)
     with full_precision(tokens):
         return model.eval().encode_text(tokens)
-
-
-def _show(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f'{text[:77]}...'

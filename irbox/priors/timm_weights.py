@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from irbox.utils.frozen import FrozenModule
+from irbox.utils.frozen import FrozenModule, check_record
+from irbox.utils.weights import bare_name, fingerprint, misfits, read_weights, state_dict_of
 
 # How a Restorer's checkpoint calls its prior.
 PRIOR = 'network.prior.'
+# What holds the weights in the files that timm's users write, the best first.
+KEYS = ('state_dict_ema', 'model_ema', 'state_dict', 'model')
+WHAT = 'TimmPrior: the file'
 
 
 class FrozenPart(FrozenModule):
@@ -36,7 +35,7 @@ class FrozenPart(FrozenModule):
         self.settings = dict(settings)
         weights = [*module.parameters(), *module.buffers()]
         real = not any(weight.is_meta for weight in weights)
-        self.sha256 = _fingerprint(module) if real else None
+        self.sha256 = fingerprint(module.state_dict()) if real else None
         self.freeze()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,18 +52,7 @@ class FrozenPart(FrozenModule):
         Raises:
             ValueError: A network that was trained with another prior would be misled.
         """
-        own = self.checkpoint_record()
-        faults = [
-            f'{key}: {record.get(key)} in the checkpoint, {own[key]} here'
-            for key in own
-            if key != 'file' and record.get(key) != own[key]
-        ]
-        if faults:
-            raise ValueError(
-                f'it was made with another prior. {"; ".join(faults)}. Its file was '
-                f'{record.get("file")}, this one is {self.file}. Set model.network.prior to what '
-                'the checkpoint was trained with.'
-            )
+        check_record(self.checkpoint_record(), record)
 
 
 def load_prior(path: Path, backbone: nn.Module, classify: nn.Module, labels: Sequence[str]) -> bool:
@@ -77,7 +65,7 @@ def load_prior(path: Path, backbone: nn.Module, classify: nn.Module, labels: Seq
         FileNotFoundError, ValueError: As ``load_backbone``; also where the labels differ.
     """
     content = _read(path, backbone)
-    tensors = content.get('state_dict', content)
+    tensors = state_dict_of(content, path, KEYS, WHAT)
     prefix = next((one for one in (PRIOR, '') if f'{one}classify.weight' in tensors), None)
     if prefix is None:
         return False
@@ -103,12 +91,8 @@ def load_backbone(path: Path, backbone: nn.Module) -> None:
         FileNotFoundError: There is none; says where timm's is published.
         ValueError: It is unreadable, would run code, or is of another architecture.
     """
-    content = _read(path, backbone)
-    for key in ('state_dict_ema', 'model_ema', 'state_dict', 'model'):
-        if isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    tensors = {key.removeprefix('module.'): value for key, value in content.items()}
+    found = state_dict_of(_read(path, backbone), path, KEYS, WHAT)
+    tensors = {bare_name(key): value for key, value in found.items()}
     heads = getattr(backbone, 'pretrained_cfg', {}).get('classifier') or ()
     heads = (heads,) if isinstance(heads, str) else tuple(heads)
     own = backbone.state_dict()
@@ -123,8 +107,10 @@ def load_backbone(path: Path, backbone: nn.Module) -> None:
     )
 
 
-def _read(path: Path, backbone: nn.Module) -> dict[str, Any]:
-    if not path.is_file():
+def _read(path: Path, backbone: nn.Module) -> Any:
+    try:
+        return read_weights(path, what=WHAT)
+    except FileNotFoundError as error:
         published = getattr(backbone, 'pretrained_cfg', {}).get('hf_hub_id')
         source = (
             f' timm publishes weights at https://huggingface.co/{published}: download '
@@ -133,43 +119,16 @@ def _read(path: Path, backbone: nn.Module) -> dict[str, Any]:
             else ''
         )
         raise FileNotFoundError(
-            f'TimmPrior: there is no file {path} (weights).{source} Without weights it is trained '
-            'from scratch.'
-        )
-    try:
-        if path.suffix == '.safetensors':
-            return dict(load_file(path))
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f'{path} is refused: reading it would run code from the file, or it is damaged. '
-            "Convert it where you trust it: save its state dict with safetensors' save_file."
-        ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, KeyError) as error:
-        raise ValueError(f'{path} is no readable checkpoint: {error}') from error
-    if not isinstance(content, Mapping):
-        raise ValueError(f'{path} holds no weights but a {type(content).__name__}.')
-    return dict(content)
+            f'{error}{source} Without `weights` it is trained from scratch.'
+        ) from None
 
 
 def _load(module: nn.Module, tensors: Mapping[str, Any], path: Path) -> None:
-    own = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-    given = {key: tuple(getattr(value, 'shape', ())) for key, value in tensors.items()}
-    faults = {
-        'missing': own.keys() - given.keys(),
-        'unknown': given.keys() - own.keys(),
-        'of another shape': {key for key in own.keys() & given.keys() if own[key] != given[key]},
-    }
-    texts = [
-        f'{len(keys)} {kind} ({", ".join(sorted(keys)[:3])}{", ..." if len(keys) > 3 else ""})'
-        for kind, keys in faults.items()
-        if keys
-    ]
-    if texts:
+    own = module.state_dict()
+    if faults := misfits(own, tensors):
         raise ValueError(
             f'{path} is of another architecture: of the {len(own)} weights of '
-            f'{type(module).__name__}, {"; ".join(texts)}. Set backbone (and options) to what the '
-            'file holds.'
+            f'{type(module).__name__}, {faults}. Set backbone (and options) to what the file holds.'
         )
     module.load_state_dict(dict(tensors))
 
@@ -181,13 +140,3 @@ def _labels(content: Mapping[str, Any]) -> list[str] | None:
     for key in ('model', 'network', 'prior', 'labels'):
         config = config.get(key) if isinstance(config, Mapping) else None
     return list(config) if config else None
-
-
-def _fingerprint(module: nn.Module) -> str:
-    """sha256 of names, shapes and values."""
-    digest = hashlib.sha256()
-    for key, tensor in sorted(module.state_dict().items()):
-        values = tensor.detach().cpu().contiguous()
-        digest.update(f'{key}{tuple(values.shape)}'.encode())
-        digest.update(values.numpy())
-    return digest.hexdigest()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 from pathlib import Path
 from typing import Any
 
 from irbox.sweeps.findings import Findings
-from irbox.utils.files import MARK
+from irbox.utils.files import atomic_write
 from irbox.utils.optional import require
 
 
@@ -52,6 +51,5 @@ def plot(path: Path, findings: Findings) -> None:
         axis.grid(axis='x', alpha=0.3)
     figure.suptitle(findings.sweep.title)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'{path.name}{MARK}{os.getpid()}')
-    figure.savefig(partial, format='png', dpi=120)
-    os.replace(partial, path)
+    with atomic_write(path) as file:
+        figure.savefig(file, format='png', dpi=120)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from irbox.sweeps.differences import differences
-from irbox.utils.files import atomic_write
+from irbox.utils.files import atomic_write, write_text
 
 State = Literal['new', 'started', 'finished', 'other']
 TAIL = 15
@@ -104,8 +104,7 @@ class Run:
             if self.state() == 'finished':
                 # By that other process, a moment ago.
                 return None
-            with atomic_write(self.config_file, 'w') as file:
-                file.write(self.config)
+            write_text(self.config_file, self.config)
 
             def call(tool: str, *arguments: str) -> str | None:
                 return self._call(tools / tool, arguments, environment, lock, started)

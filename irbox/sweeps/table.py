@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from irbox.sweeps.findings import Findings, Found, spread
-from irbox.utils.files import atomic_write
+from irbox.utils.files import atomic_write, write_text
 
 BEGIN = '<!-- begin: written by tools/sweep.py -->'
 END = '<!-- end -->'
@@ -57,8 +57,7 @@ def write_table(path: Path, title: str, text: str) -> None:
         content = check_marks(path)
         before, after = content.split(BEGIN)[0], content.split(END, 1)[1]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path, 'w') as file:
-        file.write(f'{before}{BEGIN}\n{text}\n{END}{after}')
+    write_text(path, f'{before}{BEGIN}\n{text}\n{END}{after}')
 
 
 def check_marks(path: Path) -> str:

@@ -32,6 +32,17 @@ def atomic_write(path: str | Path, mode: str = 'wb') -> Iterator[IO[Any]]:
         raise
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file that appears whole or not at all."""
+    with atomic_write(path, 'w') as file:
+        file.write(text)
+
+
+def rename(path: str | Path, target: str | Path) -> None:
+    """Give a finished file another name in its folder, in place of a file that has it."""
+    os.replace(path, target)
+
+
 def remove_leftovers(folder: str | Path) -> None:
     """Remove the temporary files of writers that were killed."""
     for file in Path(folder).glob(f'*{MARK}*'):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -34,6 +35,38 @@ class FrozenModule(nn.Module):
         """Stay in evaluation mode."""
         del mode
         return super().train(False)
+
+
+def check_record(
+    own: Mapping[str, Any], record: Mapping[str, Any], may_differ: Collection[str] = ()
+) -> None:
+    """Compare what a checkpoint says of a frozen part with what the part says of itself.
+
+    Args:
+        own: Of the part. What an older record does not have is not compared.
+        record: Of the checkpoint, with the name of its ``file``, which may be another.
+        may_differ: What else may.
+
+    Raises:
+        ValueError: A network that was trained with another part would be misled; says what
+            differs.
+    """
+    faults = [
+        f'{key}: {_show(record[key])} in the checkpoint, {_show(value)} here'
+        for key, value in own.items()
+        if key in record and record[key] != value and key not in ('file', *may_differ)
+    ]
+    if faults:
+        raise ValueError(
+            f'it was made with another prior. {"; ".join(faults)}. Its file was '
+            f'{record.get("file")}, this one is {own.get("file")}. Set model.network.prior to what '
+            'the checkpoint was trained with.'
+        )
+
+
+def _show(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f'{text[:77]}...'
 
 
 def _leave_out(module: nn.Module, state_dict: dict[str, Any], prefix: str, _: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from irbox.conversion.rename_weights import published_name, rename_weights
+from irbox.conversion import published_name, rename_weights
 
 # Ours -> published, see published_name.
 _PLACES = {

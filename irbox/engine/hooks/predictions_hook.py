@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from torch import Tensor
 from irbox.evaluation import score
 from irbox.registry import HOOKS
 from irbox.utils.contact_sheet import contact_sheet
+from irbox.utils.files import rename
 
 CHOICE = 3
 
@@ -81,7 +81,7 @@ class PredictionsHook(Hook):
         """Give the files their names, and draw the sheet."""
         tasks = runner.test_loop.tasks
         for path, key, name in self.written:
-            os.replace(path, path.with_name(f'{_safe(f"{tasks[key]}_{name}")}.png'))
+            rename(path, path.with_name(f'{_safe(f"{tasks[key]}_{name}")}.png'))
         if self.sheet is not None and is_main_process():
             self._draw(self.sheet, tasks)
 

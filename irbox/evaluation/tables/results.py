@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from irbox.evaluation.tables.tasks import MEAN
+from irbox.utils.files import write_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -117,11 +117,3 @@ def write_results(rows: Sequence[Row], path: str | Path) -> None:
 def json_number(value: Any) -> Any:
     """The value, or None where it is a number that JSON cannot hold."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Write a file that appears whole or not at all."""
-    path = Path(path)
-    partial = path.with_name(f'{path.name}.tmp.{os.getpid()}')
-    partial.write_text(text, encoding='utf-8')
-    os.replace(partial, path)

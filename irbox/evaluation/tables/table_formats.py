@@ -11,8 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from irbox.evaluation.tables.results import json_number, write_text
+from irbox.evaluation.tables.results import json_number
 from irbox.evaluation.tables.score_table import Cell, Line, ScoreTable
+from irbox.utils.files import write_text
 
 if TYPE_CHECKING:
     from rich.table import Table

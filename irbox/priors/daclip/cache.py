@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import torch
-from safetensors.torch import load_file
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from irbox.structures import DegradationPrior
+from irbox.utils.weights import read_weights, write_safetensors
 
 FIELDS = tuple(field.name for field in fields(DegradationPrior))
 
@@ -68,8 +65,8 @@ class PriorCache:
     def load(self, key: str) -> dict[str, Tensor] | None:
         """What was saved under a key, or None."""
         try:
-            return load_file(self.folder / f'{key}.safetensors')
-        except (OSError, safetensors.SafetensorError):
+            return read_weights(self.folder / f'{key}.safetensors')
+        except (OSError, ValueError):
             return None
 
     def save(self, key: str, tensors: Mapping[str, Tensor]) -> None:
@@ -79,12 +76,10 @@ class PriorCache:
             ValueError: The folder cannot be written.
         """
         # Cloned: an answer may hold one tensor under two names, which the format refuses.
-        content = to_bytes({name: tensor.cpu().clone() for name, tensor in tensors.items()})
-        partial = self.folder / f'.{key}.{os.getpid()}.partial'
+        content = {name: tensor.cpu().clone() for name, tensor in tensors.items()}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(content)
-            os.replace(partial, self.folder / f'{key}.safetensors')
+            write_safetensors(content, self.folder / f'{key}.safetensors')
         except OSError as error:
             raise ValueError(
                 f'DACLIPPrior: the cache folder {self.folder} cannot be written ({error}). '

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from irbox.priors.daclip.composition import ARCHITECTURES, DACLIP, architecture
-from irbox.priors.daclip.reading import few, fingerprint, read_tensors
+from irbox.priors.daclip.reading import read_tensors
+from irbox.utils.weights import check_file, fingerprint, misfits, write_safetensors
 
 
 def load_daclip(path: Path, arch: Mapping[str, Any], name: str) -> tuple[DACLIP, str]:
@@ -61,11 +59,10 @@ def convert(source: Path, target: Path, trust_pickle: bool = False) -> tuple[int
 
     Raises:
         FileNotFoundError: The source, or the folder of the target, does not exist.
-        ValueError: The target exists, has another suffix or cannot be written, or ``read_tensors``
-            refuses the source.
+        OSError: The target cannot be written.
+        ValueError: The target exists or has another suffix, or ``read_tensors`` refuses the source.
     """
-    if not source.is_file():
-        raise FileNotFoundError(f'There is no file {source}.')
+    check_file(source, 'DA-CLIP checkpoint')
     if target.suffix != '.safetensors':
         raise ValueError(f'The output must be named .safetensors, got {target}.')
     if target.exists():
@@ -77,32 +74,14 @@ def convert(source: Path, target: Path, trust_pickle: bool = False) -> tuple[int
     known = [name for name in ARCHITECTURES if _sizes_of_config(architecture(name)) == sizes]
     if known:
         _check_match(tensors, empty_daclip(architecture(known[0])), source)
-    partial = target.with_name(f'.{target.name}.partial')
-    try:
-        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, partial)
-        os.replace(partial, target)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ValueError(f'{target} cannot be written: {error}') from error
-    finally:
-        partial.unlink(missing_ok=True)
+    write_safetensors(tensors, target)
     return len(tensors), sum(tensor.numel() for tensor in tensors.values())
 
 
 def _check_match(tensors: Mapping[str, Tensor], model: nn.Module, path: Path) -> None:
-    wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
-    found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-    faults = {
-        'missing': wanted.keys() - found.keys(),
-        'unknown': found.keys() - wanted.keys(),
-        'of another shape': {
-            key for key in wanted.keys() & found.keys() if wanted[key] != found[key]
-        },
-    }
-    texts = [f'{len(keys)} {kind} ({few(keys)})' for kind, keys in faults.items() if keys]
-    if texts:
-        raise ValueError(
-            f'{path} does not hold the {len(wanted)} tensors of DA-CLIP: {"; ".join(texts)}.'
-        )
+    own = model.state_dict()
+    if faults := misfits(own, tensors):
+        raise ValueError(f'{path} does not hold the {len(own)} tensors of DA-CLIP: {faults}.')
 
 
 def _sizes_of_file(tensors: Mapping[str, Tensor]) -> dict[str, int]:

@@ -26,7 +26,7 @@ def atomic_write(path: str | Path, mode: str = 'wb') -> Iterator[IO[Any]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        rename(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

@@ -31,11 +31,12 @@ _ZIP = b'PK'
 _OLD = torch.serialization.MAGIC_NUMBER.to_bytes(10, 'little')
 _NUMPY_SCALAR = np.float64(0).__reduce__()[0]
 # What reads a number of numpy and cannot harm, under the module names of numpy 1 and 2.
+_NUMBERS = f'?{np.typecodes["AllInteger"]}{np.typecodes["AllFloat"]}'
 _HARMLESS: list[Any] = [
     (_NUMPY_SCALAR, 'numpy.core.multiarray.scalar'),
     (_NUMPY_SCALAR, 'numpy._core.multiarray.scalar'),
     np.dtype,
-    type(np.dtype(np.float64)),
+    *{type(np.dtype(code)) for code in _NUMBERS},
     _codecs.encode,
 ]
 
@@ -99,13 +100,12 @@ def read_weights(
             )
     except (PermissionError, ImportError, MemoryError, torch.OutOfMemoryError):
         raise  # the file is not to blame
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'{name} is refused: reading it could run code from the file ({_what_for(error)}). '
+            f'{remedy}'
+        ) from error
     except Exception as error:
-        asked = _asked_for(error)
-        if asked:
-            raise ValueError(
-                f'{name} is refused: reading it could run code from the file, which asks for '
-                f'{asked}. {remedy}'
-            ) from error
         raise ValueError(
             f'{name} is damaged or no file of weights ({_first_sentence(error)}). Get it anew: a '
             'download may have been cut short, or be a web page.'
@@ -238,13 +238,13 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(getattr(value, 'shape', ()))
 
 
-def _asked_for(error: Exception) -> str:
-    """Name what torch's long message says that a file would call; empty for other errors."""
-    if not isinstance(error, pickle.UnpicklingError):
-        return ''
-    pattern = r'(?:GLOBAL|Unsupported (?:global|class):?)\s+(?:GLOBAL )?`?([\w.]+)'
-    found = re.search(pattern, str(error))
-    return found[1] if found else ''
+def _what_for(error: Exception) -> str:
+    """Say what torch would not read, without its advice to read it all the same."""
+    text = str(error)
+    named = re.search(
+        r'(?:GLOBAL|Unsupported (?:global|class):?)\s+(?:GLOBAL )?`?([\w.]+)', text
+    ) or re.search(r"got <class '([\w.]+)'>", text)
+    return f'it asks for {named[1]}' if named else 'it is no pickle of tensors and plain values'
 
 
 def _first_sentence(error: Exception) -> str:

@@ -10,7 +10,8 @@ import yaml
 from safetensors.torch import save_file
 
 import irbox
-from irbox.conversion.m2restore import convert, released_name, rename
+from irbox.conversion.convert import convert as convert_file
+from irbox.conversion.m2restore import convert, released_name
 from irbox.engine.checkpoint import load_weights, read_checkpoint
 from irbox.registry import MODELS
 from irbox.structures import Context
@@ -31,16 +32,17 @@ SEED = 9
 IDLE = ('.w_n', '.mean', '.std', '.conv.weight', '.score_gen.', '.rate_conv.')
 
 
-def build(folder):
+@pytest.fixture(scope='module')
+def config(tmp_path_factory):
     """The official composition, tiny."""
-    path = folder / 'm2restore_tiny.yaml'
+    path = tmp_path_factory.mktemp('config') / 'm2restore_tiny.yaml'
     path.write_text(yaml.safe_dump({'_base_': str(OFFICIAL), 'model': {'network': tiny_network()}}))
-    return irbox.build_network(path)
+    return path
 
 
 @pytest.fixture(scope='module')
-def network(tmp_path_factory):
-    return build(tmp_path_factory.mktemp('config'))
+def network(config):
+    return irbox.build_network(config)
 
 
 @pytest.fixture(scope='module')
@@ -56,8 +58,12 @@ def released(tmp_path):
 
 
 def load(network, weights):
-    network.load_state_dict(rename(weights, network, 'a')[0], strict=True)
+    network.load_state_dict(convert(weights, network), strict=True)
     network.zero_grad()
+
+
+def convert_released(config, source, target, trust_pickle=False):
+    return convert_file(config, source, target, trust_pickle, system='m2restore')
 
 
 # The same function.
@@ -67,11 +73,11 @@ def test_every_released_key_and_shape_fits_the_official_composition():
     with torch.device('meta'):
         network = irbox.build_network(OFFICIAL)
         released = {f'net.{key}': torch.empty(shape) for key, shape in released_shapes().items()}
-        own, left_out = rename(released, network, 'a.ckpt')
+        own = convert(released, network)
     assert sum(tensor.numel() for tensor in own.values()) == 46_830_041
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     assert trained == 46_830_041
-    assert left_out == {"constants of the routers' noise": 6}
+    assert own.left_out == {"constants of the routers' noise": 6}
     network.load_state_dict(own, strict=True, assign=True)
 
 
@@ -82,7 +88,7 @@ def leaves(weights):
 def check_gradients(network, prefix, given, without=()):
     """The gradients of our weights are those of the released weights, weight by weight."""
     grads = {k: torch.zeros_like(v) if v.grad is None else v.grad for k, v in given.items()}
-    wanted, _ = rename(grads, network, 'gradients')
+    wanted = convert(grads, network)
     for key, parameter in network.named_parameters():
         if key.startswith(prefix):
             scale = wanted[key].abs().max()
@@ -113,7 +119,7 @@ def test_the_official_composition_gives_the_released_answer_and_gradients(networ
 
 
 def test_weights_without_influence_are_kept_all_the_same(network, weights):
-    own, _ = rename(weights, network, 'a')
+    own = convert(weights, network)
     torch.testing.assert_close(
         own['before_levels.1.0.router.noise.weight'], weights['mcdb2.model.w_n'].T
     )
@@ -165,16 +171,16 @@ def test_a_prior_s_embeddings_are_told_apart(network, weights):
 
 
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
-def test_a_lightning_file_becomes_a_checkpoint(released, network, weights, suffix):
+def test_a_lightning_file_becomes_a_checkpoint(released, config, network, weights, suffix):
     target = released.with_name(f'm2restore{suffix}')
-    done = convert(released, target, network)
+    done = convert_released(config, released, target)
     parameters = sum(p.numel() for p in network.parameters())
     assert (done.tensors, done.parameters) == (len(network.state_dict()), parameters)
     assert sum(done.left_out.values()) == 4 + 6
     content = read_checkpoint(target)
     if suffix == '.pth':
         assert content['meta']['source'] == 'released.ckpt'
-    wanted, _ = rename(weights, network, 'a')
+    wanted = convert(weights, network)
     assert content['state_dict'].keys() == {f'network.{key}' for key in wanted}
     restorer = MODELS.build({'type': 'Restorer', 'network': empty_network()})
     restorer.network = network
@@ -193,7 +199,7 @@ def empty_network():
     return {'type': 'RestorationUNet', **places, 'dim': 4, 'depths': [1, 1], 'heads': [1, 1]}
 
 
-def test_other_forms_of_the_source(tmp_path, network, weights):
+def test_other_forms_of_the_source(tmp_path, config, weights):
     """A bare state dict, half precision, safetensors, and what schedulers leave behind."""
     torch.save({key: tensor.half() for key, tensor in weights.items()}, tmp_path / 'bare.pt')
     save_file({f'net.{k}': v.contiguous() for k, v in weights.items()}, tmp_path / 'a.safetensors')
@@ -202,7 +208,7 @@ def test_other_forms_of_the_source(tmp_path, network, weights):
     )
     for name in ('bare.pt', 'a.safetensors', 'numpy.ckpt'):
         target = tmp_path / f'{name}.pth'
-        convert(tmp_path / name, target, network)
+        convert_released(config, tmp_path / name, target)
         state = read_checkpoint(target)['state_dict']
         assert {tensor.dtype for tensor in state.values()} == {torch.float32}
         torch.testing.assert_close(
@@ -212,14 +218,14 @@ def test_other_forms_of_the_source(tmp_path, network, weights):
 
 def test_matrices_and_pointwise_convolutions_are_the_same(network, weights):
     """Published descriptions give both shapes for the same layers."""
-    wanted, _ = rename(weights, network, 'a')
+    wanted = convert(weights, network)
     flat = {
         key: tensor.flatten(1) if tensor.ndim == 4 and tensor.shape[2:] == (1, 1) else tensor
         for key, tensor in weights.items()
     }
     for router in ('mcdb1', 'mcdb2', 'mcdb3'):
         flat[f'{router}.model.gate_boost'] = flat[f'{router}.model.gate_boost'].view(1)
-    found, _ = rename(flat, network, 'a')
+    found = convert(flat, network)
     assert sum(flat[key].shape != weights[key].shape for key in weights) > 20
     assert all(torch.equal(found[key], wanted[key]) for key in wanted)
 
@@ -235,12 +241,12 @@ def test_all_faults_are_counted_and_named(network, weights):
     state['net.mcdb1.model.w_g'] = weights['mcdb1.model.w_g'].T
     state['net.fre1.para1'] = torch.zeros(3, 1, 1)
     with pytest.raises(ValueError) as caught:
-        rename(state, network, 'a.ckpt')
+        convert(state, network)
     message = str(caught.value)
     total = len(network.state_dict())
-    assert f'a.ckpt does not hold the {total} weights of the released M2Restore' in message
+    assert f'These are not the {total} weights of the released M2Restore' in message
     assert '9 missing (latent.1.ssm.mamba.A_log, latent.1.ssm.mamba.D, ' in message
-    assert '5 unknown (net.extra.0, net.extra.1, net.extra.2, ...)' in message
+    assert '5 unknown (extra.0, extra.1, extra.2, ...)' in message
     assert '1 listed twice (output.weight)' in message
     assert '2 of another shape (fre1.para1 (3, 1, 1) instead of (64, 1, 1), ' in message
     assert 'mcdb1.model.w_g (6, 16) instead of (16, 6))' in message
@@ -248,10 +254,8 @@ def test_all_faults_are_counted_and_named(network, weights):
 
 def test_the_tiny_file_is_not_the_released_one(released):
     target = released.with_name('out.pth')
-    with torch.device('meta'):
-        network = irbox.build_network(OFFICIAL)
     with pytest.raises(ValueError, match=r'\d+ missing \(decoder_level1.2.*instead of'):
-        convert(released, target, network)
+        convert_released(OFFICIAL, released, target)
     assert not target.exists()
 
 
@@ -265,35 +269,35 @@ class Malicious:
         return os.mkdir, (str(self.path),)
 
 
-def test_code_runs_only_where_it_is_trusted(tmp_path, network):
+def test_code_runs_only_where_it_is_trusted(tmp_path, config):
     source, target, trace = (tmp_path / name for name in ('a.ckpt', 'out.pth', 'ran'))
     write_m2restore_file(source, TINY, callbacks={'x': Malicious(trace)})
     with pytest.raises(ValueError, match=r'mkdir.*convert_checkpoint.py m2restore .*trust-pickle'):
-        convert(source, target, network)
+        convert_released(config, source, target)
     assert not trace.exists() and not target.exists()
 
 
-def test_options_of_a_training_script_need_trust(tmp_path, network):
+def test_options_of_a_training_script_need_trust(tmp_path, config):
     source, target = tmp_path / 'a.ckpt', tmp_path / 'out.pth'
     write_m2restore_file(source, TINY, hyper_parameters={'opt': argparse.Namespace(lr=2e-4)})
     with pytest.raises(ValueError, match='argparse.Namespace'):
-        convert(source, target, network)
-    convert(source, target, network, trust_pickle=True)
+        convert_released(config, source, target)
+    convert_released(config, source, target, trust_pickle=True)
     # What was written can be read by anyone.
     assert read_checkpoint(target)['state_dict']
 
 
-def test_places_that_cannot_be_written_or_read(released, network):
+def test_places_that_cannot_be_written_or_read(released, config):
     folder = released.parent
     (folder / 'kept.pth').write_text('kept')
     for source, target, error, message in (
-        (folder / 'none.ckpt', folder / 'a.pth', FileNotFoundError, 'There is no file'),
+        (folder / 'none.ckpt', folder / 'a.pth', FileNotFoundError, 'none.ckpt does not exist'),
         (released, folder / 'a.ckpt', ValueError, r'must be named \.pth or \.safetensors'),
         (released, folder / 'kept.pth', ValueError, 'kept.pth exists'),
         (released, folder / 'new/a.pth', FileNotFoundError, 'There is no folder'),
-        (folder / 'kept.pth', folder / 'a.pth', ValueError, 'is no PyTorch checkpoint'),
+        (folder / 'kept.pth', folder / 'a.pth', ValueError, 'is damaged or no file of weights'),
     ):
         with pytest.raises(error, match=message):
-            convert(source, target, network)
+            convert_released(config, source, target)
     assert (folder / 'kept.pth').read_text() == 'kept'
     assert not (folder / 'a.pth').exists()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from irbox.conversion.rename_weights import published_name, rename_weights
+from irbox.conversion import published_name, rename_weights
 
 
 def network():

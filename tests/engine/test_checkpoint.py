@@ -63,7 +63,7 @@ def test_bare_state_dicts_and_safetensors(tmp_path):
 def test_code_is_refused_and_does_not_run(tmp_path):
     path, trace = tmp_path / 'evil.pth', tmp_path / 'ran'
     torch.save({'state_dict': WEIGHTS, 'extra': Malicious(trace)}, path)
-    with pytest.raises(ValueError, match=r'evil\.pth is refused.*mkdir.*weights_only=False'):
+    with pytest.raises(ValueError, match=r'evil\.pth is refused.*mkdir.*with safetensors'):
         read_checkpoint(path)
     assert not trace.exists()
 
@@ -79,7 +79,7 @@ def test_damaged_files(tmp_path, size):
 
 def test_text_is_no_checkpoint(tmp_path):
     (tmp_path / 'a.pth').write_text('hello world\n')
-    with pytest.raises(ValueError, match=r'a\.pth is damaged or no file of PyTorch'):
+    with pytest.raises(ValueError, match=r'a\.pth is damaged or no file of weights'):
         read_checkpoint(tmp_path / 'a.pth')
 
 
@@ -98,10 +98,10 @@ def test_what_is_no_checkpoint(tmp_path):
     with pytest.raises(FileNotFoundError, match='is a folder'):
         read_checkpoint(tmp_path)
     torch.save([1, 2], tmp_path / 'list.pth')
-    with pytest.raises(ValueError, match='holds a list'):
+    with pytest.raises(ValueError, match=r'list\.pth holds no state dict .* but a list'):
         read_checkpoint(tmp_path / 'list.pth')
     torch.save({'weights': {}, 'epoch': 3}, tmp_path / 'other.pth')
-    with pytest.raises(ValueError, match='no `state_dict`, but weights, epoch'):
+    with pytest.raises(ValueError, match=r'other\.pth holds no state dict .* but epoch, weights'):
         read_checkpoint(tmp_path / 'other.pth')
 
 
@@ -142,8 +142,8 @@ def test_weights_of_another_architecture_are_counted_and_named():
     message = str(caught.value)
     assert 'a.pth is of another architecture. Of the 2 weights' in message
     assert '1 missing (layer.bias)' in message
-    assert '5 unexpected (extra.0, extra.1, extra.2, ...)' in message
-    assert '1 of another shape (layer.weight ((4, 3) instead of (2, 3)))' in message
+    assert '5 unknown (extra.0, extra.1, extra.2, ...)' in message
+    assert '1 of another shape (layer.weight (4, 3) instead of (2, 3))' in message
 
 
 def test_message_hub_round_trip_in_another_folder(tmp_path):

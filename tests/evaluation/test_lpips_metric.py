@@ -88,7 +88,7 @@ def test_weights_are_found_where_torch_hub_keeps_them(package, tmp_path, monkeyp
 
 def test_other_weights(package, tmp_path):
     torch.save({'features.0.weight': torch.zeros(64, 3, 3, 3)}, tmp_path / 'other.pth')
-    with pytest.raises(ValueError, match=r'other.pth does not hold AlexNet: features.0.weight'):
+    with pytest.raises(ValueError, match=r'other.pth does not hold AlexNet: .*features.0.weight'):
         LPIPSMetric(str(tmp_path / 'other.pth'))
     (tmp_path / 'broken.pth').write_bytes(b'no')
     with pytest.raises(ValueError, match='broken.pth is damaged'):

@@ -10,7 +10,7 @@ import yaml
 from safetensors.torch import load_file
 
 import irbox
-from irbox.conversion.m2restore import convert
+from irbox.conversion.convert import convert
 from irbox.engine.checkpoint import read_checkpoint
 from support.daclip_files import write_daclip_file
 from support.m2restore_file import TINY, tiny_network, write_m2restore_file
@@ -70,7 +70,7 @@ def test_a_converted_m2restore_is_scored_by_the_test_tool(tmp_path, monkeypatch,
         )
     )
     write_m2restore_file(tmp_path / 'model.ckpt', TINY)
-    convert(tmp_path / 'model.ckpt', tmp_path / 'out.safetensors', irbox.build_network(config))
+    convert(config, tmp_path / 'model.ckpt', tmp_path / 'out.safetensors', system='m2restore')
     monkeypatch.chdir(tmp_path)
     main = runpy.run_path(str(ROOT / 'tools/test.py'))['main']
     main([str(config), str(tmp_path / 'out.safetensors')])
@@ -80,11 +80,11 @@ def test_a_converted_m2restore_is_scored_by_the_test_tool(tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['daclip', 'none.pt', 'out.safetensors'], 'There is no file none.pt'),
-        (['daclip', 'page.pt', 'out.safetensors'], 'page.pt is no PyTorch checkpoint'),
+        (['daclip', 'none.pt', 'out.safetensors'], 'none.pt does not exist'),
+        (['daclip', 'page.pt', 'out.safetensors'], 'page.pt is damaged or no file of weights'),
         (['daclip', 'page.pt'], 'OUT'),
-        (['m2restore', 'none.ckpt', 'out.pth'], 'There is no file none.ckpt'),
-        (['m2restore', 'page.pt', 'out.pth'], 'page.pt is no PyTorch checkpoint'),
+        (['m2restore', 'none.ckpt', 'out.pth'], 'none.ckpt does not exist'),
+        (['m2restore', 'page.pt', 'out.pth'], 'page.pt is damaged or no file of weights'),
         (['m2restore', 'page.pt', 'out.ckpt'], 'must be named .pth or .safetensors'),
         (['m2restore', 'page.pt', 'page.pt'], 'must be named .pth or .safetensors'),
         (['dacilp', 'page.pt', 'out.safetensors'], 'invalid choice'),

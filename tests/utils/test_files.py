@@ -3,7 +3,13 @@ import sys
 
 import pytest
 
-from irbox.utils.files import atomic_write, check_writable, remove_leftovers
+from irbox.utils.files import (
+    atomic_write,
+    check_writable,
+    remove_leftovers,
+    rename,
+    write_text,
+)
 
 
 def test_the_file_appears_when_all_is_written(tmp_path):
@@ -59,3 +65,11 @@ def test_folders_that_cannot_be_written_to(tmp_path):
         check_writable(tmp_path / 'file' / 'deep')
     with pytest.raises(PermissionError, match='cannot be written to'):
         check_writable('/proc/irbox')
+
+
+def test_a_text_and_another_name(tmp_path):
+    write_text(tmp_path / 'a', 'ä\n')
+    (tmp_path / 'b').write_bytes(b'old')
+    rename(tmp_path / 'a', tmp_path / 'b')
+    assert (tmp_path / 'b').read_bytes() == 'ä\n'.encode()
+    assert list(tmp_path.iterdir()) == [tmp_path / 'b']

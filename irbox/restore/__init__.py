@@ -1,0 +1,1 @@
+"""Restoring pictures: everything above the engine that turns a photograph into a better one."""

@@ -1,0 +1,147 @@
+"""Writing a restored picture with all that belonged to it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from PIL import Image
+
+from irbox.restore.pictures.encode import encode
+from irbox.restore.pictures.formats import check_suffix, output_format
+from irbox.restore.pictures.picture import Picture
+from irbox.restore.pictures.prepare_metadata import STRIPS, prepare_metadata
+from irbox.restore.pictures.values import finish, to_depth
+from irbox.utils.files import atomic_write
+
+_DEPTHS = {'PNG': (np.uint8, np.uint16), 'TIFF': (np.uint8, np.uint16, np.float32)}
+_DEPTHS['PPM'] = _DEPTHS['PNG']
+_NAMES = {'uint8': '8-bit', 'uint16': '16-bit', 'float32': 'float'}
+_WITHOUT_ALPHA = ('JPEG', 'PPM')
+
+
+def write_picture(
+    picture: Picture,
+    restored: np.ndarray,
+    target: Path | str | BinaryIO,
+    *,
+    format: str = 'keep',
+    quality: int | None = None,
+    strip: Collection[str] = (),
+    alpha: np.ndarray | None = None,
+    record: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """Write restored values as a file of the picture's own kind, whole or not at all.
+
+    Args:
+        picture: What was restored, as ``read_picture`` gave it.
+        restored: (H, W, 3), float of range 0 to 1, uint8 or uint16, upright.
+        target: Path, which is replaced if it exists, or binary file object.
+        format: ``'keep'``, ``'png'``, ``'jpg'``, ``'webp'`` or ``'tiff'``.
+        quality: 1 to 100 for lossy formats; None keeps the quantization of a JPEG file.
+        strip: ``'gps'`` leaves the position out; ``'all'`` everything but the color profile and
+            the resolution.
+        alpha: (H, W), in the place of the picture's own.
+        record: How the picture was made, for its XMP; ``read_record`` reads it back.
+
+    Returns:
+        What was converted or could not be kept in writing, a sentence each.
+
+    Raises:
+        ValueError: The shapes differ, a value is not finite, an option is unknown, the file name
+            promises another format, or the format cannot hold the alpha.
+    """
+    notes: list[str] = []
+    written = output_format(picture.format, format)
+    _check(picture, quality, strip, alpha)
+    if not hasattr(target, 'write'):
+        check_suffix(Path(target), written)
+    dtype = np.dtype(_depth(picture, written, notes))
+    plane = _alpha(picture, alpha, written, dtype, notes)
+    values = finish(picture, restored, dtype, gray=picture.gray)
+    metadata = prepare_metadata(
+        picture, written, strip, record, thumbnail=_Thumbnail(values), notes=notes
+    )
+    arguments = (written, values, plane, picture, metadata, quality, notes)
+    if isinstance(target, str | Path):
+        with atomic_write(target) as file:
+            encode(cast(BinaryIO, file), *arguments)
+    else:
+        # Encoders seek, which a pipe cannot.
+        buffer = io.BytesIO()
+        encode(buffer, *arguments)
+        target.write(buffer.getbuffer())
+    return notes
+
+
+class _Thumbnail:
+    """Make a JPEG file of at most so many bytes of the finished values."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self._values = values
+
+    def __call__(self, limit: int) -> bytes | None:
+        values = to_depth(self._values[:: self._step(), :: self._step()], np.dtype(np.uint8))
+        image = Image.fromarray(np.ascontiguousarray(values))
+        image.thumbnail((160, 160))
+        for quality in (85, 70, 50, 30):
+            buffer = io.BytesIO()
+            image.save(buffer, 'JPEG', quality=quality)
+            if buffer.tell() <= limit:
+                return buffer.getvalue()
+        return None
+
+    def _step(self) -> int:
+        # Enough pixels for a smooth picture of 160, without a copy of them all.
+        return max(1, max(self._values.shape[:2]) // 640)
+
+
+def _check(
+    picture: Picture, quality: int | None, strip: Collection[str], alpha: np.ndarray | None
+) -> None:
+    if quality is not None and not 1 <= quality <= 100:
+        raise ValueError(f'quality={quality} is out of range. Give 1 to 100.')
+    unknown = [one for one in ([strip] if isinstance(strip, str) else strip) if one not in STRIPS]
+    if isinstance(strip, str) or unknown:
+        raise ValueError(f'strip={strip!r} is unknown. Give a tuple of: {", ".join(STRIPS)}.')
+    if alpha is not None and alpha.shape != picture.pixels.shape[:2]:
+        raise ValueError(
+            f'Picture {picture.name} is {picture.pixels.shape[:2]}, and the alpha {alpha.shape}. '
+            'Give one value per pixel: (H, W).'
+        )
+
+
+def _depth(picture: Picture, written: str, notes: list[str]) -> type:
+    own, held = picture.pixels.dtype.type, _DEPTHS.get(written, (np.uint8,))
+    if own in held:
+        return own
+    notes.append(
+        f'{_NAMES[picture.pixels.dtype.name]} values were rounded to '
+        f'{_NAMES[np.dtype(held[-1]).name]}, all that {written} holds here.'
+    )
+    return held[-1]
+
+
+def _alpha(
+    picture: Picture,
+    alpha: np.ndarray | None,
+    written: str,
+    dtype: np.dtype,
+    notes: list[str],
+) -> np.ndarray | None:
+    plane = picture.alpha if alpha is None else alpha
+    if plane is None:
+        return None
+    plane = to_depth(plane, dtype)
+    if written not in _WITHOUT_ALPHA:
+        return plane
+    if plane.min() < (1 if dtype == np.float32 else np.iinfo(dtype).max):
+        raise ValueError(
+            f'Picture {picture.name} has transparent pixels, which {written} cannot hold. '
+            'Take --format png, webp or tiff.'
+        )
+    notes.append(f'An alpha without transparency was left out: {written} has none.')
+    return None

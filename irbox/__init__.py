@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import device as Device
     from torch import nn
 
+    from irbox.restore.devices import Precision
+    from irbox.restore.restoration_model import RestorationModel
+
 __version__ = '0.1.0'
-__all__ = ['__version__', 'build_network']
+__all__ = ['__version__', 'build_network', 'load', 'restore']
 
 
 def build_network(
@@ -40,3 +44,56 @@ def build_network(
     from irbox.engine.network import build_network as build
 
     return build(config, cfg_options)
+
+
+def load(
+    what: Any,
+    device: str | Device = 'auto',
+    precision: Precision = 'auto',
+    trust: bool = False,
+) -> RestorationModel:
+    """Load a model that restores pictures.
+
+    >>> model = irbox.load('work_dirs/m2restore_demo/final.pth')  # doctest: +SKIP
+    >>> model.restore('photo.jpg').save('restored.jpg')  # doctest: +SKIP
+
+    Args:
+        what: A checkpoint that irbox wrote (the config is inside; averaged weights where there
+            are); ``(config, checkpoint)``; a folder with ``config.json`` and ``model.safetensors``,
+            as ``model.save`` writes it; or the name of a shipped model.
+        device: ``'auto'`` is the accelerator that torch finds, else the CPU; or a device of torch,
+            such as ``'cuda:1'``.
+        precision: ``'auto'``: bfloat16 where the device multiplies it and the model's card says
+            that it was checked, else float32. ``'fp32'``, ``'bf16'`` or ``'fp16'`` by name.
+        trust: Import the plug-ins, Python files, that a checkpoint or folder names. Those of a
+            config that is given are imported in any case.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: It is no model, or one that names plug-ins and is not trusted; or the device or
+            the precision is not to be had.
+    """
+    from irbox.restore.load import load as load_model
+
+    return load_model(what, device, precision, trust)
+
+
+# Importing a module of the package of this name puts the package in this function's place: it can
+# be called in the same way.
+def restore(image: Any, model: Any, **options: Any) -> Any:
+    """Restore a picture, or each of a list, in one call.
+
+    Args:
+        image: A path, a PIL image, a numpy array or a tensor, or a list of these; see
+            ``RestorationModel.restore``.
+        model: What ``irbox.load`` gives or takes. To restore many, load it once.
+        **options: Of ``irbox.load`` (``device``, ``precision``, ``trust``) and of
+            ``RestorationModel.restore``.
+
+    Returns:
+        The answer, of the kind, size, type and range of ``image``; for a path an object whose
+        ``save`` writes it.
+    """
+    from irbox.restore.restore import restore as restore_image
+
+    return restore_image(image, model, **options)

@@ -1,0 +1,97 @@
+"""A model as a folder in the layout of the Hugging Face hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import nn
+
+from irbox import __version__
+from irbox.engine.checkpoint import frozen_records, read_checkpoint
+from irbox.restore.model_card import ModelCard
+from irbox.utils.files import atomic_write, check_writable
+
+CONFIG, WEIGHTS, README = 'config.json', 'model.safetensors', 'README.md'
+
+
+def write_folder(
+    folder: str | Path, network: nn.Module, config: Mapping[str, Any], card: ModelCard
+) -> Path:
+    """Write ``config.json``, ``model.safetensors`` and ``README.md``.
+
+    Args:
+        folder: Made where it is not there. One that holds other things than a model is refused.
+        network: Its weights, without those of frozen priors, which have files of their own.
+        config: ``model.network`` and ``plugins``.
+        card: What the model says of itself.
+
+    Raises:
+        ValueError: The folder holds something else.
+        PermissionError: It cannot be written to.
+    """
+    folder = Path(folder).expanduser()
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).is_file():
+        raise ValueError(
+            f'The folder {folder} holds other files than a model. Choose a new or empty one.'
+        )
+    check_writable(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    plugins = [str(one) for one in config.get('plugins') or ()]
+    frozen = frozen_records(network)
+    content = {
+        'library_name': 'irbox',
+        'irbox_version': __version__,
+        'card': card.as_dict(),
+        'model': {'network': config['model']['network']},
+        'plugins': plugins,
+        'frozen': frozen,
+    }
+    weights = {
+        # Copies: tensors that share memory are refused by the format.
+        key: value.detach().cpu().clone().contiguous()
+        for key, value in network.state_dict().items()
+    }
+    files = [str(record['file']) for record in frozen.values() if record.get('file')]
+    parameters = sum(weight.numel() for weight in network.parameters())
+    for name, data in (
+        (WEIGHTS, save(weights, metadata={'format': 'pt'})),
+        (README, card.readme(parameters, files, plugins).encode()),
+        (CONFIG, json.dumps(content, indent=2, ensure_ascii=False).encode()),
+    ):
+        with atomic_write(folder / name) as file:
+            file.write(data)
+    return folder
+
+
+def read_folder(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read a folder that ``write_folder`` wrote.
+
+    Returns:
+        The content of ``config.json``, and a checkpoint as ``read_checkpoint`` gives it.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: A file is damaged, or the folder is of another library.
+    """
+    folder = Path(folder).expanduser()
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f'The folder {folder} holds no {name}. A model is {CONFIG} and {WEIGHTS}, as '
+                'model.save(folder) writes them; of the folder of a training, name a file, such '
+                'as final.pth.'
+            )
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ValueError(f'{folder / CONFIG} is no valid JSON: {error}.') from error
+    if not isinstance(config, dict) or config.get('library_name') != 'irbox':
+        raise ValueError(
+            f'{folder / CONFIG} was not written by irbox: this model is of another library.'
+        )
+    weights = read_checkpoint(folder / WEIGHTS)
+    return config, {**weights, 'meta': {'frozen': config.get('frozen') or {}}}

@@ -1,0 +1,217 @@
+"""A network that restores pictures of any kind and size."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from irbox.priors.daclip.reading import fingerprint
+from irbox.restore.arrays import Pixels, open_image
+from irbox.restore.devices import Precision, choose_device, choose_precision, computing_in
+from irbox.restore.hub_folder import write_folder
+from irbox.restore.memory_need import MemoryNeed, measure_need
+from irbox.restore.model_card import ModelCard
+from irbox.restore.options import Options
+from irbox.restore.report import Report
+from irbox.restore.restoration import Restoration
+from irbox.restore.restore_pixels import restore_pixels
+from irbox.structures import Context
+
+
+class RestorationModel:
+    """A network that restores pictures of any kind and size. ``irbox.load`` gives one.
+
+    Args:
+        network: With its weights, in evaluation mode.
+        config: What it was built from: ``model.network`` and ``plugins``.
+        card: What it says of itself.
+        source: Where it came from.
+        device: See ``choose_device``.
+        precision: See ``choose_precision``.
+
+    Raises:
+        ValueError: The device or the precision is not to be had.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        config: Mapping[str, Any],
+        card: ModelCard,
+        source: str,
+        device: str | torch.device = 'auto',
+        precision: Precision = 'auto',
+    ) -> None:
+        self.device = choose_device(device)
+        self.dtype, self.precision = choose_precision(precision, self.device, card.supports_half)
+        self.network = network.to(self.device)
+        self.config, self.card, self.source = config, card, source
+        self._need: MemoryNeed | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.card.name
+
+    @property
+    def tasks(self) -> list[str]:
+        """Degradations that it was trained to remove."""
+        return self.card.tasks
+
+    @property
+    def licence(self) -> str | None:
+        """Of the weights; None where nobody said."""
+        return self.card.licence
+
+    @property
+    def supports_half(self) -> bool:
+        """Whether bfloat16 was checked for it."""
+        return self.card.supports_half
+
+    @property
+    def multiple(self) -> int:
+        """What images are padded to, in pixels."""
+        return getattr(self.network, 'multiple', 1)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, those of frozen priors included."""
+        return sum(weight.numel() for weight in self.network.parameters())
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the weights, the same in every form that they are kept in."""
+        return fingerprint({key: one.cpu() for key, one in self.network.state_dict().items()})
+
+    def restore(
+        self,
+        image: Any,
+        tile: int | tuple[int, int] | str | None = 'auto',
+        overlap: int | None = None,
+        strength: float = 1.0,
+        degradations: Mapping[str, float] | None = None,
+        mask: Any = None,
+        self_ensemble: bool = False,
+        report: bool = False,
+        *,
+        task: str | list[str] | None = None,
+        not_: str | list[str] | None = None,
+        steer_mask: Any = None,
+        max_memory: str | int | None = None,
+    ) -> Any:
+        """Restore a picture, or each of a list.
+
+        Args:
+            image: A path, a PIL image, a numpy array (uint8, uint16 or floats in 0 to 1; (H, W), or
+                (H, W, C) with C 1, 3 or 4), a tensor (3, H, W) or (B, 3, H, W), or a list of these.
+                An alpha is kept, and so are the pixels that it hides and those whose floats lie
+                outside 0 to 1.
+            tile: ``'auto'``: the whole picture or the largest tiles that memory holds. ``'none'``
+                or None: the whole. A number: the largest side; or (height, width).
+            overlap: Pixels that neighboring tiles share; None is 32, less where tiles are small.
+            strength: 0 leaves the picture, 1 is the network's answer.
+            degradations: What the prior is to believe, by name: ``{'rain': 1}``.
+            mask: Where to restore: white, on an image of the same size. See ``read_mask``.
+            self_ensemble: Take the mean over the eight flips and turns: eight times the time.
+            report: Give the report, too.
+            task: Name or names of degradations: the same as equal weights.
+            not_: Name or names of degradations not to believe in.
+            steer_mask: Where ``degradations``, ``task`` or ``not_`` hold; everywhere by default.
+            max_memory: What the process (on an accelerator: its memory there) may hold at most,
+                such as ``'3G'``.
+
+        Returns:
+            The answer, of the kind, size, type and range of ``image``; for a path a
+            ``Restoration``, whose ``save`` writes it with all that belongs to the picture. With
+            ``report=True`` a pair: the answer and its ``Report``.
+
+        Raises:
+            ValueError, TypeError: A value is not what it must be, or memory does not suffice.
+            FloatingPointError: The network's answer is not finite.
+        """
+        options = Options(
+            tile,
+            overlap,
+            strength,
+            degradations,
+            task,
+            not_,
+            mask,
+            steer_mask,
+            self_ensemble,
+            max_memory,
+        )
+        if isinstance(image, (list, tuple)):
+            done = [self.run(one, options) for one in image]
+            answers = [_answer(one) for one in done]
+            return (answers, [one.report for one in done]) if report else answers
+        if isinstance(image, Tensor) and image.ndim == 4:
+            done = [self.run(one, options) for one in image]
+            batch = torch.stack([one.image for one in done]) if done else image
+            return (batch, [one.report for one in done]) if report else batch
+        one = self.run(image, options)
+        return (_answer(one), one.report) if report else _answer(one)
+
+    def run(self, image: Any, options: Options | None = None) -> Restoration:
+        """Restore one picture and keep what it came from, so that its strength can be changed."""
+        started = time.perf_counter()
+        picture = None
+        if isinstance(image, (str, Path)):
+            from irbox.restore.pictures import read_picture
+
+            picture = read_picture(image)
+            pixels = Pixels(picture.pixels, lambda out: out, list(picture.notes), picture.alpha)
+        else:
+            pixels = open_image(image)
+        options = options or Options()
+        height, width = pixels.size
+        report = Report(
+            (height, width),
+            height * width / 1e6,
+            str(self.device),
+            self.precision,
+            notes=list(pixels.notes),
+        )
+        values = restore_pixels(self, pixels, options, report)
+        report.seconds = round(time.perf_counter() - started, 3)
+        return Restoration(pixels, values, report, options.strength, picture)
+
+    @torch.inference_mode()
+    def __call__(self, image: Tensor) -> Tensor:
+        """Restore a batch without tiles: (B, 3, H, W) in 0 to 1 -> the same, clipped."""
+        if not isinstance(image, Tensor) or image.ndim != 4 or image.shape[1] != 3:
+            shape = tuple(getattr(image, 'shape', ()))
+            raise ValueError(f'A batch of images must be a tensor (B, 3, H, W), got {shape}.')
+        given = image.to(self.device, torch.float32)
+        context = self.network.describe(given)  # type: ignore[operator]
+        with computing_in(self.device, self.dtype):
+            answer = self.network(given, context)
+        return answer.float().clamp(0, 1).to(image.device, image.dtype)
+
+    def memory_need(self, context: Context) -> MemoryNeed:
+        """Give what a tile needs, measured once."""
+        if self._need is None:
+            self._need = measure_need(self.network, context, self.device, self.dtype)
+        return self._need
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model as a folder that ``irbox.load`` and the Hugging Face hub understand."""
+        return write_folder(folder, self.network, self.config, self.card)
+
+    def __repr__(self) -> str:
+        tasks = ', '.join(self.tasks) or 'not stated'
+        return (
+            f'RestorationModel {self.name} ({tasks}; {self.parameters / 1e6:.2f} M parameters; '
+            f'{self.device}, {self.precision.partition(":")[0]}; licence '
+            f'{self.licence or "not stated"}; from {self.source})'
+        )
+
+
+def _answer(done: Restoration) -> Any:
+    return done if done.picture is not None else done.image

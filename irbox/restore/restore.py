@@ -1,0 +1,23 @@
+"""Restoring in one call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from irbox.restore.devices import Precision
+from irbox.restore.load import load
+
+
+def restore(
+    image: Any,
+    model: Any,
+    *,
+    device: str | torch.device = 'auto',
+    precision: Precision = 'auto',
+    trust: bool = False,
+    **options: Any,
+) -> Any:
+    """Restore a picture, or each of a list; see ``irbox.restore``."""
+    return load(model, device, precision, trust).restore(image, **options)

@@ -1,0 +1,59 @@
+import pytest
+import torch
+
+from irbox.restore import memory
+from irbox.restore.memory import (
+    format_memory,
+    free_memory,
+    is_out_of_memory,
+    parse_memory,
+    used_memory,
+)
+
+CPU = torch.device('cpu')
+
+
+@pytest.mark.parametrize(
+    ('text', 'amount'),
+    [('3G', 3 * 2**30), ('1.5 GiB', 3 * 2**29), ('800m', 800 * 2**20), ('5kB', 5120), (7, 7)],
+)
+def test_amounts(text, amount):
+    assert parse_memory(text) == amount
+
+
+@pytest.mark.parametrize('text', ['', 'much', '-3G', '0', '3X', None, True])
+def test_what_is_no_amount_is_refused(text):
+    with pytest.raises(ValueError, match='no amount of memory'):
+        parse_memory(text)
+
+
+def test_amounts_for_people():
+    assert format_memory(3.25 * 2**30) == '3.2 GiB'
+    assert format_memory(800 * 2**20) == '800 MiB'
+
+
+def test_used_memory_grows_with_what_is_held():
+    before = used_memory(CPU)
+    held = torch.ones(2**25)
+    assert used_memory(CPU) - before > 2**26
+    del held
+
+
+def test_a_container_has_less(monkeypatch, tmp_path):
+    (tmp_path / 'max').write_text('1000000\n')
+    (tmp_path / 'current').write_text('400000\n')
+    files = ((str(tmp_path / 'max'), str(tmp_path / 'current')),)
+    monkeypatch.setattr(memory, 'CGROUPS', files)
+    assert free_memory(CPU) == 600000
+    (tmp_path / 'max').write_text('max\n')
+    assert free_memory(CPU) > 600000
+
+
+def test_who_says_that_memory_is_short():
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(torch.OutOfMemoryError('CUDA out of memory.'))
+    assert is_out_of_memory(
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")
+    )
+    assert not is_out_of_memory(RuntimeError('shapes differ'))
+    assert not is_out_of_memory(ValueError('out of memory'))

@@ -31,7 +31,7 @@ def small_config(**network):
     } | network
     if settings['prior'] is None:
         del settings['prior']
-    return {'model': {'network': settings}}
+    return {'model': {'type': 'Restorer', 'network': settings}}
 
 
 def small_model(**options):

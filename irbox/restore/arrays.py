@@ -102,6 +102,16 @@ def open_image(image: Any) -> Pixels:
     )
 
 
+def open_picture(picture: Any) -> Pixels:
+    """See a picture that ``read_picture`` gave as an array; the answer is the array of its values.
+
+    Raises:
+        ValueError: Its values are not an image's.
+    """
+    pixels = Pixels(picture.pixels, lambda out: out, list(picture.notes), picture.alpha)
+    return _checked(pixels, 'picture', picture.pixels.shape)
+
+
 def _open_pil(image: Image.Image) -> Pixels:
     notes, info = [], image.info
     mode = CONVERTED.get(image.mode, image.mode)

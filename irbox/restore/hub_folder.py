@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
 from torch import nn
 
 from irbox import __version__
 from irbox.engine.checkpoint import frozen_records, read_checkpoint
 from irbox.restore.model_card import ModelCard
 from irbox.utils.files import atomic_write, check_writable
+from irbox.utils.weights import write_safetensors
 
 CONFIG, WEIGHTS, README = 'config.json', 'model.safetensors', 'README.md'
 
@@ -52,13 +52,13 @@ def write_folder(
     }
     weights = {
         # Copies: tensors that share memory are refused by the format.
-        key: value.detach().cpu().clone().contiguous()
+        key: value.detach().cpu().clone()
         for key, value in network.state_dict().items()
     }
     files = [str(record['file']) for record in frozen.values() if record.get('file')]
     parameters = sum(weight.numel() for weight in network.parameters())
+    write_safetensors(weights, folder / WEIGHTS, {'format': 'pt'})
     for name, data in (
-        (WEIGHTS, save(weights, metadata={'format': 'pt'})),
         (README, card.readme(parameters, files, plugins).encode()),
         (CONFIG, json.dumps(content, indent=2, ensure_ascii=False).encode()),
     ):

@@ -21,6 +21,7 @@ from irbox.restore.restoration_model import RestorationModel
 from irbox.restore.shipped import find_shipped
 from irbox.restore.steering import degradation_names
 from irbox.utils.plugin_imports import installed_plugins
+from irbox.utils.weights import bare_name
 
 Pair = tuple[str | Path | Mapping[str, Any], str | Path]
 
@@ -108,14 +109,13 @@ def _build(config: dict[str, Any], checkpoint: Mapping[str, Any], origin: Path) 
         network = build_network(config)
     # The names that a checkpoint of a training uses.
     holder = nn.ModuleDict({'network': network})
-    given = {key.removeprefix('module.'): one for key, one in checkpoint['state_dict'].items()}
+    given = {bare_name(key): one for key, one in checkpoint['state_dict'].items()}
+    records = (checkpoint.get('meta') or {}).get('frozen') or {}
     if any(key.startswith('network.') for key in given):
+        # What else a training saves, of its losses, restores nothing.
         given = {key: one for key, one in given.items() if key.startswith('network.')}
     else:
         given = {f'network.{key}': one for key, one in given.items()}
-    bare = 'network' not in {key.split('.')[0] for key in checkpoint['state_dict']}
-    records = (checkpoint.get('meta') or {}).get('frozen') or {}
-    if bare:
         records = {f'network.{key}': one for key, one in records.items()}
     check_frozen(holder, {'meta': {'frozen': records}}, origin)
     load_weights(holder, given, origin)

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from irbox.priors.daclip.reading import fingerprint
-from irbox.restore.arrays import Pixels, open_image
+from irbox.restore.arrays import open_image, open_picture
 from irbox.restore.devices import Precision, choose_device, choose_precision, computing_in
 from irbox.restore.hub_folder import write_folder
 from irbox.restore.memory_need import MemoryNeed, measure_need
@@ -22,6 +21,7 @@ from irbox.restore.report import Report
 from irbox.restore.restoration import Restoration
 from irbox.restore.restore_pixels import restore_pixels
 from irbox.structures import Context
+from irbox.utils.weights import fingerprint
 
 
 class RestorationModel:
@@ -87,7 +87,7 @@ class RestorationModel:
     @cached_property
     def digest(self) -> str:
         """sha256 of the weights, the same in every form that they are kept in."""
-        return fingerprint({key: one.cpu() for key, one in self.network.state_dict().items()})
+        return fingerprint(self.network.state_dict())
 
     def restore(
         self,
@@ -166,7 +166,7 @@ class RestorationModel:
             from irbox.restore.pictures import read_picture
 
             picture = read_picture(image)
-            pixels = Pixels(picture.pixels, lambda out: out, list(picture.notes), picture.alpha)
+            pixels = open_picture(picture)
         else:
             pixels = open_image(image)
         options = options or Options()

@@ -51,7 +51,7 @@ class Picture:
             return self._run(tile, self.context)
         share = torch.from_numpy(where.astype(np.float32) / 255)
         told, own = self._run(tile, self.steered), self._run(tile, self.context)
-        return own + share * (told - own)
+        return torch.lerp(own, told, share)
 
     def finish(self, out: np.ndarray, top: int, answer: Tensor) -> None:
         """Write finished rows (3, h, W) where they belong; what is to stay stays to the bit."""
@@ -66,8 +66,8 @@ class Picture:
         if self.mask is not None:
             part = self.mask[rows]
             kept |= part == 0
-            given = self.pixels.colors(rows)
-            answer = given + torch.from_numpy(part.astype(np.float32) / 255) * (answer - given)
+            share = torch.from_numpy(part.astype(np.float32) / 255)
+            answer = torch.lerp(self.pixels.colors(rows), answer, share)
         self.pixels.put(out, top, answer, kept)
 
     def _run(self, tile: Tensor, context: Context) -> Tensor:

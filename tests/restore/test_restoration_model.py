@@ -240,3 +240,21 @@ def test_in_one_call_before_and_after_the_package_is_imported(model):
     from irbox import restore
 
     assert callable(restore)
+
+
+def test_a_path_gives_what_can_be_saved(model, tmp_path):
+    image = Image.fromarray(photo(40, 52))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    image.save(tmp_path / 'in.png', exif=exif)
+    done, report = model.restore(tmp_path / 'in.png', report=True)
+    assert report.size == (52, 40)
+    done.save(tmp_path / 'out.png')
+    with Image.open(tmp_path / 'out.png') as written:
+        assert written.size == (40, 52)
+        upright = np.asarray(image.transpose(Image.Transpose.ROTATE_270))
+        assert np.array_equal(np.asarray(written), model.restore(upright))
+    with pytest.raises(ValueError, match='read from a file'):
+        model.run(photo()).save(tmp_path / 'other.png')
+    with pytest.raises(FileNotFoundError):
+        model.restore(tmp_path / 'none.png')

@@ -71,6 +71,8 @@ class Context:
     """(B, M)."""
     routings: list[Routing] = field(default_factory=list)
     """What the routing parts decided, in the order in which they ran."""
+    labels: list[str] | None = None
+    """What the B images really suffer from, for losses; None while the network runs."""
 
     def record(self, routing: Routing) -> None:
         """Keep a routing decision, for losses that judge it and tools that show it."""

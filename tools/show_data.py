@@ -40,9 +40,11 @@ def main() -> None:
     from rich.console import Console
 
     from irbox.config.load_config import load_config
+    from irbox.engine import compat
     from irbox.utils.contact_sheet import contact_sheet
     from irbox.utils.files import check_writable
 
+    compat.init()
     check_writable(out.parent)
     config = load_config(options.config, options.cfg_options, sections=['train_dataloader'])
     if 'train_dataloader' not in config:
@@ -62,14 +64,17 @@ def main() -> None:
 
 
 def draw_samples(config: Any, number: int) -> list[dict[str, Any]]:
-    """The first samples that a training with this config would see."""
-    from irbox.registry import DATA_SAMPLERS, DATASETS
+    """Draw the first samples that a training with this config would see, from its own loader."""
+    from irbox.engine.sections import build_loader, settle_seed
 
-    loader = config.train_dataloader
-    dataset = DATASETS.build(loader.dataset)
-    seed = config.get('randomness', {}).get('seed') or 0
-    sampler = DATA_SAMPLERS.build(loader.sampler, dataset=dataset, seed=seed)
-    return [dataset[item] for item in islice(iter(sampler), number)]
+    settle_seed(config)
+    loader = build_loader(config, 'train_dataloader', training=True)
+    samples = (
+        {key: values[index] for key, values in batch.items()}
+        for batch in loader
+        for index in range(len(batch['image']))
+    )
+    return list(islice(samples, number))
 
 
 def picture_and_caption(sample: dict[str, Any]) -> list[tuple[Any, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from irbox.config.command_line import add_config_options, run_tool
 
@@ -70,28 +69,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
             'away.'
         )
     # Only now: --help should not wait for torch.
-    from irbox.config.load_config import load_config
-    from irbox.engine import compat
+    from irbox.engine.running import running
     from irbox.engine.test import test
 
-    options: dict[str, Any] = {
-        'work_dir': str(args.work_dir) if args.work_dir else None,
-        'launcher': args.launcher,
-    }
-    given = {key: value for key, value in options.items() if value is not None}
-    compat.init()
-    config = load_config(args.config, args.cfg_options | given)
-    compat.set_up_processes(config.get('launcher') or 'none')
-    test(
-        config,
-        args.checkpoint,
-        args.out,
-        args.contact_sheet,
-        args.protocol,
-        layout=args.published or args.layout,
-        published=args.published is not None,
-    )
-    compat.leave_processes()
+    options = {'work_dir': args.work_dir, 'launcher': args.launcher}
+    with running(args.config, args.cfg_options, **options) as config:
+        test(
+            config,
+            args.checkpoint,
+            args.out,
+            args.contact_sheet,
+            args.protocol,
+            layout=args.published or args.layout,
+            published=args.published is not None,
+        )
 
 
 if __name__ == '__main__':

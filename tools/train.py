@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from irbox.config.command_line import add_config_options, run_tool
 
@@ -50,24 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train."""
     args = parse(arguments)
     # Only now: --help should not wait for torch.
-    from irbox.config.load_config import load_config
-    from irbox.engine import compat
+    from irbox.engine.running import running
     from irbox.engine.train import dry_run, find_checkpoint, train
 
-    options: dict[str, Any] = {
-        'work_dir': str(args.work_dir) if args.work_dir else None,
-        'amp': args.amp,
-        'launcher': args.launcher,
-    }
-    given = {key: value for key, value in options.items() if value is not None}
-    compat.init()
-    config = load_config(args.config, args.cfg_options | given)
-    compat.set_up_processes(config.get('launcher') or 'none')
-    if args.dry_run:
-        dry_run(config, args.seed)
-    else:
-        train(config, args.seed, find_checkpoint(config, args.resume))
-    compat.leave_processes()
+    options = {'work_dir': args.work_dir, 'amp': args.amp, 'launcher': args.launcher}
+    with running(args.config, args.cfg_options, **options) as config:
+        checkpoint = find_checkpoint(config, args.resume)
+        (dry_run if args.dry_run else train)(config, args.seed, checkpoint)
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
-from mmengine.dist import get_world_size, sync_random_seed
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import MODELS, PARAM_SCHEDULERS
@@ -28,6 +28,7 @@ from irbox.engine.sections import (
     build_loader,
     build_loaders,
     errors_at,
+    settle_seed,
     size,
 )
 from irbox.evaluation import RestorationMetric
@@ -181,14 +182,7 @@ def try_optimizer(prepared: Prepared) -> OptimWrapper:
 
 def _fill_in(config: Config, seed: int | None) -> None:
     """Give what every run needs a value."""
-    randomness = ConfigDict(config.get('randomness') or {})
-    if seed is not None:
-        randomness.seed = seed
-    if randomness.get('seed') is None:
-        randomness.seed = sync_random_seed()
-    if isinstance(randomness.seed, bool) or not isinstance(randomness.seed, int):
-        raise ValueError(f'randomness.seed: {randomness.seed!r} must be a whole number.')
-    config.randomness = randomness
+    settle_seed(config, seed)
     config.work_dir = str(work_dir_of(config))
     config.launcher = config.get('launcher') or 'none'
     config.env_cfg = ConfigDict(

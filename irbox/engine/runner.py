@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import math
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -31,7 +33,7 @@ from irbox.engine.checkpoint import (
     write_checkpoint,
 )
 from irbox.engine.hooks.ema_hook import EMAHook
-from irbox.utils.console import quieten
+from irbox.utils.console import DropMessages, console, quieten
 from irbox.utils.files import write_text
 
 
@@ -42,15 +44,17 @@ class RestorationRunner(Runner):
       whole or not at all, and must fit the model exactly.
     * Resuming with another seed is refused; paths of a copied work dir are moved with it.
     * Works on several CPU processes.
-    * The terminal shows warnings and what hooks print; the log file has everything.
+    * The terminal shows warnings and what hooks print; the log file has what concerns this run, and
+      with ``log_level: DEBUG`` mmengine's own affairs, too.
     * An error inside a hook keeps its traceback.
-    * The work dir holds the whole config as ``config.yaml``.
+    * The whole config stands as ``config.yaml`` in the work dir and beside the log.
     """
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build mmengine's logger, its terminal output cut to warnings."""
         logger = super().build_logger(*args, **kwargs)
         quieten(logger)
+        logger.addFilter(lambda record: logger.level <= logging.DEBUG or _concerns_the_run(record))
         return logger
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
@@ -200,11 +204,32 @@ class RestorationRunner(Runner):
         meta = checkpoint['meta']
         self.train_loop.continue_from(meta['iter'], meta['draws'])
         self.logger.info(f'Resumed from {filename} after iteration {meta["iter"]}')
+        self._say_how_the_schedule_goes_on(meta['iter'])
 
-    def dump_config(self) -> None:
-        """Write the whole config: of a training into the work dir, of a test beside its log."""
+    def _say_how_the_schedule_goes_on(self, iteration: int) -> None:
+        """Tell of a training that is longer than the schedule that it was begun with."""
+        end = max((scheduler.end for scheduler in self.param_schedulers or ()), default=math.inf)
+        if end >= self.max_iters:
+            return
+        rates = dict.fromkeys(
+            f'{rate:.3g}' for one in self.optim_wrapper.get_lr().values() for rate in one
+        )
+        text = (
+            f'The schedule ended at iteration {end}: the training goes on to {self.max_iters} at a '
+            f'learning rate of {" and ".join(rates)}.'
+            if iteration >= end
+            else f'The schedule goes on to iteration {end}, as it was begun; from there to '
+            f'{self.max_iters} the learning rate stays.'
+        )
+        self.logger.info(text)
         if is_main_process():
-            folder = self.log_dir if self._train_loop is None else self.work_dir
+            console().print(text)
+
+    @master_only
+    def dump_config(self) -> None:
+        """Write the whole config: beside the log, and of a training into the work dir."""
+        # The work dir has that of the latest run; each log keeps its own.
+        for folder in [self.log_dir] + [self.work_dir] * (self._train_loop is not None):
             write_text(Path(folder, 'config.yaml'), config_text(self.cfg))
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
@@ -223,7 +248,7 @@ class RestorationRunner(Runner):
             'seed': self.seed,
         }
         self.logger.info('\n'.join(['Environment:', *(f'  {k}: {v}' for k, v in lines.items())]))
-        self.logger.info(f'Config:\n{config_text(self.cfg)}')
+        self.logger.info(f'The whole config: {Path(self.log_dir, "config.yaml")}')
 
 
 def check_resumable(checkpoint: Mapping[str, Any], origin: str | Path, seed: int | None) -> None:
@@ -248,6 +273,12 @@ def check_resumable(checkpoint: Mapping[str, Any], origin: str | Path, seed: int
             f'{origin} was trained with seed {trained}, this run has seed {seed}. Resume with '
             f'--seed {trained}, or start anew in another work dir.'
         )
+
+
+def _concerns_the_run(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(
+        ('Hooks will be executed', 'Distributed training is not used', *DropMessages.TEXTS)
+    )
 
 
 def _inner(model: nn.Module) -> nn.Module:

@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from irbox.config.check_values import arguments_of
+from irbox.engine.shorten_schedule import shorten_schedule
 from irbox.registry import PARAM_SCHEDULERS, find_part
 
 # What a parameter scheduler may count in epochs.
@@ -22,7 +23,8 @@ def to_iterations(config: Config, samples: int, world_size: int) -> list[str]:
     epochs where it has ``max_epochs`` (its ``val_interval`` then, too), a parameter scheduler where
     it says ``by_epoch: true``, the checkpoint hook likewise. A cosine in epochs reaches its end at
     the last iteration (mmengine's would do so one later), and a scheduler whose shape is one of
-    epochs (``EpochWarmUpCosineLR``) is told how long they are.
+    epochs (``EpochWarmUpCosineLR``) is told how long they are. A schedule that is longer than the
+    training is scaled with it, see ``shorten_schedule``.
 
     Args:
         config: Changed in place: ``train_cfg``, ``param_scheduler`` and
@@ -31,11 +33,11 @@ def to_iterations(config: Config, samples: int, world_size: int) -> list[str]:
         world_size: Number of processes.
 
     Returns:
-        What was converted, a sentence each, for the log.
+        What was converted and scaled, a sentence each, for the log.
 
     Raises:
         ValueError: An interval does not fit the gradient accumulation, or a scheduler cannot be
-            converted or begins after the end.
+            converted.
     """
     batch = config.train_dataloader.get('batch_size', 1) * world_size
     counts = config.optim_wrapper.get('accumulative_counts', 1)
@@ -65,6 +67,7 @@ def to_iterations(config: Config, samples: int, world_size: int) -> list[str]:
 
     schedulers = config.get('param_scheduler') or []
     schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
+    until_the_last = []
     for index, scheduler in enumerate(schedulers):
         scheduler.pop('convert_to_iter_based', None)
         if 'iterations_per_epoch' in arguments_of(find_part(scheduler.type, PARAM_SCHEDULERS))[0]:
@@ -75,18 +78,14 @@ def to_iterations(config: Config, samples: int, world_size: int) -> list[str]:
         elif scheduler.get('by_epoch', False):
             notes.append(_scheduler_to_iterations(scheduler, index, convert))
             if scheduler.type.startswith('CosineAnnealing') and 'T_max' not in scheduler:
-                end = scheduler.get('end', train.max_iters)
-                scheduler.T_max = max(1, end - scheduler.get('begin', 0) - 1)
+                until_the_last.append(scheduler)
         # mmengine's default counts epochs, of which a training by iteration has one.
         scheduler.by_epoch = False
+    notes += shorten_schedule(config)
+    for scheduler in until_the_last:
+        end = scheduler.get('end', train.max_iters)
+        scheduler.T_max = max(1, end - scheduler.get('begin', 0) - 1)
     _check_intervals(config, counts)
-    for index, scheduler in enumerate(schedulers):
-        if scheduler.get('begin', 0) >= train.max_iters:
-            raise ValueError(
-                f'param_scheduler.{index}: {scheduler.type} begins at iteration {scheduler.begin}, '
-                f'but the training has {train.max_iters}. Train longer, or set '
-                'param_scheduler=null for a constant learning rate.'
-            )
     return notes
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.dist import sync_random_seed
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, METRICS
@@ -20,11 +21,28 @@ from irbox.evaluation import RestorationMetric
 from irbox.registry import DATASETS, find_part
 
 
+def settle_seed(config: Config, seed: int | None = None) -> None:
+    """Give a run its seed, in place: the given one, the config's, or a random one.
+
+    Raises:
+        ValueError: ``randomness.seed`` is no whole number.
+    """
+    randomness = ConfigDict(config.get('randomness') or {})
+    if seed is not None:
+        randomness.seed = seed
+    if randomness.get('seed') is None:
+        randomness.seed = sync_random_seed()
+    if isinstance(randomness.seed, bool) or not isinstance(randomness.seed, int):
+        raise ValueError(f'randomness.seed: {randomness.seed!r} must be a whole number.')
+    config.randomness = randomness
+
+
 def build_loader(config: Config, path: str, training: bool = False) -> DataLoader:
     """A data loader, with our defaults for what mmengine wants spelt out.
 
     Args:
-        config: A training set that has a seed and is given none gets the run's, in place.
+        config: With a seed, see ``settle_seed``. A training set that has a seed and is given none
+            gets the run's, in place.
         path: Of the loader's section.
         training: Draw for ever, instead of taking each sample once.
 

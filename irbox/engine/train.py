@@ -63,18 +63,7 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
             done.
         FloatingPointError: The training diverged.
     """
-    compat.init()
-    check_writable(work_dir_of(config))
-    if checkpoint is not None:
-        content = read_checkpoint(checkpoint, 'meta')
-        wanted = seed if seed is not None else (config.get('randomness') or {}).get('seed')
-        check_resumable(content, checkpoint, wanted)
-        seed = content['meta']['seed']
-    prepared = prepare_training(config, seed)
-    if origin := checkpoint or config.get('load_from'):
-        content = read_checkpoint(origin, 'meta')
-        check_weights(prepared.model, content['state_dict'], origin)
-        check_frozen(prepared.model, content, origin)
+    prepared = _prepare(config, seed, checkpoint)
     out = console()
     if is_main_process():
         out.print(describe(prepared))
@@ -82,6 +71,7 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
             remove_leftovers(config.work_dir)
     resumed = {'load_from': str(checkpoint), 'resume': True} if checkpoint else {}
     runner = prepared.runner(**({'load_from': config.get('load_from')} | resumed))
+    runner.logger.info('\n'.join(f'{name}: {value}' for name, value in _facts(prepared)))
     if is_main_process() and checkpoint:
         out.print(f'Resuming from {checkpoint}')
     runner.train()
@@ -89,15 +79,16 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
         out.print(f'Finished. Weights: {Path(runner.work_dir, "final.pth")}')
 
 
-def dry_run(config: Config, seed: int | None = None) -> None:
-    """Build everything, train on one batch, print what would be trained; write nothing.
+def dry_run(config: Config, seed: int | None = None, checkpoint: Path | None = None) -> None:
+    """Build and check everything as ``train`` does, and train on one batch; write nothing.
+
+    The batch meets the weights that a training would start from anew: those of a checkpoint are
+    checked, not loaded.
 
     Raises:
         ValueError, FileNotFoundError, ImportError, PermissionError: As ``train``.
     """
-    compat.init()
-    check_writable(work_dir_of(config))
-    prepared = prepare_training(config, seed)
+    prepared = _prepare(config, seed, checkpoint)
     wrapper = try_optimizer(prepared)
     model: Any = prepared.model.train()
     batch = next(iter(prepared.sections['train_dataloader']))
@@ -115,8 +106,35 @@ def dry_run(config: Config, seed: int | None = None) -> None:
         out.print('Dry run: nothing was written.')
 
 
+def _prepare(config: Config, seed: int | None, checkpoint: Path | None) -> Prepared:
+    """Build a training and check what it would start from."""
+    compat.init()
+    check_writable(work_dir_of(config))
+    if checkpoint is not None:
+        content = read_checkpoint(checkpoint, 'meta')
+        wanted = seed if seed is not None else (config.get('randomness') or {}).get('seed')
+        check_resumable(content, checkpoint, wanted)
+        seed = content['meta']['seed']
+    prepared = prepare_training(config, seed)
+    if origin := checkpoint or config.get('load_from'):
+        content = read_checkpoint(origin, 'meta')
+        check_weights(prepared.model, content['state_dict'], origin)
+        check_frozen(prepared.model, content, origin)
+    return prepared
+
+
 def describe(prepared: Prepared) -> Table:
-    """What will be trained, as a table."""
+    """Describe what will be trained, as a table."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in _facts(prepared):
+        table.add_row(name, str(value))
+    for note in prepared.notes:
+        table.add_row('note', note)
+    return table
+
+
+def _facts(prepared: Prepared) -> Iterator[tuple[str, Any]]:
+    """What a training is made of, by name."""
     config, model = prepared.config, prepared.model
     loader = prepared.sections['train_dataloader']
     counts = config.optim_wrapper.get('accumulative_counts', 1)
@@ -133,8 +151,7 @@ def describe(prepared: Prepared) -> Table:
     optimiser = config.optim_wrapper.optimizer
     schedulers = config.get('param_scheduler') or []
     names = [one.type for one in (schedulers if isinstance(schedulers, list) else [schedulers])]
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in (
+    yield from (
         ('config', config.filename),
         ('work dir', config.work_dir),
         ('model', _parameters(model)),
@@ -153,11 +170,7 @@ def describe(prepared: Prepared) -> Table:
         ('averaged weights', 'yes' if config.get('ema') else 'no'),
         ('seed', config.randomness.seed),
         ('device', torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'),
-    ):
-        table.add_row(name, str(value))
-    for note in prepared.notes:
-        table.add_row('note', note)
-    return table
+    )
 
 
 def _tasks(dataset: Any) -> Iterator[tuple[str, str]]:

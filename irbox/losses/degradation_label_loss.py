@@ -21,25 +21,24 @@ class DegradationLabelLoss(nn.Module):
         weight: Factor.
     """
 
-    uses_label = True
-
     def __init__(self, names: list[str], weight: float = 0.1) -> None:
         super().__init__()
         self.names, self.weight = list(names), weight
 
-    def forward(
-        self, restored: Tensor, target: Tensor, context: Context, label: list[str] | None
-    ) -> Tensor:
+    def forward(self, restored: Tensor, target: Tensor, context: Context) -> Tensor:
         """Judge the prior in ``context`` against the labels of the B images.
 
         Raises:
             ValueError: There is no prior, its size differs from ``names``, the data have no labels
                 or one names an unknown degradation.
         """
-        if label is None:
+        if context.labels is None:
             raise ValueError('DegradationLabelLoss needs a data set that gives `label`.')
         if context.prior is None:
-            raise ValueError('DegradationLabelLoss needs a network with a prior.')
+            raise ValueError(
+                'DegradationLabelLoss needs a network with a prior. Add one, or leave the loss '
+                'out: null in its place.'
+            )
         probabilities = context.prior.probabilities
         if probabilities.shape[1] != len(self.names):
             raise ValueError(
@@ -47,7 +46,7 @@ class DegradationLabelLoss(nn.Module):
                 f'the loss names {len(self.names)}: {", ".join(self.names)}. '
                 'Set num_degradations to match.'
             )
-        wanted = probabilities.new_tensor([self._spread(one) for one in label])
+        wanted = probabilities.new_tensor([self._spread(one) for one in context.labels])
         return -self.weight * (wanted * probabilities.clamp_min(1e-30).log()).sum(1).mean()
 
     def _spread(self, label: str) -> list[float]:
@@ -60,7 +59,9 @@ class DegradationLabelLoss(nn.Module):
             else:
                 raise ValueError(
                     f'The label {label!r} names {rest[0]}, which is none of '
-                    f'{", ".join(self.names)}.'
+                    f'{", ".join(self.names)}. Give the source of these images one of them as its '
+                    f'`label`, add {rest[0]} to the `names` of the loss and to what the prior '
+                    'tells apart, or leave the loss out: null in its place.'
                 )
             parts.append(part)
             rest = rest[size:]

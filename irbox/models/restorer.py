@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal
 
 from mmengine.model import BaseModel
@@ -18,8 +19,8 @@ class Restorer(BaseModel):
 
     Args:
         network: Config of a network: ``network.describe(image)`` and ``network(image, context)``.
-        losses: Name -> config of a loss; a name set to ``null`` is left out. Their sum is
-            minimised.
+        losses: Name -> config of a loss ``loss(restored, target, context)``; a name set to ``null``
+            is left out. Their sum is minimised.
         data_preprocessor: Config of mmengine's data preprocessor. The default moves a batch to the
             model's device.
     """
@@ -35,6 +36,14 @@ class Restorer(BaseModel):
         self.losses = nn.ModuleDict(
             {name: LOSSES.build(loss) for name, loss in (losses or {}).items() if loss}
         )
+        for loss in self.losses.values():
+            if getattr(loss, 'uses_label', False):
+                warnings.warn(
+                    f'{type(loss).__name__}.uses_label: losses now find the labels in '
+                    '`context.labels`. The fourth argument goes with the next version.',
+                    DeprecationWarning,
+                    stacklevel=2,
+                )
 
     def forward(
         self,
@@ -73,10 +82,18 @@ class Restorer(BaseModel):
     def _loss(self, image: Tensor, target: Tensor, label: list[str] | None) -> dict[str, Tensor]:
         context = self.network.describe(image)
         restored = self.network(image, context).float()
-        return {
+        # Not before: a network that could see them would not have to find them out.
+        context.labels = label
+        values = {}
+        for name, loss in self.losses.items():
+            old_form = (label,) if getattr(loss, 'uses_label', False) else ()
+            try:
+                value = loss(restored, target, context, *old_form)
+            except ValueError as error:
+                raise ValueError(f'model.losses.{name}: {error}') from error
             # mmengine sums the entries that have "loss" in their name.
-            f'loss_{name}': loss(restored, target, context, label)
-            if getattr(loss, 'uses_label', False)
-            else loss(restored, target, context)
-            for name, loss in self.losses.items()
-        }
+            values[f'loss_{name}'] = value
+        return values
+
+    def _dump_init_info(self) -> None:
+        """Keep out of the log what mmengine writes there: three lines for each weight."""

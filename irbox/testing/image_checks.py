@@ -105,15 +105,15 @@ def check_loss(
 ) -> None:
     """Check that a loss keeps its contract.
 
-    ``loss(restored, target, context)`` (and ``label`` where the class declares ``uses_label``) is a
-    finite float32 scalar, repeats itself, is multiplied by ``weight``, gives a finite gradient to
-    the restored images, the prior's probabilities or the routings' weights, also where the images
-    are restored perfectly, and keeps nothing.
+    ``loss(restored, target, context)`` is a finite float32 scalar, repeats itself, is multiplied by
+    ``weight``, gives a finite gradient to the restored images, the prior's probabilities or the
+    routings' weights, also where the images are restored perfectly, and keeps nothing. (With
+    ``label`` as a fourth argument where the class says ``uses_label``: for one more version.)
 
     Args:
         loss: The class. It is judged on two images with a prior of three degradations and two
             routings of four experts.
-        labels: The degradations of the two images.
+        labels: The degradations of the two images, in ``context.labels``.
         **options: The loss's own options.
 
     Raises:
@@ -136,6 +136,7 @@ def check_loss(
         restored.requires_grad_()
         given['probabilities'].requires_grad_()
         context = sample_context(given)
+        context.labels = list(labels)
         for score in scores:
             context.record(Routing(weights=score.softmax(1), load=score.softmax(1).sum((0, 2, 3))))
         label = (list(labels),) if getattr(loss, 'uses_label', False) else ()

@@ -178,6 +178,34 @@ def test_a_validation_that_was_interrupted_is_made_up_for(whole, tmp_path):
     assert [file.name for file in tmp_path.glob('best_*')] == ['best_mean_psnr_iter_8.pth']
 
 
+def test_a_training_that_goes_on_after_its_schedule_says_at_which_rate(whole, tmp_path, capsys):
+    shutil.copy(whole[0] / 'iter_12.pth', tmp_path)
+    run(tmp_path, resume='auto', train_cfg__max_iters=16)
+    scalars = content(tmp_path, 'iter_16.pth')['message_hub']['log_scalars']
+    rates = scalars['train/lr'][0][-4:]
+    assert len(set(rates)) == 1
+    said = 'The schedule ended at iteration 12: the training goes on to 16 at a learning rate of '
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if 'schedule' in line]
+    assert line == f'{said}{rates[0]:.3g}.'
+    (log,) = tmp_path.glob('*/*.log')
+    assert line in log.read_text()
+
+
+def test_a_training_that_is_made_longer_says_how_far_its_schedule_goes(whole, tmp_path, capsys):
+    shutil.copy(whole[0] / 'iter_8.pth', tmp_path)
+    run(tmp_path, resume='auto', train_cfg__max_iters=16)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if 'schedule' in line]
+    assert line.startswith(
+        'The schedule goes on to iteration 12, as it was begun; from there to 16'
+    )
+
+
+def test_a_training_that_is_resumed_as_it_was_says_nothing_of_its_schedule(whole, tmp_path, capsys):
+    shutil.copy(whole[0] / 'iter_8.pth', tmp_path)
+    run(tmp_path, resume='auto')
+    assert 'schedule' not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ('name', 'options', 'seed', 'message'),
     [
@@ -291,6 +319,27 @@ def test_the_terminal_stays_clean(tmp_path, capsys):
     log = next(tmp_path.glob('*/*.log')).read_text()
     assert 'Iter(train) [ 2/12]' in log and 'torch: ' in log and 'TinyNetwork' in log
     assert 'Failed to search registry' not in log
+
+
+def test_the_log_leads_with_what_matters(tmp_path):
+    run(tmp_path)
+    (path,) = tmp_path.glob('*/*.log')
+    log = path.read_text()
+    lines = log.splitlines()
+    first = next(number for number, line in enumerate(lines) if 'Iter(train)' in line)
+    assert first < 40  # of 190 that mmengine would write
+    head = '\n'.join(lines[:first])
+    assert 'Environment:' in head and 'training samples: 10 in an epoch' in head
+    assert f'The whole config: {path.with_name("config.yaml")}' in head
+    assert path.with_name('config.yaml').read_text() == (tmp_path / 'config.yaml').read_text()
+    for text in ('Hooks will be', 'SyncBatchNorm', 'init_weights', 'deprecated', 'TinyPairs'):
+        assert text not in log, text
+
+
+def test_what_mmengine_says_of_itself_is_there_for_those_who_ask(tmp_path):
+    run(tmp_path, log_level='DEBUG', train_cfg__max_iters=4)
+    (path,) = tmp_path.glob('*/*.log')
+    assert 'Hooks will be executed in the following order' in path.read_text()
 
 
 def test_errors_in_hooks_keep_their_place(tmp_path):

@@ -110,13 +110,6 @@ def test_without_hooks_and_schedulers():
             {'param_scheduler': [{'type': 'ExponentialLR', 'by_epoch': True}]},
             r'param_scheduler\.0: ExponentialLR .* by_epoch: false',
         ),
-        (
-            {
-                'train_cfg': {'max_iters': 30, 'val_interval': 30},
-                'param_scheduler': {'type': 'CosineAnnealingLR', 'by_epoch': False, 'begin': 30},
-            },
-            'CosineAnnealingLR begins at iteration 30, but the training has 30',
-        ),
     ],
 )
 def test_what_does_not_fit(changes, message):

@@ -14,7 +14,7 @@ def judge(probabilities, labels, names=NAMES, weight=1.0):
     probabilities = torch.tensor(probabilities)
     prior = DegradationPrior(probabilities, probabilities, probabilities)
     loss = DegradationLabelLoss(names, weight)
-    return loss(IMAGE, IMAGE, Context(IMAGE, prior), labels).item()
+    return loss(IMAGE, IMAGE, Context(IMAGE, prior, labels=labels)).item()
 
 
 def test_cross_entropy_averaged_over_the_images():
@@ -36,7 +36,10 @@ def test_a_probability_of_zero_is_finite():
 
 
 def test_unknown_label_is_named():
-    with pytest.raises(ValueError, match=r"label 'rain_snow' names snow, .* none of low, haze"):
+    ways_out = r'`label`, add snow to the `names` of the loss .*, or leave the loss out'
+    with pytest.raises(
+        ValueError, match=rf"'rain_snow' names snow, .* none of low, haze.*{ways_out}"
+    ):
         judge([[0.1, 0.2, 0.3, 0.4]], ['rain_snow'])
 
 
@@ -47,7 +50,7 @@ def test_sizes_must_match():
 
 def test_needs_a_prior():
     with pytest.raises(ValueError, match='needs a network with a prior'):
-        DegradationLabelLoss(NAMES)(IMAGE, IMAGE, Context(IMAGE), ['rain'])
+        DegradationLabelLoss(NAMES)(IMAGE, IMAGE, Context(IMAGE, labels=['rain']))
 
 
 def test_needs_labels():
@@ -60,7 +63,7 @@ def test_an_almost_impossible_truth_still_pulls():
     loss = DegradationLabelLoss(NAMES, weight=1.0)
     prior = DegradationPrior(torch.zeros(1, 2), scores.softmax(-1), torch.zeros(1, 2))
     image = torch.zeros(1, 3, 4, 4)
-    loss(image, image, Context(image, prior=prior), [NAMES[1]]).backward()
+    loss(image, image, Context(image, prior=prior, labels=[NAMES[1]])).backward()
     assert scores.grad[0, 1] < -0.9
 
 

@@ -133,6 +133,52 @@ class _WithBuffer(nn.Module):
         return self.weight * filtered.abs().mean()
 
 
+class _Witness(nn.Module):
+    """Notes which labels there are when the network runs, and when it is judged."""
+
+    def __init__(self, weight=1.0):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, restored, target, context):
+        self.seen.append(context.labels)
+        return (restored - target).abs().mean()
+
+
+def test_losses_see_the_labels_and_the_network_does_not(model):
+    model.losses['pixel'] = witness = _Witness()
+    contexts = []
+    model.network.register_forward_pre_hook(
+        lambda _, given: contexts.append(given[1].labels), with_kwargs=False
+    )
+    model(**batch(), mode='loss')
+    assert witness.seen == [['haze', 'rain']]
+    assert contexts == [None]
+
+
+@LOSSES.register_module()
+class _OldForm(nn.Module):
+    uses_label = True
+
+    def __init__(self, weight=1.0):
+        super().__init__()
+
+    def forward(self, restored, target, context, label):
+        return restored.new_tensor(float(len(label[0])))
+
+
+def test_a_loss_that_takes_labels_as_an_argument_works_for_one_more_version():
+    with pytest.warns(DeprecationWarning, match=r'_OldForm\.uses_label.*`context\.labels`'):
+        model = Restorer(NETWORK, {'old': {'type': '_OldForm'}})
+    assert model(**batch(), mode='loss')['loss_old'] == 4
+
+
+def test_what_a_loss_cannot_judge_is_said_with_its_place(model):
+    given = batch() | {'label': ['haze', 'sleet']}
+    with pytest.raises(ValueError, match=r"^model\.losses\.label: The label 'sleet' names sleet"):
+        model(**given, mode='loss')
+
+
 def test_losses_move_with_the_model():
     model = Restorer(NETWORK, {'pixel': {'type': '_WithBuffer'}}).to(torch.float64)
     assert model.losses['pixel'].kernel.dtype == torch.float64

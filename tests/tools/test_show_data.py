@@ -1,12 +1,23 @@
+import runpy
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import torch
+from mmengine.hooks import Hook
 from PIL import Image
 
-from support.paths import ROOT
+from irbox.config.load_config import load_config
+from irbox.engine import compat
+from irbox.engine.train import train
+from irbox.registry import HOOKS
+from support.paths import ROOT, TINY
 
+DEMOS = sorted(
+    [*ROOT.glob('configs/*_demo.py'), *ROOT.glob('configs/plugins/*_demo.yaml')],
+    key=lambda path: path.name,
+)
 CONFIG = ROOT / 'configs' / '_base_' / 'datasets' / 'embedded_demo.yaml'
 
 
@@ -47,5 +58,86 @@ def test_missing_data_gets_one_message(tmp_path):
     """The same for what the data set finds, without a second start of Python per case."""
     result = show(tmp_path, CONFIG.with_name('allweather.yaml'))
     assert result.returncode == 2
-    assert result.stderr.startswith('Error: Data folder data/allweather does not exist')
+    assert result.stderr.startswith(
+        'Error: train_dataloader: Data folder data/allweather does not '
+    )
     assert result.stderr.count('\n') == 1
+
+
+@HOOKS.register_module()
+class _BatchHook(Hook):
+    """Keeps what a training reads."""
+
+    batches = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.batches.append(data_batch)
+
+
+def samples_of_a_training(path, work_dir, **options):
+    """The samples of two iterations, with a network that takes no time."""
+    tiny = load_config(TINY)
+    config = load_config(
+        path,
+        {
+            'plugins': tiny.plugins,
+            'model': {'_delete_': True, **tiny.model.to_dict()},
+            'custom_hooks': [{'type': '_BatchHook'}],
+            'val_dataloader': None,
+            'val_cfg': None,
+            'val_evaluator': None,
+            'train_cfg.max_iters': 2,
+            'work_dir': str(work_dir),
+            **options,
+        },
+    )
+    _BatchHook.batches.clear()
+    train(config)
+    return [
+        {key: values[index] for key, values in batch.items()}
+        for batch in _BatchHook.batches
+        for index in range(len(batch['image']))
+    ]
+
+
+def shown_samples(path, number, **options):
+    """The samples that the tool draws."""
+    compat.init()
+    config = load_config(path, options, sections=['train_dataloader'])
+    return runpy.run_path(str(ROOT / 'tools/show_data.py'))['draw_samples'](config, number)
+
+
+def assert_equal_to_the_bit(shown, seen):
+    assert len(shown) == len(seen)
+    for one, two in zip(shown, seen, strict=True):
+        assert one.keys() == two.keys()
+        for key, value in one.items():
+            equal = torch.equal if isinstance(value, torch.Tensor) else lambda a, b: a == b
+            assert equal(value, two[key]), key
+
+
+def test_there_are_demo_configs():
+    assert len(DEMOS) >= 11
+
+
+@pytest.mark.parametrize('path', DEMOS, ids=[path.name for path in DEMOS])
+def test_shows_what_a_training_sees(path, tmp_path):
+    options = {'randomness.seed': 3, 'train_dataloader.batch_size': 3}
+    seen = samples_of_a_training(path, tmp_path, **options)
+    assert_equal_to_the_bit(shown_samples(path, 6, **options), seen)
+
+
+def test_another_seed_shows_other_samples():
+    names = [
+        [sample['name'] for sample in shown_samples(DEMOS[0], 4, **{'randomness.seed': seed})]
+        for seed in (0, 3)
+    ]
+    assert names[0] != names[1]
+
+
+def test_a_config_that_names_no_sampler(tmp_path):
+    """What it leaves out is the training's default, whose order is drawn, too."""
+    seen = samples_of_a_training(TINY, tmp_path, **{'randomness.seed': 5})
+    shown = shown_samples(TINY, 3, **{'randomness.seed': 5})
+    assert_equal_to_the_bit(shown, seen[:3])
+    assert [sample['name'] for sample in seen] != [f'square_{i}' for i in range(4)]

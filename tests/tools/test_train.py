@@ -113,6 +113,11 @@ MISTAKES = [
     ([TINY, '--amp', 'fp16'], 'amp=fp16 needs a CUDA GPU'),
     ([TINY, '--launcher', 'pytorch'], 'torchrun --nproc_per_node'),
     ([TINY, '--cfg-options', 'load_from=none.pth'], 'Checkpoint none.pth does not exist'),
+    (
+        [TINY, '--dry-run', '--cfg-options', 'load_from=nobody.pth'],
+        'Checkpoint nobody.pth does not exist',
+    ),
+    ([TINY, '--dry-run', '--resume', 'nothing.pth'], '--resume nothing.pth: there is no such'),
 ]
 
 
@@ -137,6 +142,56 @@ def test_weights_of_another_architecture_leave_nothing(elsewhere, tmp_path, caps
     assert train(TINY, '--work-dir', 'b', *resume) == 2
     assert 'another architecture' in capsys.readouterr().err
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_dry_run_checks_the_weights_as_a_training_does(elsewhere, tmp_path, capsys):
+    assert train(TINY, '--work-dir', tmp_path / 'a', '--cfg-options', 'train_cfg.max_iters=2') == 0
+    final = tmp_path / 'a/final.pth'
+    dry = [TINY, '--dry-run', '--cfg-options', f'load_from={final}']
+    assert train(*dry) == 0
+    assert 'Dry run: nothing was written.' in capsys.readouterr().out
+    assert train(*dry, 'model.network.width=6') == 2
+    assert 'another architecture' in capsys.readouterr().err
+    assert train(TINY, '--dry-run', '--resume', final) == 2
+    assert 'holds weights only' in capsys.readouterr().err
+    assert list(elsewhere.iterdir()) == []
+
+
+DEMO = ROOT / 'configs/m2restore_demo.py'
+SMALL = ['train_dataloader.batch_size=1', 'train_dataloader.num_workers=0', 'val_dataloader=null']
+
+
+@pytest.mark.parametrize('dry', [['--dry-run'], []], ids=['dry run', 'training'])
+def test_a_network_without_routings_on_a_demo_config(dry, capsys):
+    """It is told which losses need them, in one line."""
+    foreign = ['model.network={_delete_: true, type: TinyNetwork}', 'model.losses.label=null']
+    plugin = [f'plugins=[{TINY.with_name("tiny_parts.py")}]']
+    options = ['--cfg-options', *plugin, *SMALL, 'val_evaluator=null', 'val_cfg=null', *foreign]
+    assert train(DEMO, *dry, *options) == 2
+    (error,) = errors(capsys)
+    assert error.startswith('Error: model.losses.balance: BalanceLoss')
+    assert 'routing' in error and 'null' in error
+
+
+def test_a_label_that_the_config_does_not_know(capsys):
+    sleet = '{_delete_: true, sleet: {type: Snow}}'
+    data = [
+        'train_dataloader.dataset.weights=null',
+        f'train_dataloader.dataset.degradations={sleet}',
+    ]
+    options = [*SMALL, 'val_evaluator=null', 'val_cfg=null', *data]
+    assert train(DEMO, '--dry-run', '--cfg-options', *options) == 2
+    (error,) = errors(capsys)
+    assert error.startswith("Error: model.losses.label: The label 'sleet' names sleet")
+    assert 'leave the loss out' in error
+
+
+def test_a_demo_of_four_iterations(elsewhere, capsys):
+    options = ['train_cfg.max_iters=4', 'val_evaluator=null', 'val_cfg=null', *SMALL]
+    assert train(DEMO, '--work-dir', 'short', '--cfg-options', *options) == 0
+    output = capsys.readouterr().out
+    assert output.count('The schedule, longer than the training, is scaled to 4') == 1
+    assert (elsewhere / 'short/final.pth').is_file()
 
 
 def test_errors_of_worker_processes(capsys):

@@ -50,11 +50,12 @@ class RestorationRunner(Runner):
     * The whole config stands as ``config.yaml`` in the work dir and beside the log.
     """
 
-    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+    def build_logger(self, log_level: int | str = 'INFO', **kwargs: Any) -> MMLogger:
         """Build mmengine's logger, its terminal output cut to warnings."""
-        logger = super().build_logger(*args, **kwargs)
+        logger = super().build_logger(log_level, **kwargs)
         quieten(logger)
-        logger.addFilter(lambda record: logger.level <= logging.DEBUG or _concerns_the_run(record))
+        if log_level not in ('DEBUG', logging.DEBUG):
+            logger.addFilter(_concerns_the_run)
         return logger
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:

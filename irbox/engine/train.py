@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
+from rich.console import Console
 from rich.table import Table
 from torch import nn
 
@@ -66,12 +67,13 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
     prepared = _prepare(config, seed, checkpoint)
     out = console()
     if is_main_process():
-        out.print(describe(prepared))
+        _show(prepared, out)
         if Path(config.work_dir).is_dir():
             remove_leftovers(config.work_dir)
     resumed = {'load_from': str(checkpoint), 'resume': True} if checkpoint else {}
     runner = prepared.runner(**({'load_from': config.get('load_from')} | resumed))
-    runner.logger.info('\n'.join(f'{name}: {value}' for name, value in _facts(prepared)))
+    facts = (f'  {name}: {value}' for name, value in _facts(prepared))
+    runner.logger.info('\n'.join(['Training:', *facts]))
     if is_main_process() and checkpoint:
         out.print(f'Resuming from {checkpoint}')
     runner.train()
@@ -98,7 +100,7 @@ def dry_run(config: Config, seed: int | None = None, checkpoint: Path | None = N
     total.backward()
     if is_main_process():
         out = console()
-        out.print(describe(prepared))
+        _show(prepared, out)
         shown = ', '.join(f'{name} {value.item():.4g}' for name, value in values.items())
         out.print(f'One iteration: {shown}.')
         if torch.cuda.is_available():
@@ -123,14 +125,14 @@ def _prepare(config: Config, seed: int | None, checkpoint: Path | None) -> Prepa
     return prepared
 
 
-def describe(prepared: Prepared) -> Table:
-    """Describe what will be trained, as a table."""
+def _show(prepared: Prepared, out: Console) -> None:
+    """Print what will be trained, as a table, and what was found and converted, a line each."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in _facts(prepared):
         table.add_row(name, str(value))
+    out.print(table)
     for note in prepared.notes:
-        table.add_row('note', note)
-    return table
+        out.print(f'Note: {note}')
 
 
 def _facts(prepared: Prepared) -> Iterator[tuple[str, Any]]:

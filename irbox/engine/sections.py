@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +18,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from irbox.config.check_values import arguments_of
-from irbox.evaluation import RestorationMetric
+from irbox.evaluation import ImageMetric, RestorationMetric
 from irbox.registry import DATASETS, find_part
 
 
@@ -127,6 +128,11 @@ def build_evaluator(config: Config, path: str) -> Evaluator:
         raise ValueError(
             f'{path}: {len(plain)} RestorationMetrics give results of the same names. '
             'Set `qualify: true` in all but one.'
+        )
+    names = Counter(name for one in built if isinstance(one, ImageMetric) for name in one.scores)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise ValueError(
+            f'{path}: two metrics have a score called {twice[0]!r}. Rename one in its `scores`.'
         )
     return Evaluator(built)
 

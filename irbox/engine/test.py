@@ -13,10 +13,11 @@ from irbox.engine import compat
 from irbox.engine.checkpoint import check_frozen, load_weights, read_checkpoint
 from irbox.engine.hooks import PredictionsHook
 from irbox.engine.prepare import prepare_test, work_dir_of
-from irbox.evaluation import (
+from irbox.evaluation import RestorationMetric
+from irbox.evaluation.tables import (
+    MEAN,
     Origin,
     PublishedTable,
-    RestorationMetric,
     Row,
     ScoreTable,
     find_published,
@@ -29,7 +30,6 @@ from irbox.evaluation import (
     write_results,
     write_tables,
 )
-from irbox.evaluation.tables.tasks import MEAN
 from irbox.utils.console import console
 from irbox.utils.files import check_writable
 

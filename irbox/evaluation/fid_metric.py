@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.evaluator import BaseMetric
 from torch import Tensor, nn
 
 from irbox.evaluation.frechet import frechet_distance
-from irbox.evaluation.image_operations import check_jpeg_quality, through_jpeg, to_bytes
-from irbox.evaluation.metric_weights import find_weights
+from irbox.evaluation.image_metric import Values
+from irbox.evaluation.image_operations import to_bytes
+from irbox.evaluation.network_metric import NetworkMetric
+from irbox.evaluation.score_info import ScoreInfo
 from irbox.registry import METRICS
-from irbox.utils.optional import require
 from irbox.utils.weights import read_state_dict
-
-FILE = 'weights-inception-2015-12-05-6726825d.pth'
-SOURCE = 'the releases of torch-fidelity (URL_INCEPTION_V3 in its Inception extractor)'
 
 
 @METRICS.register_module()
-class FIDMetric(BaseMetric):
-    """FID per degradation, between the restored and the clean images of a test (Heusel, 2017).
+class FIDMetric(NetworkMetric):
+    """Measures FID per degradation, of the restored and the clean images (Heusel et al., 2017).
 
     Features are the 2048 values of the Inception network that the original FID used, in the form of
     the package ``torch-fidelity``, which also resizes; the distance is ``frechet_distance``. With
@@ -47,46 +43,38 @@ class FIDMetric(BaseMetric):
         ValueError: The file holds other weights, or the quality is none.
     """
 
-    default_prefix = ''
-    input_multiple = 1
+    package = 'torch-fidelity'
+    file = 'weights-inception-2015-12-05-6726825d.pth'
+    source = 'the releases of torch-fidelity (URL_INCEPTION_V3 in its Inception extractor)'
+    scores = {
+        'fid': ScoreInfo(digits=2, higher_is_better=False),
+        'fid_images': ScoreInfo(digits=0, title='N of FID', averaged=False),
+    }
 
-    def __init__(self, weights: str | None = None, jpeg_quality: int | None = None) -> None:
-        super().__init__(collect_device='gpu')
-        check_jpeg_quality(jpeg_quality)
-        self.jpeg_quality = jpeg_quality
-        package = require('torch_fidelity', package='torch-fidelity', needed_by='FIDMetric')
-        file = find_weights(weights, FILE, 'FIDMetric', SOURCE)
+    def build_network(self, package: Any, file: Path) -> nn.Module:
+        """Build the package's Inception."""
         # The package unpickles the file without precaution: read it safely first.
         read_state_dict(file, 'FIDMetric: the file')
         try:
-            network = package.FeatureExtractorInceptionV3(
+            network: nn.Module = package.FeatureExtractorInceptionV3(
                 'inception-v3-compat', ['2048'], feature_extractor_weights_path=str(file)
             )
         except RuntimeError as error:
-            raise ValueError(f'FIDMetric: {file} does not hold the weights of {FILE}.') from error
-        self.network: nn.Module = network.eval()
+            raise ValueError(
+                f'FIDMetric: {file} does not hold the weights of {self.file}.'
+            ) from error
+        return network
 
-    @torch.no_grad()
-    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Compute the features of what the model predicted and of the clean images."""
-        for sample in data_samples:
-            restored, target = to_bytes(sample['restored'][None]), to_bytes(sample['target'][None])
-            if self.jpeg_quality is not None:
-                restored = through_jpeg(restored, self.jpeg_quality)
-            network = self.network.to(restored.device)
-            (features,) = network(torch.cat([restored, target]))
-            self.results.append((sample['label'], features.float().cpu()))
+    def score(self, restored: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Compute the features of images, (B, F) of the restored and of the clean ones."""
+        network = self.network.to(restored.device)
+        images = torch.cat([to_bytes(self.as_written(restored)), to_bytes(target)])
+        (features,) = network(images)
+        of_restored, of_clean = features.float().chunk(2)
+        return {'restored': of_restored, 'clean': of_clean}
 
-    def compute_metrics(self, results: list[tuple[str, Tensor]]) -> dict[str, float]:
-        """The distance per degradation, in the order in which the degradations first came."""
-        by_label: dict[str, list[Tensor]] = defaultdict(list)
-        for label, features in results:
-            by_label[label].append(features)
-        metrics: dict[str, float] = {}
-        for label, found in by_label.items():
-            restored, clean = torch.stack(found, dim=1)
-            metrics[f'{label}/fid'] = (
-                frechet_distance(restored, clean) if len(found) > 1 else math.nan
-            )
-            metrics[f'{label}/fid_images'] = len(found)
-        return metrics
+    def aggregate(self, values: Values) -> dict[str, float]:
+        """Measure the distance of the two sets of features."""
+        restored, clean = values['restored'], values['clean']
+        distance = frechet_distance(restored, clean) if len(restored) > 1 else math.nan
+        return {'fid': distance, 'fid_images': len(restored)}

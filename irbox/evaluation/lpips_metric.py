@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from mmengine.evaluator import BaseMetric
 from torch import Tensor, nn
 
-from irbox.evaluation.aggregate import means_by_label
-from irbox.evaluation.image_operations import check_jpeg_quality, through_jpeg, to_bytes
-from irbox.evaluation.metric_weights import find_weights
+from irbox.evaluation.network_metric import NetworkMetric
+from irbox.evaluation.score_info import ScoreInfo
 from irbox.registry import METRICS
-from irbox.utils.optional import require
 from irbox.utils.weights import misfits, read_state_dict
-
-FILE = 'alexnet-owt-7be5be79.pth'
-SOURCE = 'torchvision (torchvision.models.AlexNet_Weights.IMAGENET1K_V1.url)'
 
 
 @METRICS.register_module()
-class LPIPSMetric(BaseMetric):
-    """Mean LPIPS per degradation: version 0.1, AlexNet, as WeatherBench and M2IR's Table IV.
+class LPIPSMetric(NetworkMetric):
+    """Measures LPIPS per degradation: version 0.1, AlexNet, as WeatherBench and M2IR's Table IV.
 
     Computed by the package ``lpips`` (Zhang et al., 2018), which brings its linear heads along, on
     whole RGB images in -1 to 1, on the device of the images; smaller is better. AlexNet's weights
@@ -46,36 +38,28 @@ class LPIPSMetric(BaseMetric):
         ValueError: The file holds other weights, or the quality is none.
     """
 
-    default_prefix = ''
-    input_multiple = 1
+    package = 'lpips'
+    file = 'alexnet-owt-7be5be79.pth'
+    source = 'torchvision (torchvision.models.AlexNet_Weights.IMAGENET1K_V1.url)'
+    scores = {'lpips': ScoreInfo(digits=4, higher_is_better=False)}
 
-    def __init__(self, weights: str | None = None, jpeg_quality: int | None = None) -> None:
-        super().__init__(collect_device='gpu')
-        check_jpeg_quality(jpeg_quality)
-        self.jpeg_quality = jpeg_quality
-        package = require('lpips', needed_by='LPIPSMetric')
-        file = find_weights(weights, FILE, 'LPIPSMetric', SOURCE)
+    def build_network(self, package: Any, file: Path) -> nn.Module:
+        """Build the package's network with AlexNet's weights."""
         with warnings.catch_warnings():
             # The package builds AlexNet in a way that torchvision has deprecated.
             warnings.simplefilter('ignore')
-            network = package.LPIPS(net='alex', version='0.1', pnet_rand=True, verbose=False)
+            network: nn.Module = package.LPIPS(
+                net='alex', version='0.1', pnet_rand=True, verbose=False
+            )
         _load_alexnet(network.net, file)
-        self.network: nn.Module = network.eval().requires_grad_(False)
+        return network
 
-    @torch.no_grad()
-    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Measure what the model predicted."""
-        for sample in data_samples:
-            restored, target = sample['restored'][None].float(), sample['target'][None].float()
-            if self.jpeg_quality is not None:
-                restored = through_jpeg(to_bytes(restored), self.jpeg_quality).float() / 255
-            network = self.network.to(restored.device)
-            distance: Tensor = network(2 * restored - 1, 2 * target - 1)
-            self.results.append((sample['label'], {'lpips': distance.item()}))
-
-    def compute_metrics(self, results: list[tuple[str, dict[str, float]]]) -> dict[str, float]:
-        """Mean per degradation, in the order in which the degradations first came."""
-        return means_by_label(results)
+    def score(self, restored: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Measure the distance of images, (B, 3, H, W) in 0 to 1."""
+        network = self.network.to(restored.device)
+        restored = self.as_written(restored).float()
+        distance: Tensor = network(2 * restored - 1, 2 * target.float() - 1)
+        return {'lpips': distance.flatten()}
 
 
 def _load_alexnet(network: nn.Module, file: Path) -> None:

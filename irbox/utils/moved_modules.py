@@ -45,7 +45,6 @@ MOVED = {
     'irbox.engine.training': 'irbox.engine.train',
     'irbox.engine.yaml_handler': 'irbox.config.yaml_handler',
     'irbox.evaluation.image_files': 'irbox.evaluation.image_operations',
-    'irbox.evaluation.means': 'irbox.evaluation.aggregate',
     'irbox.evaluation.planes': 'irbox.evaluation.color_spaces',
     'irbox.evaluation.published_table': 'irbox.evaluation.tables.published_table',
     'irbox.evaluation.results': 'irbox.evaluation.tables.results',

@@ -12,8 +12,8 @@ from mmengine.evaluator import Evaluator
 from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
-from irbox.evaluation.image_operations import center_crop
-from irbox.evaluation.tables.tasks import MEAN, name_tasks
+from irbox.evaluation import ImageMetric, center_crop
+from irbox.evaluation.tables import MEAN, name_tasks
 
 Loaders = DataLoader | Mapping[str, Any]
 
@@ -21,11 +21,11 @@ Loaders = DataLoader | Mapping[str, Any]
 class MultiLoop(BaseLoop):
     """Runs the model over one or several sets, and names what was measured by task.
 
-    A metric reports ``{label}/{score}`` for each degradation of a set, as ``RestorationMetric``
-    does; the loop returns ``{task}/{score}``, see ``name_tasks``, and ``mean/{score}``, the mean
-    over the tasks. Scores without a label become ``{set}/{score}`` and have no mean.
+    A metric reports ``{label}/{score}`` for each degradation of a set, see ``ImageMetric``; the
+    loop returns ``{task}/{score}``, see ``name_tasks``, and ``mean/{score}``, the mean over the
+    tasks of scores that have one. Scores without a label become ``{set}/{score}`` and have no mean.
 
-    Some protocols cut images before the network sees them (a metric's ``input_multiple``). Where
+    Some protocols cut images before the network sees them (``ImageMetric.input_multiple``). Where
     metrics differ in that, the network runs once for each cut that makes a difference; hooks get
     what came of the first.
 
@@ -60,7 +60,8 @@ class MultiLoop(BaseLoop):
         self.evaluator = runner.build_evaluator(evaluator)
         self.passes: dict[int, list[Any]] = defaultdict(list)
         for metric in self.evaluator.metrics:
-            self.passes[getattr(metric, 'input_multiple', 1)].append(metric)
+            ours = isinstance(metric, ImageMetric)
+            self.passes[metric.input_multiple if ours else 1].append(metric)
         self.current_set = ''
         self.tasks: dict[tuple[str, str], str] = {}
         """(set, label) to the name of the task, known after a run."""
@@ -108,6 +109,13 @@ class MultiLoop(BaseLoop):
             for name, found in results.items()
         }
         self.tasks = name_tasks(labels)
+        no_mean = {
+            score
+            for metric in self.evaluator.metrics
+            if isinstance(metric, ImageMetric)
+            for score, info in metric.scores.items()
+            if not info.averaged
+        }
         metrics: dict[str, float] = {}
         columns: dict[str, list[float]] = defaultdict(list)
         for name, found in results.items():
@@ -115,7 +123,8 @@ class MultiLoop(BaseLoop):
                 label, _, score = key.rpartition('/')
                 if label:
                     metrics[f'{self.tasks[name, label]}/{score}'] = value
-                    columns[score].append(value)
+                    if score not in no_mean:
+                        columns[score].append(value)
                 else:
                     metrics[f'{name}/{score}' if name else score] = value
         return metrics | {f'{MEAN}/{score}': fmean(found) for score, found in columns.items()}

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from irbox.registry import suggest
 
 FOLDER = Path(__file__).parents[1] / 'published'
+
+_TABLE = (
+    'paper',
+    'table',
+    'caption',
+    'scores',
+    'columns',
+    'rows',
+    'average',
+    'protocol',
+    'protocols',
+    'confidence',
+    'notes',
+)
+_ROW = ('method', 'printed', 'average', 'venue', 'group')
+_LISTS = ('scores', 'columns', 'tasks', 'rows', 'notes')
 
 Cell = Mapping[str, str]
 """Score to its number, as printed."""
@@ -44,7 +63,7 @@ class PublishedTable:
     """A table of a paper. Its numbers are the paper's, and were not measured by irbox."""
 
     name: str
-    """What ``tools/test.py --published`` takes."""
+    """What ``tools/test.py --published`` takes; of a file of one's own, its stem."""
     paper: str
     table: str
     caption: str
@@ -60,10 +79,10 @@ class PublishedTable:
     @property
     def label(self) -> str:
         """Where the numbers stand."""
-        return f'{self.paper}, Table {self.table}'
+        return f'{self.paper}, Table {self.table}' if self.table else self.paper
 
     def match(self, tasks: Iterable[str]) -> list[str | None]:
-        """The task that belongs into each column, or None.
+        """Find the task that belongs into each column, or None.
 
         A task is known by its name, or by what stands behind the slash of ``set/degradation``.
 
@@ -85,52 +104,65 @@ class PublishedTable:
 
 
 def published_names() -> list[str]:
-    """Names of all tables."""
+    """Give the names of the tables that come with irbox."""
     return sorted(path.stem for path in FOLDER.glob('*.yaml'))
 
 
 def read_published(name: str) -> PublishedTable:
     """Read a table.
 
-    Raises:
-        ValueError: No table has this name.
-    """
-    import yaml
+    Args:
+        name: Of a table that comes with irbox, or the path of one of your own, which ends in
+            ``.yaml``; ``docs/metrics.md`` says what stands in it.
 
-    if name not in published_names():
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: No table has this name, or the file is wrong.
+    """
+    own = name.endswith(('.yaml', '.yml'))
+    if not own and name not in published_names():
         raise ValueError(
-            f'No published table is called {name!r}. {suggest(name, published_names())}'
+            f'No published table is called {name!r}. {suggest(name, published_names())} A table of '
+            'your own is named by its path, which ends in .yaml.'
         )
-    content = yaml.safe_load((FOLDER / f'{name}.yaml').read_text(encoding='utf-8'))
-    scores = tuple(content['scores'])
-    exceptions = content.get('protocols', {})
-    rows = tuple(
-        PublishedRow(
-            method=row['method'],
-            cells=tuple(_cell(text, scores) for text in row['printed'].split()),
-            average=_cell(row['average'], scores) if 'average' in row else None,
-            protocol=exceptions.get(row['method'], content['protocol']),
-            venue=row.get('venue', ''),
-            group=row.get('group', ''),
+    path = Path(name).expanduser() if own else FOLDER / f'{name}.yaml'
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'The published table {path} does not exist (looked from {Path.cwd()}).'
         )
-        for row in content['rows']
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path} is not valid YAML: {error}') from error
+    _check(content, str(path), _TABLE, ('paper', 'scores', 'columns', 'rows'))
+    scores = tuple(map(str, content['scores']))
+    columns = tuple(
+        _column(column, f'{path}: columns.{i}') for i, column in enumerate(content['columns'])
     )
+    protocols = content.get('protocols') or {}
+    _check(protocols, f'{path}: protocols', (), (), any_key=True)
+    rows = []
+    for i, row in enumerate(content['rows']):
+        where = f'{path}: rows.{i}'
+        _check(row, where, _ROW, ('method', 'printed'))
+        protocol = protocols.get(row['method'], content.get('protocol'))
+        rows.append(_row(row, where, scores, len(columns), protocol))
     return PublishedTable(
-        name=name,
-        paper=content['paper'],
-        table=content['table'],
-        caption=content['caption'],
+        name=path.stem,
+        paper=str(content['paper']),
+        table=str(content.get('table') or ''),
+        caption=str(content.get('caption') or ''),
         scores=scores,
-        columns=tuple(_column(column) for column in content['columns']),
-        rows=rows,
+        columns=columns,
+        rows=tuple(rows),
         average=content.get('average'),
-        confidence=content['confidence'],
-        notes=tuple(content['notes']),
+        confidence=str(content.get('confidence') or 'not said'),
+        notes=tuple(map(str, content.get('notes') or ())),
     )
 
 
 def find_published(tasks: Sequence[str]) -> PublishedTable:
-    """The table whose columns are exactly these tasks.
+    """Find the table, of those that come with irbox, whose columns are exactly these tasks.
 
     Raises:
         ValueError: There is none; the message names those that have some of the tasks.
@@ -149,9 +181,71 @@ def find_published(tasks: Sequence[str]) -> PublishedTable:
     )
 
 
-def _column(content: Mapping[str, Any]) -> PublishedColumn:
-    return PublishedColumn(content['title'], tuple(content['tasks']))
+def _column(content: Any, where: str) -> PublishedColumn:
+    _check(content, where, ('title', 'tasks'), ('title', 'tasks'))
+    return PublishedColumn(str(content['title']), tuple(content['tasks']))
 
 
-def _cell(text: str, scores: Sequence[str]) -> Cell:
-    return dict(zip(scores, text.split('/'), strict=True))
+def _row(
+    row: Mapping[str, Any], where: str, scores: Sequence[str], columns: int, protocol: str | None
+) -> PublishedRow:
+    printed = _text(row, 'printed', where).split()
+    if len(printed) != columns:
+        raise ValueError(
+            f'{where}: printed has {len(printed)} cells, and there are {columns} columns. Separate '
+            'cells by spaces.'
+        )
+    average = _text(row, 'average', where) if row.get('average') is not None else None
+    return PublishedRow(
+        method=str(row['method']),
+        cells=tuple(_cell(text, scores, where) for text in printed),
+        average=_cell(average, scores, where) if average is not None else None,
+        protocol=protocol,
+        venue=str(row.get('venue') or ''),
+        group=str(row.get('group') or ''),
+    )
+
+
+def _text(row: Mapping[str, Any], key: str, where: str) -> str:
+    """Give a text that YAML has not read as a number, which would lose its last zeros."""
+    if not isinstance(row[key], str):
+        raise ValueError(f"{where}: {key}={row[key]!r} must be text: put it in quotes ('30.10').")
+    return row[key]
+
+
+def _cell(text: str, scores: Sequence[str], where: str) -> Cell:
+    values = text.split('/')
+    if len(values) != len(scores):
+        raise ValueError(
+            f'{where}: {text!r} must hold {len(scores)} scores ({", ".join(scores)}) with slashes '
+            'between them; - stands for a missing one.'
+        )
+    for value in values:
+        if value != '-' and not re.fullmatch(r'-?\d+(\.\d+)?', value):
+            raise ValueError(f'{where}: {value!r} in {text!r} is no number.')
+    return {score: value for score, value in zip(scores, values, strict=True) if value != '-'}
+
+
+def _check(
+    content: Any,
+    where: str,
+    known: Sequence[str],
+    needed: Sequence[str],
+    any_key: bool = False,
+) -> None:
+    """Refuse what is no mapping with the keys that are known, the needed ones among them.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(content, Mapping):
+        raise ValueError(f'{where} must be a mapping, got {content!r}.')
+    for key in content:
+        if not any_key and key not in known:
+            raise ValueError(f'{where} takes no {key!r}. {suggest(str(key), known)}')
+    if missing := [key for key in needed if not content.get(key)]:
+        raise ValueError(f'{where} needs {" and ".join(missing)}.')
+    for key in _LISTS:
+        value = content.get(key)
+        if key in known and value is not None and not isinstance(value, list):
+            raise ValueError(f'{where}: {key}={value!r} must be a list.')

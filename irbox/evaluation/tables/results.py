@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from irbox.evaluation.score_info import ScoreInfo
 from irbox.evaluation.tables.tasks import MEAN
 from irbox.utils.files import write_text
 
@@ -31,7 +32,8 @@ class Row:
     """Of the restored images, in decibels."""
     ssim: float
     extra: Mapping[str, float] = field(default_factory=dict)
-    """What other metrics say of the restored images, such as ``lpips`` and ``fid``."""
+    """What other metrics say of the restored images, such as ``lpips`` and ``fid``, and of the
+    degraded ones, ``input_`` in front."""
 
     @property
     def gain(self) -> float:
@@ -45,9 +47,10 @@ class Row:
 
 
 def to_rows(metrics: Mapping[str, float], protocol: str | Sequence[str]) -> list[Row]:
-    """Rows from metrics as the evaluation loops return them: ``{task}/psnr`` and so on.
+    """Make rows from metrics as the evaluation loops return them: ``{task}/psnr`` and so on.
 
-    The order is kept; tasks without all four scores have no row.
+    The order is kept; what has no task, or one without all four scores, has no row: see
+    ``without_row``.
 
     Args:
         metrics: Name to value.
@@ -66,23 +69,34 @@ def to_rows(metrics: Mapping[str, float], protocol: str | Sequence[str]) -> list
         for task, found in tasks.items():
             if not all(name in found for name in names):
                 continue
-            # The mean number of images says nothing.
             extra = {
                 score: value
                 for score, value in found.items()
-                if number == 0
-                and score not in SCORES
-                and '@' not in score
-                and not (task == MEAN and score.endswith('_images'))
+                if number == 0 and score not in SCORES and '@' not in score
             }
             rows.append(Row(task, one, *(found[name] for name in names), extra))
     return rows
 
 
-def results_table(rows: Sequence[Row], title: str = '') -> Table:
-    """A table for the terminal, a task per line, the mean in the last."""
+def without_row(metrics: Mapping[str, float], rows: Sequence[Row]) -> dict[str, float]:
+    """Find what no row holds, such as scores of whole sets from a metric of mmengine's kind."""
+    tasks = {row.task for row in rows}
+    return {name: value for name, value in metrics.items() if name.rpartition('/')[0] not in tasks}
+
+
+def results_table(
+    rows: Sequence[Row], title: str = '', infos: Mapping[str, ScoreInfo] | None = None
+) -> Table:
+    """Lay out rows for the terminal, a task per line, the mean in the last.
+
+    Args:
+        rows: What to show.
+        title: Above it.
+        infos: What other metrics declare of their scores.
+    """
     from rich.table import Table
 
+    digits = {name: info.digits for name, info in (infos or {}).items()}
     table = Table(title=title or None)
     table.add_column('task')
     extra = list(dict.fromkeys(name for row in rows for name in row.extra))
@@ -99,7 +113,12 @@ def results_table(rows: Sequence[Row], title: str = '') -> Table:
             f'{row.psnr:.2f}',
             f'{row.ssim:.4f}',
             f'{row.gain:+.2f}',
-            *(f'{row.extra[name]:.4g}' if name in row.extra else '' for name in extra),
+            *(
+                f'{row.extra[name]:.{digits.get(name.removeprefix("input_"), 4)}f}'
+                if name in row.extra
+                else ''
+                for name in extra
+            ),
             row.protocol,
         )
     return table
@@ -111,9 +130,9 @@ def write_results(rows: Sequence[Row], path: str | Path) -> None:
     Scores that are no numbers in JSON (infinite for equal images) become ``null``.
     """
     content = [{key: json_number(value) for key, value in row.flat().items()} for row in rows]
-    write_text(path, json.dumps(content, indent=2) + '\n')
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + '\n')
 
 
 def json_number(value: Any) -> Any:
-    """The value, or None where it is a number that JSON cannot hold."""
+    """Give the value, or None where it is a number that JSON cannot hold: infinite, or none."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from irbox.evaluation.protocols import PROTOCOLS
+from irbox.evaluation.score_info import SIMILARITY, ScoreInfo
 from irbox.evaluation.tables.published_table import PublishedTable
 from irbox.evaluation.tables.results import Row
 from irbox.evaluation.tables.tasks import MEAN
+
+INPUT = 'input_'
 
 Cell = Mapping[str, float | str]
 """Score to its value: a number that was measured, or text as it was printed."""
@@ -69,6 +72,12 @@ class ScoreTable:
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
     origin: Origin
+    infos: Mapping[str, ScoreInfo] = field(default_factory=dict)
+    """What is declared of the scores."""
+
+    def info(self, score: str) -> ScoreInfo:
+        """Give what is declared of a score, or the defaults for one that a paper alone has."""
+        return self.infos.get(score, ScoreInfo())
 
 
 def score_table(
@@ -76,6 +85,7 @@ def score_table(
     origin: Origin,
     layout: PublishedTable | None = None,
     published: bool = False,
+    infos: Mapping[str, ScoreInfo] | None = None,
 ) -> ScoreTable:
     """Lay out results as a table: the degraded images, and what became of them.
 
@@ -85,6 +95,7 @@ def score_table(
         layout: Take the columns of this table, and its rule for the average. Tasks that it has no
             column for are left out. By default each task is a column, and the average is of all.
         published: Set the lines of ``layout`` below, as printed, marked as published.
+        infos: What metrics declare of their scores (``ImageMetric.scores``).
 
     Raises:
         ValueError: None of the tasks has a column in ``layout``, or two have the same.
@@ -103,7 +114,9 @@ def score_table(
         left_out = [task for task in tasks if task not in matched]
     elif len(tasks) > 1:
         average = f'mean of the {len(tasks)} columns'
-    scores = ['psnr', 'ssim', *dict.fromkeys(name for row in rows for name in row.extra)]
+    infos = {**SIMILARITY, **(infos or {})}
+    extra = (name.removeprefix(INPUT) for row in rows for name in row.extra)
+    scores = ['psnr', 'ssim', *dict.fromkeys(extra)]
     if layout is not None and published:
         scores += [score for score in layout.scores if score not in scores]
     lines: list[Line] = []
@@ -113,7 +126,7 @@ def score_table(
             cells = tuple(_cell(found.get(task or ''), degraded) for task in matched)
             lines.append(Line(method, 'measured', protocol, cells, {}))
     if average is not None:
-        lines = [replace(line, average=_average(line.cells)) for line in lines]
+        lines = [replace(line, average=_average(line.cells, infos)) for line in lines]
     if layout is not None and published:
         source = f'as published ({layout.label})'
         lines += [
@@ -121,27 +134,39 @@ def score_table(
             for row in layout.rows
         ]
     notes = _notes(rows, origin, average, left_out, None in matched)
+    lower = [
+        info.title or name.upper()
+        for name, info in infos.items()
+        if name in scores and info.higher_is_better is False
+    ]
+    if lower:
+        notes.append(f'Lower is better: {", ".join(lower)}.')
     if layout is not None and published:
         notes += _published_notes(layout)
     title = f'{origin.config}, in the columns of {layout.label}' if layout else origin.config
-    return ScoreTable(title, columns, tuple(scores), average, tuple(lines), tuple(notes), origin)
+    return ScoreTable(
+        title, columns, tuple(scores), average, tuple(lines), tuple(notes), origin, infos
+    )
 
 
 def _cell(row: Row | None, degraded: bool) -> Cell:
     if row is None:
         return {}
     if degraded:
-        return {'psnr': row.input_psnr, 'ssim': row.input_ssim}
-    return {'psnr': row.psnr, 'ssim': row.ssim, **row.extra}
+        before = {name: value for name, value in row.extra.items() if name.startswith(INPUT)}
+        extra = {name.removeprefix(INPUT): value for name, value in before.items()}
+        return {'psnr': row.input_psnr, 'ssim': row.input_ssim, **extra}
+    after = {name: value for name, value in row.extra.items() if not name.startswith(INPUT)}
+    return {'psnr': row.psnr, 'ssim': row.ssim, **after}
 
 
-def _average(cells: Sequence[Cell]) -> dict[str, float]:
-    """The mean of the cells, of the scores that all of them have."""
+def _average(cells: Sequence[Cell], infos: Mapping[str, ScoreInfo]) -> dict[str, float]:
+    """Average the cells, of the scores that all of them have."""
     shared = [score for score in cells[0] if all(score in cell for cell in cells)]
     return {
         score: fmean(float(cell[score]) for cell in cells)
         for score in shared
-        if not score.endswith('_images')
+        if score not in infos or infos[score].averaged
     }
 
 

@@ -18,8 +18,6 @@ from irbox.utils.files import write_text
 if TYPE_CHECKING:
     from rich.table import Table
 
-DIGITS = {'psnr': 2, 'ssim': 4, 'lpips': 4, 'fid': 2, 'fid_images': 0}
-NAMES = {'fid_images': 'N of FID'}
 AVERAGE = 'average'
 NOTHING = '-'
 LATEX = {
@@ -44,8 +42,7 @@ def text_tables(table: ScoreTable, width: int | None = None) -> list[Table]:
     # Narrow tables have two scores on a line.
     chunk = len(table.scores) if width is None else 2
     cells = [
-        [_cell_text(cell, table.scores, chunk) for cell in _cells(table, line)]
-        for line in table.lines
+        [_cell_text(cell, table, chunk) for cell in _cells(table, line)] for line in table.lines
     ]
     # Three characters stand between two columns.
     fixed = sum(
@@ -81,8 +78,7 @@ def text_tables(table: ScoreTable, width: int | None = None) -> list[Table]:
 
 def table_notes(table: ScoreTable) -> list[str]:
     """What stands below a table: what is in a cell, and the table's own notes."""
-    names = ['PSNR (dB)' if score == 'psnr' else _name(score) for score in table.scores]
-    return [f'Cells: {" / ".join(names)}.', *table.notes]
+    return [_cells_note(table), *table.notes]
 
 
 def to_text(table: ScoreTable) -> str:
@@ -103,7 +99,7 @@ def to_csv(table: ScoreTable) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator='\n')
     head = ['method', 'source', 'protocol', 'config', 'checkpoint_sha256']
-    writer.writerow(head + [f'{title} {_name(s)}' for title in titles for s in table.scores])
+    writer.writerow(head + [f'{title} {_name(table, s)}' for title in titles for s in table.scores])
     for line in table.lines:
         origin = ['', ''] if line.published else [table.origin.config, table.origin.short]
         values = [cell.get(score, '') for cell in _cells(table, line) for score in table.scores]
@@ -118,6 +114,13 @@ def to_json(table: ScoreTable) -> str:
         'title': table.title,
         'origin': asdict(table.origin),
         'average': table.average,
+        'scores': {
+            score: {
+                'unit': table.info(score).unit,
+                'higher_is_better': table.info(score).higher_is_better,
+            }
+            for score in table.scores
+        },
         'notes': table.notes,
         'lines': [
             {
@@ -132,18 +135,19 @@ def to_json(table: ScoreTable) -> str:
             for line in table.lines
         ],
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + '\n'
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + '\n'
 
 
 def to_latex(table: ScoreTable) -> str:
-    """A ``table`` environment that needs no package; the notes stand in the caption."""
+    r"""Write a ``table`` environment for ``\usepackage{booktabs}``, the notes as comments above."""
     titles = [*table.columns, *([AVERAGE] if table.average else [])]
-    caption = ' '.join([f'{table.title}.', *table_notes(table)])
     lines = [
+        *(f'% {_latex(note)}' for note in table.notes),
         r'\begin{table}',
-        rf'\caption{{{_latex(caption)}}}',
+        r'\centering',
+        rf'\caption{{{_latex(f"{table.title}. {_cells_note(table)}")}}}',
         rf'\begin{{tabular}}{{ll{"c" * len(titles)}}}',
-        r'\hline',
+        r'\toprule',
         ' & '.join(['Method', 'Protocol', *map(_latex, titles)]) + r' \\',
     ]
     source = ''
@@ -151,12 +155,12 @@ def to_latex(table: ScoreTable) -> str:
         if line.source != source:
             source = line.source
             lines += [
-                r'\hline',
+                r'\midrule',
                 rf'\multicolumn{{{len(titles) + 2}}}{{l}}{{\textit{{{_latex(source)}}}}} \\',
             ]
-        cells = [_cell_text(cell, table.scores) for cell in _cells(table, line)]
+        cells = [_cell_text(cell, table) for cell in _cells(table, line)]
         lines.append(' & '.join(map(_latex, [line.method, line.protocol_text, *cells])) + r' \\')
-    return '\n'.join([*lines, r'\hline', r'\end{tabular}', r'\end{table}']) + '\n'
+    return '\n'.join([*lines, r'\bottomrule', r'\end{tabular}', r'\end{table}']) + '\n'
 
 
 FORMATS = {'txt': to_text, 'csv': to_csv, 'json': to_json, 'tex': to_latex}
@@ -174,23 +178,27 @@ def _cells(table: ScoreTable, line: Line) -> list[Cell]:
     return [*line.cells, *([line.average] if table.average else [])]
 
 
-def _cell_text(cell: Cell, scores: Sequence[str], chunk: int | None = None) -> str:
-    """The scores of a cell, a chunk of them in each line."""
+def _cells_note(table: ScoreTable) -> str:
+    return f'Cells: {" / ".join(table.info(score).heading(score) for score in table.scores)}.'
+
+
+def _cell_text(cell: Cell, table: ScoreTable, chunk: int | None = None) -> str:
+    """Print the scores of a cell, a chunk of them in each line."""
     if not cell:
         return NOTHING
-    values = [_value(cell.get(score), score) for score in scores]
+    values = [_value(cell.get(score), table.info(score).digits) for score in table.scores]
     size = chunk or len(values)
     return '\n'.join(' / '.join(values[i : i + size]) for i in range(0, len(values), size))
 
 
-def _value(value: float | str | None, score: str) -> str:
+def _value(value: float | str | None, digits: int) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NOTHING
-    return value if isinstance(value, str) else f'{value:.{DIGITS.get(score, 4)}f}'
+    return value if isinstance(value, str) else f'{value:.{digits}f}'
 
 
-def _name(score: str) -> str:
-    return NAMES.get(score, score.upper())
+def _name(table: ScoreTable, score: str) -> str:
+    return table.info(score).title or score.upper()
 
 
 def _heading(line: Line) -> list[str]:

@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from irbox.evaluation import PROTOCOLS, find_published, published_names, read_published
+from irbox.evaluation import PROTOCOLS
+from irbox.evaluation.tables import find_published, published_names, read_published
 from support.paths import ROOT
 
 ROWS = {

@@ -4,7 +4,8 @@ import math
 import pytest
 from rich.console import Console
 
-from irbox.evaluation import Row, name_tasks, results_table, to_rows, write_results
+from irbox.evaluation.tables import Row, name_tasks, results_table, to_rows, write_results
+from irbox.evaluation.tables.results import without_row
 
 ROWS = [
     Row('haze', 'aio', 15.0, 0.8, 22.5, 0.9),
@@ -33,7 +34,9 @@ def test_rows_from_metrics():
         for task in ('cdd11/haze', 'mean')
         for name, value in {'input_psnr': 1, 'input_ssim': 2, 'psnr': 3, 'ssim': 4}.items()
     }
-    rows = to_rows(metrics | {'other/time': 1.0}, 'cdd11')
+    metrics |= {'other/time': 1.0, 'images': 3}
+    rows = to_rows(metrics, 'cdd11')
+    assert without_row(metrics, rows) == {'other/time': 1.0, 'images': 3}
     assert [row.task for row in rows] == ['cdd11/haze', 'mean']
     assert (rows[0].input_psnr, rows[0].ssim, rows[0].gain) == (1, 4, 2)
 
@@ -57,7 +60,7 @@ def test_rows_of_several_protocols_and_other_metrics():
         for number, suffix in enumerate(('', '@y601'))
         for value, name in enumerate(names)
     }
-    metrics |= {'haze/lpips': 0.3, 'mean/lpips': 0.3, 'haze/fid_images': 5, 'mean/fid_images': 5}
+    metrics |= {'haze/lpips': 0.3, 'mean/lpips': 0.3, 'haze/fid_images': 5}
     rows = to_rows(metrics, ['aio', 'y601'])
     assert [(row.task, row.protocol) for row in rows] == [
         ('haze', 'aio'),
@@ -66,7 +69,7 @@ def test_rows_of_several_protocols_and_other_metrics():
         ('mean', 'y601'),
     ]
     assert (rows[0].psnr, rows[2].psnr) == (2, 12)
-    # Other metrics follow no protocol; the mean number of images says nothing.
+    # Other metrics follow no protocol.
     assert [row.extra for row in rows] == [{'lpips': 0.3, 'fid_images': 5}, {'lpips': 0.3}, {}, {}]
     assert list(rows[0].flat())[-3:] == ['ssim', 'lpips', 'fid_images']
 

@@ -6,7 +6,8 @@ import math
 import pytest
 from rich.console import Console
 
-from irbox.evaluation import (
+from irbox.evaluation import FIDMetric, LPIPSMetric, ScoreInfo
+from irbox.evaluation.tables import (
     Origin,
     Row,
     read_published,
@@ -111,7 +112,8 @@ def test_a_table_without_any_of_the_tasks():
 
 def everything():
     given = rows(['haze', 'rain', 'snow'], 'weatherbench_rgb', lpips=0.25, fid=80.0, fid_images=200)
-    return score_table(given, ORIGIN, read_published('m2ir_4'), published=True)
+    infos = {**LPIPSMetric.scores, **FIDMetric.scores}
+    return score_table(given, ORIGIN, read_published('m2ir_4'), published=True, infos=infos)
 
 
 @pytest.mark.parametrize('render', [to_text, to_csv, to_json, to_latex])
@@ -129,6 +131,26 @@ def test_text():
     assert '31.00 / 0.9100 / 0.2500 / 80.00 / -' in line  # the mean: of no number of images
     assert 'Cells: PSNR (dB) / SSIM / LPIPS / FID / N of FID.' in text
     assert '23.63 / 0.739 / 0.3232 / 109.82 / -' in text
+
+
+def test_scores_are_printed_as_their_metrics_declare():
+    infos = {'sharpness': ScoreInfo(digits=1, higher_is_better=False, unit='px', title='blur')}
+    extra = {'input_sharpness': 0.12, 'sharpness': 3.14, 'other': 2.5}
+    table = score_table(rows(['haze', 'rain'], **extra), ORIGIN, infos=infos)
+    text = to_text(table)
+    assert 'Cells: PSNR (dB) / SSIM / blur (px) / OTHER.' in text
+    assert 'Lower is better: blur.' in text
+    degraded, ours = (line for line in text.splitlines() if ' / ' in line and '│' in line)
+    assert '20.00 / 0.8000 / 0.1 / -' in degraded
+    assert '30.00 / 0.9000 / 3.1 / 2.5000' in ours
+    head = to_csv(table).splitlines()[0]
+    assert 'haze blur' in head and 'average OTHER' in head
+    content = json.loads(to_json(table))
+    assert content['scores']['sharpness'] == {'unit': 'px', 'higher_is_better': False}
+    assert content['scores']['other'] == {'unit': '', 'higher_is_better': None}
+    assert content['lines'][1]['scores']['rain']['sharpness'] == 3.14
+    assert content['lines'][0]['scores']['average']['sharpness'] == pytest.approx(0.12)
+    assert 'blur (px)' in to_latex(table) and '/ 3.1 /' in to_latex(table)
 
 
 def test_text_keeps_within_the_width():
@@ -183,6 +205,25 @@ def test_scores_that_are_no_numbers():
     table = score_table(given, ORIGIN)
     assert json.loads(to_json(table))['lines'][1]['scores']['haze']['psnr'] is None
     assert 'inf / 1.0000 / -' in to_text(table)
+
+
+def test_latex_is_for_booktabs_with_a_short_caption():
+    lines = to_latex(everything()).splitlines()
+    body = [line for line in lines if not line.startswith('%')]
+    assert not any('hline' in line for line in body)
+    assert [line for line in body if line.endswith('rule')] == [
+        r'\toprule',
+        r'\midrule',
+        r'\midrule',
+        r'\bottomrule',
+    ]
+    (caption,) = (line for line in body if line.startswith(r'\caption'))
+    assert caption == (
+        r'\caption{m2ir\_5d, in the columns of M2IR, Table IV. '
+        r'Cells: PSNR (dB) / SSIM / LPIPS / FID / N of FID.}'
+    )
+    # What a reader must know is not lost.
+    assert any(line.startswith('% Measured with irbox') for line in lines)
 
 
 def test_latex_escapes_and_balances():

@@ -41,15 +41,17 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--layout',
         metavar='TABLE',
-        help='take the columns and the average of a published table, such as m2ir_2',
+        help='take the columns and the average of a published table, such as m2ir_2, or of one of '
+        'your own, such as my_table.yaml',
     )
     parser.add_argument(
         '--published',
         nargs='?',
         const='',
         metavar='TABLE',
-        help='set the rows of a published table beside the results, marked as published; without a '
-        'name, of the table that has exactly the tasks of the test',
+        help='set the rows of a published table, or of one of your own in a .yaml file, beside the '
+        'results, marked as published; without a name, of the table that has exactly the tasks of '
+        'the test',
     )
     parser.add_argument(
         '--launcher',
@@ -70,10 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     # Only now: --help should not wait for torch.
     from irbox.engine.running import running
-    from irbox.engine.test import test
+    from irbox.engine.test import read_test_config, test
 
     options = {'work_dir': args.work_dir, 'launcher': args.launcher}
-    with running(args.config, args.cfg_options, **options) as config:
+    with running(args.config, args.cfg_options, read_test_config, **options) as config:
         test(
             config,
             args.checkpoint,

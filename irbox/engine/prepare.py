@@ -20,6 +20,7 @@ from mmengine.registry import MODELS, PARAM_SCHEDULERS
 from mmengine.runner import set_random_seed
 from torch import nn
 
+from irbox.engine.data_notes import data_notes
 from irbox.engine.runner import RestorationRunner
 from irbox.engine.schedule import to_iterations
 from irbox.engine.sections import (
@@ -134,22 +135,33 @@ def prepare_test(config: Config, protocol: str | Sequence[str] = ()) -> Prepared
     Raises:
         ValueError, FileNotFoundError, ImportError: See ``prepare_training``.
     """
-    for test, val in (('test_dataloader', 'val_dataloader'), ('test_evaluator', 'val_evaluator')):
-        if config.get(test) is None:
-            config[test] = copy.deepcopy(config.get(val))
-    for key in ('model', 'test_dataloader'):
-        if config.get(key) is None:
-            raise ValueError(f'The config has no `{key}`, which testing needs.')
+    tested = tested_sections(config)
+    if config.get('model') is None:
+        raise ValueError('The config has no `model`, which testing needs.')
+    if config.get(tested['dataloader']) is None:
+        raise ValueError('The config has no `test_dataloader` and no `val_dataloader` to test on.')
     _fill_in(config, None)
     if protocol:
-        _set_protocols(config, [protocol] if isinstance(protocol, str) else protocol)
+        protocols = [protocol] if isinstance(protocol, str) else protocol
+        _set_protocols(config, tested['evaluator'], protocols)
     hooks = _default_hooks(config)
     progress = {'progress': hooks['progress']} if 'progress' in hooks else {}
     sections = {
         'default_hooks': {'checkpoint': None, 'param_scheduler': None, **progress},
-        **_evaluation(config, 'test'),
+        **_evaluation(config, 'test', **tested),
     }
-    return Prepared(config, build_model(config), sections)
+    notes = data_notes(sections['test_dataloader'])
+    return Prepared(config, build_model(config), sections, notes=notes)
+
+
+def tested_sections(config: Mapping[str, Any]) -> dict[str, str]:
+    """Name what a test takes its ``dataloader`` and ``evaluator`` from: else the validation's."""
+    return {
+        kind: f'val_{kind}'
+        if config.get(f'test_{kind}') is None and config.get(f'val_{kind}') is not None
+        else f'test_{kind}'
+        for kind in ('dataloader', 'evaluator')
+    }
 
 
 def work_dir_of(config: Config) -> Path:
@@ -215,12 +227,17 @@ def _visualizer(config: Config) -> dict[str, Any]:
     return {'type': 'Visualizer', 'vis_backends': backends}
 
 
-def _evaluation(config: Config, mode: Literal['val', 'test']) -> dict[str, Any]:
-    """The loaders, evaluator and loop of a validation or test."""
+def _evaluation(
+    config: Config,
+    mode: Literal['val', 'test'],
+    dataloader: str = 'val_dataloader',
+    evaluator: str = 'val_evaluator',
+) -> dict[str, Any]:
+    """Build the loaders, evaluator and loop of a validation or test from the sections named."""
     loop = {'type': LOOPS_OF[mode]} | dict(config.get(f'{mode}_cfg') or {})
     return {
-        f'{mode}_dataloader': build_loaders(config, f'{mode}_dataloader'),
-        f'{mode}_evaluator': build_evaluator(config, f'{mode}_evaluator'),
+        f'{mode}_dataloader': build_loaders(config, dataloader),
+        f'{mode}_evaluator': build_evaluator(config, evaluator),
         f'{mode}_cfg': loop,
     }
 
@@ -244,16 +261,16 @@ def _with_precision(config: Config) -> ConfigDict:
     return ConfigDict(wrapper | {'type': 'AutocastOptimWrapper'})
 
 
-def _set_protocols(config: Config, protocols: Sequence[str]) -> None:
+def _set_protocols(config: Config, section: str, protocols: Sequence[str]) -> None:
     """Put a metric for each protocol in the place of the evaluator's RestorationMetrics."""
     name = RestorationMetric.__name__
-    evaluator = config.test_evaluator or {'type': name}
+    evaluator = config.get(section) or {'type': name}
     metrics = evaluator.get('metrics', evaluator) if isinstance(evaluator, Mapping) else evaluator
     metrics = [dict(one) for one in (metrics if isinstance(metrics, (list, tuple)) else [metrics])]
     if not any(metric['type'] == name for metric in metrics):
         given = ' '.join(protocols)
-        raise ValueError(f'--protocol {given}: test_evaluator has no RestorationMetric to set.')
-    config.test_evaluator = [
+        raise ValueError(f'--protocol {given}: {section} has no RestorationMetric to set.')
+    config[section] = [
         {'type': name, 'protocol': protocol, 'qualify': number > 0}
         for number, protocol in enumerate(dict.fromkeys(protocols))
     ] + [metric for metric in metrics if metric['type'] != name]

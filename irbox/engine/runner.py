@@ -16,7 +16,7 @@ import torch
 from mmengine.dist import is_main_process, master_only
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import LogProcessor, Runner
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -32,8 +32,9 @@ from irbox.engine.checkpoint import (
     unpack_message_hub,
     write_checkpoint,
 )
+from irbox.engine.finite_log_processor import FiniteLogProcessor
 from irbox.engine.hooks.ema_hook import EMAHook
-from irbox.utils.console import DropMessages, console, quieten
+from irbox.utils.console import console, quieten
 from irbox.utils.files import write_text
 
 
@@ -46,6 +47,7 @@ class RestorationRunner(Runner):
     * Works on several CPU processes.
     * The terminal shows warnings and what hooks print; the log file has what concerns this run, and
       with ``log_level: DEBUG`` mmengine's own affairs, too.
+    * What JSON cannot hold is in none of the log's JSON files.
     * An error inside a hook keeps its traceback.
     * The whole config stands as ``config.yaml`` in the work dir and beside the log.
     """
@@ -53,10 +55,14 @@ class RestorationRunner(Runner):
     def build_logger(self, log_level: int | str = 'INFO', **kwargs: Any) -> MMLogger:
         """Build mmengine's logger, its terminal output cut to warnings."""
         logger = super().build_logger(log_level, **kwargs)
-        quieten(logger)
-        if log_level not in ('DEBUG', logging.DEBUG):
-            logger.addFilter(_concerns_the_run)
+        quieten(logger, keep_all=log_level in ('DEBUG', logging.DEBUG))
         return logger
+
+    def build_log_processor(self, log_processor: LogProcessor | dict[str, Any]) -> LogProcessor:
+        """Build ours, unless the config names another."""
+        if isinstance(log_processor, dict) and 'type' not in log_processor:
+            return FiniteLogProcessor(**log_processor)
+        return super().build_log_processor(log_processor)
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """Call a method of all hooks that have it."""
@@ -274,12 +280,6 @@ def check_resumable(checkpoint: Mapping[str, Any], origin: str | Path, seed: int
             f'{origin} was trained with seed {trained}, this run has seed {seed}. Resume with '
             f'--seed {trained}, or start anew in another work dir.'
         )
-
-
-def _concerns_the_run(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith(
-        ('Hooks will be executed', 'Distributed training is not used', *DropMessages.TEXTS)
-    )
 
 
 def _inner(model: nn.Module) -> nn.Module:

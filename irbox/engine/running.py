@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,12 @@ from irbox.engine import compat
 
 
 @contextmanager
-def running(path: str | Path, cfg_options: Mapping[str, Any], **options: Any) -> Iterator[Config]:
+def running(
+    path: str | Path,
+    cfg_options: Mapping[str, Any],
+    read: Callable[[str | Path, Mapping[str, Any]], Config] = load_config,
+    **options: Any,
+) -> Iterator[Config]:
     """Prepare mmengine, read a config and join the processes of its run; leave them at the end.
 
     After an error they are not left: the others may wait for this one, and ending it is safer.
@@ -22,6 +27,7 @@ def running(path: str | Path, cfg_options: Mapping[str, Any], **options: Any) ->
     Args:
         path: Of the config.
         cfg_options: Values that replace the file's, by dotted key.
+        read: Reads a config with such values in it.
         **options: More of them, from options of the tool's own such as ``launcher``; None stands
             for one that was not given.
 
@@ -37,7 +43,7 @@ def running(path: str | Path, cfg_options: Mapping[str, Any], **options: Any) ->
         if value is not None
     }
     compat.init()
-    config = load_config(path, {**cfg_options, **given})
+    config = read(path, {**cfg_options, **given})
     compat.set_up_processes(config.get('launcher') or 'none')
     yield config
     compat.leave_processes()

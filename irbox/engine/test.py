@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
+from irbox.config.load_config import load_config
 from irbox.engine import compat
 from irbox.engine.checkpoint import check_frozen, load_weights, read_checkpoint
 from irbox.engine.hooks import PredictionsHook
-from irbox.engine.prepare import prepare_test, work_dir_of
-from irbox.evaluation import RestorationMetric
+from irbox.engine.prepare import prepare_test, tested_sections, work_dir_of
+from irbox.evaluation import ImageMetric, RestorationMetric, ScoreInfo
 from irbox.evaluation.tables import (
     MEAN,
     Origin,
@@ -27,11 +29,36 @@ from irbox.evaluation.tables import (
     table_notes,
     text_tables,
     to_rows,
+    without_row,
     write_results,
     write_tables,
 )
 from irbox.utils.console import console
 from irbox.utils.files import check_writable
+
+
+def read_test_config(path: Path, options: Mapping[str, Any]) -> Config:
+    """Read a config for a test; options for a section that it has not are the validation's.
+
+    Args:
+        path: The config.
+        options: Values by dotted key. Where the config has no ``test_dataloader``, and is thus
+            tested on ``val_dataloader``, ``test_dataloader.dark.batch_size`` stands for
+            ``val_dataloader.dark.batch_size``; evaluators alike.
+
+    Raises:
+        ValueError, FileNotFoundError, ImportError: See ``load_config``.
+    """
+    begins = {f'test_{kind}.': f'val_{kind}.' for kind in ('dataloader', 'evaluator')}
+    if any(key.startswith(tuple(begins)) for key in options):
+        given = {**load_config(path, sections=()).to_dict(), **options}
+        for test, val in begins.items():
+            if given.get(test[:-1]) is None:
+                options = {
+                    f'{val}{key.removeprefix(test)}' if key.startswith(test) else key: value
+                    for key, value in options.items()
+                }
+    return load_config(path, options)
 
 
 def test(
@@ -54,8 +81,8 @@ def test(
         out: Folder for the restored images.
         sheet: File for a contact sheet.
         protocol: One or several, in place of the config's.
-        layout: Published table whose columns and average the table takes; by default each task is a
-            column.
+        layout: Published table, or the path of one of your own, whose columns and average the table
+            takes; by default each task is a column.
         published: Set that table's rows beside ours. Without ``layout`` it is the one whose columns
             are exactly the tasks.
 
@@ -79,21 +106,28 @@ def test(
     check_frozen(prepared.model, content, checkpoint)
     metrics = prepared.sections['test_evaluator'].metrics
     scored = [one for one in metrics if isinstance(one, RestorationMetric)]
+    infos: dict[str, ScoreInfo] = {}
+    for metric in metrics:
+        infos |= metric.scores if isinstance(metric, ImageMetric) else {}
     used = [one.protocol for one in sorted(scored, key=lambda one: one.qualify)]
     if not used:
-        raise ValueError('test_evaluator has no RestorationMetric, which the table is made of.')
+        section = tested_sections(config)['evaluator']
+        raise ValueError(f'{section} has no RestorationMetric, which the table is made of.')
     if out is not None or sheet is not None:
         prepared.hooks.append(PredictionsHook(out, sheet, protocol=used[0]))
     runner = prepared.runner()
-    rows = to_rows(runner.test(), used)
+    scores = runner.test()
+    rows = to_rows(scores, used)
     if is_main_process():
         folder = Path(runner.work_dir)
         write_results(rows, folder / 'results.json')
         origin = Origin(Path(config.filename).stem, str(checkpoint), _sha256(checkpoint))
-        found, problem = _lay_out(rows, origin, table, published)
+        found, problem = _lay_out(rows, origin, table, published, infos)
         files = write_tables(found, folder)
         terminal = console()
-        terminal.print(results_table(rows, f'{origin.config}, {checkpoint}'))
+        terminal.print(results_table(rows, f'{origin.config}, {checkpoint}', infos))
+        for name, value in without_row(scores, rows).items():
+            terminal.print(f'In no table, since it is of no task: {name} {value:.4g}')
         # Of one set by itself the table above says the same.
         if table is not None or published or 'dataset' not in prepared.sections['test_dataloader']:
             for part in text_tables(found, terminal.width):
@@ -111,16 +145,20 @@ def test(
 
 
 def _lay_out(
-    rows: Sequence[Row], origin: Origin, table: PublishedTable | None, published: bool
+    rows: Sequence[Row],
+    origin: Origin,
+    table: PublishedTable | None,
+    published: bool,
+    infos: Mapping[str, ScoreInfo],
 ) -> tuple[ScoreTable, ValueError | None]:
     """The table, or a plain one and what is wrong: a long test is not lost for a wrong name."""
     try:
         if published and table is None:
             tasks = [task for task in dict.fromkeys(row.task for row in rows) if task != MEAN]
             table = find_published(tasks)
-        return score_table(rows, origin, table, published), None
+        return score_table(rows, origin, table, published, infos), None
     except ValueError as error:
-        return score_table(rows, origin), error
+        return score_table(rows, origin, infos=infos), error
 
 
 def _sha256(path: Path) -> str:

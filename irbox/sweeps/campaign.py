@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from irbox.config.load_config import config_text, load_config
-from irbox.evaluation.tables.tasks import MEAN
+from irbox.evaluation.tables import MEAN
 from irbox.sweeps.cost import Cost, count_cost
 from irbox.sweeps.differences import differences
 from irbox.sweeps.findings import Findings, collect

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from irbox.evaluation.tables.tasks import MEAN
+from irbox.evaluation.tables import MEAN
+from irbox.evaluation.tables.results import SCORES
 from irbox.sweeps.cost import Cost
 from irbox.sweeps.run import Run
 from irbox.sweeps.sweep import Row, Sweep
 
 Scores = Mapping[str, Any]
+# What every entry of results.json has.
+KEYS = ('task', 'protocol', *SCORES)
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,8 @@ class Found:
         found = []
         for scores in self.runs.values():
             for entry in scores:
-                value = _value(entry, score)
-                if entry['task'] == task and value is not None:
+                value = _value(entry, score) if entry['task'] == task else None
+                if value is not None:
                     found.append(value)
         return found
 
@@ -60,6 +63,13 @@ class Findings:
     def protocols(self) -> list[str]:
         """How images were scored."""
         return sorted({entry['protocol'] for entry in self._entries()})
+
+    @property
+    def others(self) -> list[str]:
+        """Scores of other metrics, in the order in which they first came."""
+        return list(
+            dict.fromkeys(key for entry in self._entries() for key in entry if key not in KEYS)
+        )
 
     def input(self, task: str, score: str) -> float | None:
         """A score of the degraded images."""
@@ -96,7 +106,7 @@ def spread(values: Sequence[float], digits: int, sign: bool = False) -> str:
 
 def _value(entry: Scores, score: str) -> float | None:
     if score != 'gain':
-        return entry[score]
+        return entry.get(score)
     if entry['psnr'] is None or entry['input_psnr'] is None:
         return None
     return entry['psnr'] - entry['input_psnr']

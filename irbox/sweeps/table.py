@@ -76,7 +76,8 @@ def write_csv(path: Path, findings: Findings) -> None:
     """A line per run and task, with nothing rounded."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path, 'w') as file:
-        writer = csv.DictWriter(file, FIELDS, restval='', lineterminator='\n')
+        fields = [*FIELDS, *findings.others]
+        writer = csv.DictWriter(file, fields, restval='', lineterminator='\n')
         writer.writeheader()
         for found in findings.rows:
             cost = found.cost
@@ -102,9 +103,12 @@ def _introduction(findings: Findings) -> str:
     protocols = ', '.join(f'`{name}`' for name in findings.protocols) or 'none yet'
     seeds = sorted({seed for found in findings.rows for seed in found.runs})
     lengths = ' or '.join(findings.lengths)
+    # One training has no deviation.
+    several = any(len(found.runs) > 1 for found in findings.rows)
+    over = 'mean ± standard deviation over the seeds' if several else 'of the seed'
     width, height = findings.size
     lines = [
-        f'{score} and SSIM, protocol {protocols}; mean ± standard deviation over the seeds '
+        f'{score} and SSIM, protocol {protocols}; {over} '
         f'{", ".join(map(str, seeds)) or "(none yet)"}; {lengths}'
         + (f' on the base `{findings.base}`.' if findings.base else '.'),
         'Parameters are the trainable ones; cost is G multiply-accumulates at '
@@ -128,7 +132,8 @@ def _introduction(findings: Findings) -> str:
 def _means(findings: Findings) -> str:
     published = any(found.row.published for found in findings.rows)
     gain = findings.sweep.score == 'gain'
-    head = ['row', 'parameters', 'GMACs', 'runs', 'gain' if gain else 'PSNR', 'SSIM', 'minutes']
+    head = ['row', 'parameters', 'GMACs', 'runs', 'gain' if gain else 'PSNR', 'SSIM']
+    head += [*findings.others, 'minutes']
     head += ['published PSNR', 'published SSIM'] if published else []
     lines = []
     if findings.tasks:
@@ -138,6 +143,7 @@ def _means(findings: Findings) -> str:
             '' if gain or psnr is None else f'{psnr:.2f}',
             '' if ssim is None else f'{ssim:.4f}',
         ]
+        scores += [''] * len(findings.others)
         lines.append(['degraded', '', '', '', *scores, '', *([''] * 2 if published else [])])
     for found in findings.rows:
         lines.append(_mean_line(found, findings, published))
@@ -155,6 +161,7 @@ def _mean_line(found: Found, findings: Findings, published: bool) -> list[str]:
         str(len(found.runs)),
         spread(found.values(mean, score), 2, score == 'gain'),
         spread(found.values(mean, 'ssim'), 4),
+        *(spread(found.values(mean, other), 4) for other in findings.others),
         f'{statistics.fmean(times):.1f}' if times else '–',
     ]
     if published:

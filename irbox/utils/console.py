@@ -16,7 +16,13 @@ def console() -> Console:
 class DropMessages(logging.Filter):
     """Drops records about mmengine's own affairs, that no user can act upon."""
 
-    TEXTS = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
+    TEXTS = (
+        '"FileClient" will be deprecated',
+        '"HardDiskBackend" is the alias',
+        # Some hundred lines, the same for every run.
+        'Hooks will be executed in the following order',
+        'Distributed training is not used, all SyncBatchNorm',
+    )
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to keep a record."""
@@ -29,7 +35,6 @@ class ConsoleHandler(logging.Handler):
     def __init__(self, level: int = logging.WARNING) -> None:
         super().__init__(level)
         self.setFormatter(logging.Formatter('%(levelname)s: %(message)s'))
-        self.addFilter(DropMessages())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record."""
@@ -37,11 +42,13 @@ class ConsoleHandler(logging.Handler):
         print(self.format(record), file=sys.stderr)
 
 
-def quieten(logger: logging.Logger) -> None:
-    """Let a logger print warnings only; its file keeps everything.
+def quieten(logger: logging.Logger, keep_all: bool = False) -> None:
+    """Let a logger print warnings only; its file keeps the rest, but for ``DropMessages``.
 
     mmengine prints hundreds of lines about the environment, the hooks and the config.
     """
+    if not keep_all and not any(isinstance(one, DropMessages) for one in logger.filters):
+        logger.addFilter(DropMessages())
     replaced = [
         handler
         for handler in logger.handlers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,7 +12,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from irbox.evaluation.tables.tasks import MEAN
+from irbox.evaluation.tables import MEAN
 from irbox.registry import HOOKS
 from irbox.utils.console import console
 
@@ -33,6 +34,8 @@ class ProgressHook(Hook):
         self.console = console()
         self.progress: Progress | None = None
         self.bars: dict[str, TaskID] = {}
+        self.counts: dict[str, int] = {}
+        self.begun: set[str] = set()
         self.last_line = 0.0
         self.clock = _Clock()
 
@@ -93,7 +96,8 @@ class ProgressHook(Hook):
         self.bars.clear()
 
     def _open(self, name: str, total: int, done: int = 0) -> None:
-        self.counts = {**getattr(self, 'counts', {}), name: 0}
+        self.counts[name] = 0
+        self.begun.discard(name)
         if name != 'train':  # whose first line comes at once: it moves
             self.last_line = time.monotonic()
         if not is_main_process() or not self.console.is_terminal:
@@ -130,12 +134,15 @@ class ProgressHook(Hook):
         if self.progress is not None:
             self.progress.update(self.bars[name], completed=done, state=state.removeprefix(', '))
         else:
+            self.begun.add(name)
             self.console.print(f'{name} {done}/{total}{state}')
 
     def _evaluated(self, name: str, loop: Any) -> None:
         self.counts[name] += 1
-        last = self.counts[name] == loop.num_batches
-        if not self._is_silent(last and self.progress is not None):
+        # In a file, a test ends with its last image; so does a validation of which a line stands
+        # there, while its scores tell the end of a short one.
+        told = self.progress is not None or name == 'test' or name in self.begun
+        if not self._is_silent(told and self.counts[name] == loop.num_batches):
             state = f', {loop.current_set}' if loop.current_set else ''
             self._show(name, self.counts[name], loop.num_batches, state)
 
@@ -188,7 +195,7 @@ def _duration(seconds: float) -> str:
 
 
 def _summary(metrics: Mapping[str, float]) -> str:
-    """One line: the mean, then what each task gained."""
+    """Tell in one line: the mean, other metrics' means, then what each task gained."""
     psnr = {
         key.removesuffix('/psnr'): (
             value,
@@ -201,4 +208,9 @@ def _summary(metrics: Mapping[str, float]) -> str:
         return ', '.join(f'{key} {value:.4g}' for key, value in metrics.items())
     value, gain = psnr.pop(MEAN)
     tasks = ', '.join(f'{task} {gained:+.2f}' for task, (_, gained) in psnr.items())
-    return f'mean PSNR {value:.2f} dB ({gain:+.2f}): {tasks}'
+    others = [
+        f', {key.removeprefix(f"{MEAN}/")} {value:.4g}'
+        for key, value in metrics.items()
+        if key.startswith(f'{MEAN}/') and not re.search(r'/(input_.*|psnr|ssim|.*@.*)$', key)
+    ]
+    return f'mean PSNR {value:.2f} dB ({gain:+.2f}){"".join(others)}: {tasks}'

@@ -6,7 +6,7 @@ from irbox.evaluation.tables.published_table import (
     published_names,
     read_published,
 )
-from irbox.evaluation.tables.results import Row, results_table, to_rows, write_results
+from irbox.evaluation.tables.results import Row, results_table, to_rows, without_row, write_results
 from irbox.evaluation.tables.score_table import Origin, ScoreTable, score_table
 from irbox.evaluation.tables.table_formats import table_notes, text_tables, write_tables
 from irbox.evaluation.tables.tasks import MEAN, name_tasks
@@ -26,6 +26,7 @@ __all__ = [
     'table_notes',
     'text_tables',
     'to_rows',
+    'without_row',
     'write_results',
     'write_tables',
 ]

@@ -1,0 +1,32 @@
+"""Sentences for the log about the images that a run is judged on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from irbox.datasets import PairedImageDataset
+
+
+def data_notes(loaders: DataLoader | Mapping[str, DataLoader]) -> list[str]:
+    """Say for each set which it is, how many images it has, of what, and where they are.
+
+    Args:
+        loaders: A loader, or one for each set, by its name.
+    """
+    sets = loaders if isinstance(loaders, Mapping) else {'': loaders}
+    return [_sentence(name, loader.dataset) for name, loader in sets.items()]
+
+
+def _sentence(name: str, dataset: Any) -> str:
+    counts: Mapping[str, float] = getattr(dataset, 'task_counts', {})
+    labels = ', '.join(f'{label} {round(count):,}' for label, count in counts.items())
+    text = f'{name or "One set"}: {len(dataset):,} images'
+    if labels:
+        text += f' ({labels})'
+    if isinstance(dataset, PairedImageDataset):
+        return f'{text} in {os.path.commonpath([pair.degraded.parent for pair in dataset.pairs])}'
+    return f'{text} from {type(dataset).__name__}'

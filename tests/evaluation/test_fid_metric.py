@@ -6,6 +6,7 @@ import torch
 
 from irbox.evaluation import FIDMetric, frechet_distance
 from irbox.registry import METRICS
+from irbox.testing import check_metric
 from support.metric_packages import samples, torch_fidelity_module
 
 
@@ -41,6 +42,10 @@ def test_distance_per_degradation_and_the_number_of_images(package, weights):
         ]
     assert results['haze/fid'] == pytest.approx(frechet_distance(*sets), rel=1e-3, abs=1e-7)
     assert metric.input_multiple == 1
+
+
+def test_keeps_the_promises_of_a_metric(package, weights):
+    check_metric(FIDMetric, weights=str(weights))
 
 
 def test_jpeg_changes_what_is_measured(package, weights):

@@ -7,6 +7,7 @@ from torchvision.models import alexnet
 from irbox.evaluation import LPIPSMetric
 from irbox.evaluation.image_operations import through_jpeg, to_bytes
 from irbox.registry import METRICS
+from irbox.testing import check_metric
 from support.metric_packages import lpips_module, samples
 
 
@@ -51,6 +52,11 @@ def test_mean_per_degradation_with_the_weights_of_the_file(package, weights):
     for own, published in (('slice1.0', 0), ('slice3.6', 6), ('slice5.10', 10)):
         layer = metric.network.net.get_submodule(own)
         assert torch.equal(layer.weight, network.features[published].weight)
+
+
+@pytest.mark.parametrize('jpeg_quality', [None, 80])
+def test_keeps_the_promises_of_a_metric(package, weights, jpeg_quality):
+    check_metric(LPIPSMetric, weights=str(weights), jpeg_quality=jpeg_quality)
 
 
 def test_of_jpeg_files(package, weights):

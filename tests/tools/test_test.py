@@ -1,5 +1,7 @@
+import csv
 import hashlib
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -16,6 +18,10 @@ from irbox.engine.checkpoint import write_checkpoint
 from irbox.engine.prepare import prepare_test
 from support.paths import ROOT
 
+DOCS = (ROOT / 'docs/plugins.md').read_text()
+# The named files of the guide.
+GUIDE = dict(re.findall(r'`([\w./-]+\.\w+)`:\n\n```\w+\n(.*?)```', DOCS, re.DOTALL))
+TEXTS = ('table.txt', 'table.csv', 'table.tex')
 TINY = ROOT / 'tests/support/tiny.yaml'
 
 
@@ -169,6 +175,181 @@ test_dataloader:
     assert max(len(line) for line in output.splitlines() if line[:1] in '┏┃┡│├└') <= 80
 
 
+def test_a_metric_of_ones_own(checkpoint, elsewhere, capsys):
+    """The one of the guide, in every table."""
+    for name, text in GUIDE.items():
+        if 'edge_error' in name:
+            Path(name).write_text(text)
+    Path('judged.yaml').write_text(
+        f"""
+_base_: {TINY}
+plugins: [{ROOT}/tests/support/tiny_parts.py, edge_error_metric.py]
+val_evaluator: [{{type: RestorationMetric}}, {{type: EdgeErrorMetric}}]
+"""
+    )
+    assert run('judged.yaml', checkpoint, '--work-dir', 'w') == 0
+    rows = json.loads(Path('w/results.json').read_text())
+    values = [row['edge_error'] for row in rows]
+    assert all(0 < value < 2 for value in values)
+    assert values[3] == pytest.approx(sum(values[:3]) / 3)
+    shown = f'{values[0]:.4f}'
+    for text in (capsys.readouterr().out, *(Path('w', name).read_text() for name in TEXTS)):
+        assert shown in text
+        assert 'edge_error' in text.lower().replace('\\', '')
+    assert 'Lower is better: EDGE_ERROR.' in Path('w/table.txt').read_text()
+    table = json.loads(Path('w/table.json').read_text())
+    assert table['lines'][1]['scores']['dark']['edge_error'] == values[0]
+    assert (
+        next(csv.DictReader(Path('w/table.csv').read_text().splitlines()))['dark EDGE_ERROR'] == ''
+    )
+    log = next(Path('w').glob('*/*.log')).read_text()
+    assert f'mean/edge_error: {values[3]:.4f}' in log
+    # And its test, as the guide has it.
+    sys.path.insert(0, str(elsewhere))
+    try:
+        runpy.run_path('test_edge_error_metric.py')['test_edge_error_metric']()
+    finally:
+        sys.path.remove(str(elsewhere))
+
+
+def test_a_score_of_a_whole_set_is_shown(checkpoint, elsewhere, capsys):
+    Path('count_metric.py').write_text(
+        """
+from mmengine.evaluator import BaseMetric
+from irbox.registry import METRICS
+
+@METRICS.register_module()
+class CountMetric(BaseMetric):
+    default_prefix = ''
+    def process(self, data_batch, data_samples):
+        self.results += data_samples
+    def compute_metrics(self, results):
+        return {'seen': len(results)}
+"""
+    )
+    Path('counted.yaml').write_text(
+        f"""
+_base_: {TINY}
+plugins: [{ROOT}/tests/support/tiny_parts.py, count_metric.py]
+val_evaluator: [{{type: RestorationMetric}}, {{type: CountMetric}}]
+"""
+    )
+    assert run('counted.yaml', checkpoint, '--work-dir', 'w') == 0
+    assert 'In no table, since it is of no task: mixed/seen 4' in capsys.readouterr().out
+
+
+def test_two_metrics_of_one_score(checkpoint, elsewhere, capsys):
+    Path('twice_metric.py').write_text(
+        """
+from irbox.evaluation import ImageMetric, ScoreInfo
+from irbox.registry import METRICS
+
+@METRICS.register_module()
+class TwiceMetric(ImageMetric):
+    scores = {'ssim': ScoreInfo()}
+    def score(self, restored, target):
+        return {'ssim': restored.mean((1, 2, 3))}
+"""
+    )
+    Path('twice.yaml').write_text(
+        f"""
+_base_: {TINY}
+plugins: [{ROOT}/tests/support/tiny_parts.py, twice_metric.py]
+val_evaluator: [{{type: RestorationMetric}}, {{type: TwiceMetric}}]
+"""
+    )
+    assert run('twice.yaml', checkpoint) == 2
+    message = "val_evaluator: two metrics have a score called 'ssim'. Rename one"
+    assert message in capsys.readouterr().err
+
+
+def test_the_log_leads_with_what_matters(checkpoint, elsewhere):
+    assert run(TINY, checkpoint, '--work-dir', 'w') == 0
+    lines = next(Path('w').glob('*/*.log')).read_text().splitlines()
+    assert len(lines) <= 15
+    text = '\n'.join(lines)
+    assert 'dark: 3 images from TinyPairs' in text and 'mixed: 4 images from TinyPairs' in text
+    assert 'config.yaml' in text and 'mean/psnr' in lines[-1]
+
+
+def test_no_infinity_in_any_json(tmp_path, elsewhere):
+    """A network that restores perfectly: the clean images are given to one that does nothing."""
+    Path('perfect_parts.py').write_text(
+        """
+from irbox.registry import DATASETS, MODELS
+from irbox.structures import Context
+from torch import nn
+
+@MODELS.register_module()
+class Identity(nn.Module):
+    def describe(self, image):
+        return Context(image)
+    def forward(self, image, context=None):
+        return image
+
+@DATASETS.register_module()
+class PerfectPairs(DATASETS.get('TinyPairs')):
+    def __getitem__(self, item):
+        sample = super().__getitem__(item)
+        return sample | {'image': sample['target']}
+"""
+    )
+    Path('perfect.yaml').write_text(
+        f"""
+_base_: {TINY}
+plugins: [{ROOT}/tests/support/tiny_parts.py, perfect_parts.py]
+model: {{network: {{_delete_: true, type: Identity}}}}
+val_dataloader: {{dark: {{dataset: {{type: PerfectPairs}}}}, mixed: null}}
+"""
+    )
+    write_checkpoint({'meta': {}, 'state_dict': {}}, tmp_path / 'nothing.pth')
+    assert run('perfect.yaml', tmp_path / 'nothing.pth', '--work-dir', 'w') == 0
+    files = list(Path('w').rglob('*.json'))
+    assert len(files) == 3
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    contents = [json.loads(file.read_text(), parse_constant=refuse) for file in files]
+    assert len(contents) == 3
+    assert json.loads(Path('w/results.json').read_text())[0]['psnr'] is None
+    assert 'inf / 1.0000' in Path('w/table.txt').read_text()
+    assert 'psnr: inf' in next(Path('w').glob('*/*.log')).read_text()
+
+
+@pytest.mark.parametrize('kind', ['dataloader', 'evaluator'])
+def test_options_for_the_test_are_those_of_the_validation_it_stands_for(
+    checkpoint, elsewhere, capsys, kind
+):
+    option = {
+        'dataloader': 'test_dataloader.dark.dataset.length=2',
+        'evaluator': 'test_evaluator.protocol=cdd11',
+    }[kind]
+    assert run(TINY, checkpoint, '--work-dir', 'w', '--cfg-options', option) == 0
+    rows = json.loads(Path('w/results.json').read_text())
+    assert len(rows) == 4
+    assert {row['protocol'] for row in rows} == {'cdd11' if kind == 'evaluator' else 'aio'}
+    log = next(Path('w').glob('*/*.log')).read_text()
+    assert f'dark: {2 if kind == "dataloader" else 3} images' in log
+
+
+def test_a_published_table_of_ones_own(checkpoint, elsewhere, capsys):
+    Path('mine.yaml').write_text(
+        """
+paper: our earlier work
+scores: [psnr, ssim]
+columns: [{title: Night, tasks: [dark]}]
+rows: [{method: Ours v1, printed: 12.34/0.567}]
+"""
+    )
+    options = (TINY, checkpoint, '--cfg-options', 'val_dataloader.mixed=null', '--work-dir', 'w')
+    assert run(*options, '--layout', 'mine.yaml') == 0
+    assert '12.34' not in capsys.readouterr().out
+    assert run(*options, '--published', 'mine.yaml') == 0
+    output = capsys.readouterr().out
+    assert '12.34 / 0.567' in output and '(our earlier work)' in output and 'Night' in output
+
+
 @pytest.fixture
 def csd(tmp_path):
     path = tmp_path / 'csd.yaml'
@@ -245,6 +426,15 @@ MISTAKES = [
     ([TINY, 'CHECKPOINT', '--out', '/proc/irbox'], 'The folder /proc/irbox cannot be written to'),
     ([TINY, 'CHECKPOINT', '--work-dir', '/proc/irbox'], 'cannot be written to'),
     ([TINY, 'CHECKPOINT', '--cfg-options', 'val_dataloader=None'], 'no `test_dataloader`'),
+    (
+        [TINY, 'CHECKPOINT', '--cfg-options', 'test_dataloader.dark.dataset.length=0'],
+        'val_dataloader.dark.dataset holds no samples',
+    ),
+    (
+        [TINY, 'CHECKPOINT', '--cfg-options', 'test_dataloader.dark.batchsize=2'],
+        "val_dataloader.dark.batchsize: unknown key. Did you mean 'batch_size'",
+    ),
+    ([TINY, 'CHECKPOINT', '--layout', 'none.yaml'], 'published table none.yaml does not exist'),
 ]
 
 

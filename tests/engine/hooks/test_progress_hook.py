@@ -69,6 +69,26 @@ def test_lines_come_as_often_as_asked(runner):
     assert lines[3] == 'validate 1/2, sots'
 
 
+def test_a_file_ends_with_the_last_image_of_a_test(runner):
+    hook = make_hook(terminal=False)
+    hook.before_test(runner)
+    for index in range(2):
+        hook.after_test_iter(runner, index)
+    assert hook.console.file.getvalue().splitlines() == ['test 2/2, sots']
+
+
+def test_a_long_validation_ends_with_its_last_image(runner, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress_hook.time, 'monotonic', lambda: now[0])
+    hook = make_hook(terminal=False)
+    hook.before_val(runner)
+    for seconds in (40, 41):
+        now[0] = seconds
+        hook.after_val_iter(runner, 0)
+    lines = hook.console.file.getvalue().splitlines()
+    assert lines == ['validate 1/2, sots', 'validate 2/2, sots']
+
+
 def test_a_bar_on_a_terminal(runner):
     hook = make_hook(terminal=True)
     text = drive(hook, runner)
@@ -85,6 +105,11 @@ def test_other_processes_are_silent(runner, monkeypatch):
 
 def test_summary_without_psnr():
     assert _summary({'fid': 12.3456}) == 'fid 12.35'
+
+
+def test_summary_names_other_metrics():
+    text = _summary(METRICS | {'rain/lpips': 0.5, 'mean/lpips': 0.25, 'mean/input_lpips': 0.5})
+    assert text == 'mean PSNR 22.00 dB (+2.00), lpips 0.25: haze +5.00, rain -1.00'
 
 
 def test_time_left_counts_validations(monkeypatch):

@@ -6,7 +6,7 @@ from mmengine.evaluator import Evaluator
 from torch.utils.data import DataLoader
 
 from irbox.engine.loops import MultiTestLoop, MultiValLoop
-from irbox.evaluation import RestorationMetric, score
+from irbox.evaluation import ImageMetric, RestorationMetric, ScoreInfo, score
 
 
 class Pairs:
@@ -99,6 +99,28 @@ def test_scores_without_a_label():
     loaders = {'a': loader(['haze'], 2), 'b': loader(['haze'], 3)}
     loop = MultiTestLoop(runner, loaders, Evaluator([Count()]))
     assert loop.run() == {'a/images': 2, 'b/images': 3}
+
+
+def test_a_score_that_is_not_averaged_has_no_mean():
+    class Count(ImageMetric):
+        scores = {'images': ScoreInfo(averaged=False), 'mean_error': ScoreInfo()}
+
+        def score(self, restored, target):
+            return {'mean_error': (restored - target).abs().mean((1, 2, 3))}
+
+        def aggregate(self, values):
+            return {'images': len(values['mean_error'])} | super().aggregate(values)
+
+    loaders = {'a': loader(['haze'], 2), 'b': loader(['haze'], 3)}
+    found = MultiTestLoop(Runner(), loaders, Evaluator([Count()])).run()
+    assert list(found) == [
+        'a/images',
+        'a/mean_error',
+        'b/images',
+        'b/mean_error',
+        'mean/mean_error',
+    ]
+    assert (found['a/images'], found['b/images']) == (2, 3)
 
 
 class Sizes(Model):

@@ -117,6 +117,58 @@ def test_unknown_name():
         read_published('../published/m2ir_1')
 
 
+OWN = """
+paper: our earlier work
+scores: [psnr, edge_error]
+columns:
+  - {title: Night, tasks: [night, dark]}
+  - {title: Fog, tasks: [fog]}
+average: mean of the two columns
+rows:
+  - {method: Ours v1, printed: 20.10/0.05 21.00/-, average: 20.55/0.05}
+"""
+
+
+def test_a_table_of_ones_own(tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_text(OWN)
+    table = read_published(str(path))
+    assert (table.name, table.label, table.confidence) == ('mine', 'our earlier work', 'not said')
+    (row,) = table.rows
+    assert row.cells == ({'psnr': '20.10', 'edge_error': '0.05'}, {'psnr': '21.00'})
+    assert row.protocol is None and row.average == {'psnr': '20.55', 'edge_error': '0.05'}
+    assert table.match(['fog', 'a/dark']) == ['a/dark', 'fog']
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (('paper:', 'papers:'), "mine.yaml takes no 'papers'. Did you mean 'paper'"),
+        (('paper: our earlier work', ''), 'mine.yaml needs paper'),
+        (('[psnr, edge_error]', 'psnr'), "scores='psnr' must be a list"),
+        (('tasks: [fog]', 'tasks: fog'), "columns.1: tasks='fog' must be a list"),
+        (('title: Fog, ', ''), 'columns.1 needs title'),
+        (('20.10/0.05 21.00/-', '20.10/0.05'), 'rows.0: printed has 1 cells, and there are 2'),
+        (('20.10/0.05 21.00', '20.10 21.00'), r"rows.0: '20.10' must hold 2 scores \(psnr, edge"),
+        (('20.10/0.05', 'x/0.05'), "'x' in 'x/0.05' is no number"),
+        (('20.55/0.05', '20.55'), r'average=20.55 must be text: put it in quotes'),
+        (('method: Ours v1, ', ''), 'rows.0 needs method'),
+        (('rows:', 'rows: {'), 'is not valid YAML'),
+        ((OWN, '[]'), r'mine.yaml must be a mapping, got \[\]'),
+    ],
+)
+def test_mistakes_in_a_table_of_ones_own(tmp_path, change, message):
+    path = tmp_path / 'mine.yaml'
+    path.write_text(OWN.replace(*change))
+    with pytest.raises(ValueError, match=message):
+        read_published(str(path))
+
+
+def test_a_table_that_is_not_there():
+    with pytest.raises(FileNotFoundError, match='The published table none.yaml does not exist'):
+        read_published('none.yaml')
+
+
 @pytest.mark.parametrize(
     ('tasks', 'name'),
     [

@@ -123,9 +123,8 @@ def test_the_guide_does_what_it_says(mine):
 
 @pytest.mark.slow
 def test_the_guides_small_parts_keep_their_promises(mine):
-    assert '1 passed' in run(
-        mine, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', 'test_small_parts.py'
-    )
+    tests = ('test_small_parts.py', 'test_edge_error_metric.py')
+    assert '2 passed' in run(mine, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *tests)
 
 
 def test_the_guide_counts_lines_right():

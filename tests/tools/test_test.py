@@ -16,6 +16,7 @@ from irbox.config.load_config import load_config
 from irbox.engine import compat
 from irbox.engine.checkpoint import write_checkpoint
 from irbox.engine.prepare import prepare_test
+from irbox.registry import METRICS
 from support.paths import ROOT
 
 DOCS = (ROOT / 'docs/plugins.md').read_text()
@@ -175,7 +176,7 @@ test_dataloader:
     assert max(len(line) for line in output.splitlines() if line[:1] in '┏┃┡│├└') <= 80
 
 
-def test_a_metric_of_ones_own(checkpoint, elsewhere, capsys):
+def test_a_metric_of_ones_own(checkpoint, elsewhere, capsys, monkeypatch):
     """The one of the guide, in every table."""
     for name, text in GUIDE.items():
         if 'edge_error' in name:
@@ -205,11 +206,9 @@ val_evaluator: [{{type: RestorationMetric}}, {{type: EdgeErrorMetric}}]
     log = next(Path('w').glob('*/*.log')).read_text()
     assert f'mean/edge_error: {values[3]:.4f}' in log
     # And its test, as the guide has it.
-    sys.path.insert(0, str(elsewhere))
-    try:
-        runpy.run_path('test_edge_error_metric.py')['test_edge_error_metric']()
-    finally:
-        sys.path.remove(str(elsewhere))
+    plugin = sys.modules[METRICS.get('EdgeErrorMetric').__module__]
+    monkeypatch.setitem(sys.modules, 'edge_error_metric', plugin)
+    runpy.run_path('test_edge_error_metric.py')['test_edge_error_metric']()
 
 
 def test_a_score_of_a_whole_set_is_shown(checkpoint, elsewhere, capsys):
@@ -432,7 +431,7 @@ MISTAKES = [
     ),
     (
         [TINY, 'CHECKPOINT', '--cfg-options', 'test_dataloader.dark.batchsize=2'],
-        "val_dataloader.dark.batchsize: unknown key. Did you mean 'batch_size'",
+        "val_dataloader.dark.batchsize: unknown key 'batchsize'. Did you mean 'batch_size'",
     ),
     ([TINY, 'CHECKPOINT', '--layout', 'none.yaml'], 'published table none.yaml does not exist'),
 ]

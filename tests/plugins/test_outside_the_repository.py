@@ -125,6 +125,7 @@ def test_the_guide_does_what_it_says(mine):
 def test_the_guides_small_parts_keep_their_promises(mine):
     tests = ('test_small_parts.py', 'test_edge_error_metric.py')
     assert '2 passed' in run(mine, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *tests)
+    run(mine, TRAIN, 'judged.yaml', '--dry-run')
 
 
 def test_the_guide_counts_lines_right():

@@ -210,7 +210,25 @@ def test_rows_that_stand_on_their_own_and_gains(sweep, tmp_path):
     text = Path('runs/sweep.md').read_text()
     assert '| +9.00 |' in line_of(text, 'tiny') and '| +11.00 |' in line_of(text, 'Wide')
     assert 'published' not in text.lower()
+    # One training has no deviation.
+    assert 'of the seed 0;' in text and '±' not in text and 'deviation' not in text
     assert sweep('--base', 'tiny', **own) == 2
+
+
+def test_a_metric_of_ones_own(sweep, tmp_path):
+    tool = tmp_path / 'tools/test.py'
+    value = "{'edge_error': 0.25 + config['randomness']['seed']}"
+    ends = TEST_ENDS.replace("'aio'} | scores", f"'aio'}} | scores | {value}")
+    assert ends != TEST_ENDS
+    tool.write_text(TRAIN + ends)
+    assert sweep() == 0
+    text = Path('runs/sweep.md').read_text()
+    assert '| PSNR | SSIM | edge_error | minutes |' in text
+    assert '| 0.6000 ± 0.0000 | 1.2500 ± 1.0000 |' in line_of(text, 'as it is')
+    with open('runs/sweep.csv', newline='') as file:
+        assert [float(row['edge_error']) for row in csv.DictReader(file)][:3] == [0.25] * 3
+    widths = {line.count('|') for line in text.splitlines() if line.startswith('|')}
+    assert len(widths) == 2, 'each of the two tables is as wide in all lines'
 
 
 def test_the_base_may_be_another(sweep, tmp_path):

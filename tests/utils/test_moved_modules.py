@@ -35,6 +35,16 @@ def test_the_warning_names_the_line_that_imports():
     assert '<string>:1: DeprecationWarning: irbox.engine.published_weights is now' in done.stderr
 
 
+def test_tables_by_their_old_place():
+    import irbox.evaluation
+    from irbox.evaluation.tables import read_published
+
+    with pytest.warns(DeprecationWarning, match='read_published is now in irbox.evaluation.tables'):
+        assert irbox.evaluation.read_published is read_published
+    with pytest.raises(AttributeError, match="no attribute 'read_publshed'"):
+        irbox.evaluation.read_publshed  # noqa: B018
+
+
 def test_loading_plugins_by_its_old_place():
     import irbox.config
 

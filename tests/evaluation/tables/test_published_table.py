@@ -140,6 +140,16 @@ def test_a_table_of_ones_own(tmp_path):
     assert table.match(['fog', 'a/dark']) == ['a/dark', 'fog']
 
 
+def test_the_table_of_the_guide(tmp_path):
+    guide = (ROOT / 'docs/metrics.md').read_text()
+    (text,) = re.findall(r'`my_table.yaml`:\n\n```yaml\n(.*?)```', guide, re.DOTALL)
+    path = tmp_path / 'my_table.yaml'
+    path.write_text(text)
+    table = read_published(str(path))
+    assert [row.cells[1] for row in table.rows] == [{'psnr': '36.50', 'ssim': '0.981'}, {}]
+    assert {row.protocol for row in table.rows} == {'aio'}
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [

@@ -9,8 +9,8 @@ import tifffile
 from PIL import Image
 
 from irbox.restore.pictures import read_picture, write_picture
-from support.picture_files import KINDS, deep, photograph
 from support.paths import ROOT
+from support.picture_files import KINDS, deep, photograph
 
 LOSSY = ('jpeg', 'webp-lossy', 'avif')
 PALETTES = ('gif', 'gif-animation')
@@ -51,7 +51,7 @@ def test_format_size_and_depth_stay(name):
     data = KINDS[name]()
     picture, written, _ = restored(name)
     before, after = second_reader(name, data), second_reader(name, written)
-    assert written[:2] == data[:2] or name.startswith("tiff")
+    assert written[:2] == data[:2] or name.startswith('tiff')
     assert picture.pixels.shape == (48, 64, 3)
     if name in CONVERTED:
         assert after.shape[:2] == before.shape[:2]

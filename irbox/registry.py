@@ -3,12 +3,16 @@
 A registry per contract: a part put in the wrong place is refused by name. Parts register when their
 folder is imported, which happens on the first build. Six registries hold what irbox is made of; the
 others are children of mmengine's, so that its Runner finds our parts and ours find mmengine's.
+
+Each is made by ``add_kind``, at the end of this file. What is said there is all that the check of
+configs, the list of parts, the table of a network and the tests know about a kind.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -18,6 +22,49 @@ from mmengine.registry import Registry
 from irbox.utils.plugin_imports import import_all_installed
 
 SCOPE = 'irbox'
+
+
+@dataclass(frozen=True)
+class PartKind:
+    """What is known about a kind of parts."""
+
+    registry: Registry
+    plural: str = ''
+    """Its heading in the list of parts; '' leaves it out of the list."""
+    folders: tuple[str, ...] = ()
+    """Where irbox keeps its own, below the package, dotted."""
+    keys: tuple[str, ...] = ()
+    """Keys of a config that one part stands under."""
+    collections: tuple[str, ...] = ()
+    """Keys of a config that a mapping or list of them stands under."""
+    injected: tuple[str, ...] = ()
+    """Arguments that the surrounding part passes, so that no config writes them."""
+    check: str = ''
+    """The function of ``irbox.testing`` that tries one; '' where there is none."""
+
+
+_KINDS: list[PartKind] = []
+
+
+def part_kinds() -> tuple[PartKind, ...]:
+    """List the kinds of parts, in the order in which they are shown."""
+    return tuple(_KINDS)
+
+
+def add_kind(name: str, parent: Registry | None = None, **known: Any) -> Registry:
+    """Make the registry of a kind of parts.
+
+    Args:
+        name: What one of them is called in messages.
+        parent: A registry of mmengine's that ours finds parts in as well.
+        **known: Fields of ``PartKind``.
+    """
+    locations = [f'irbox.{folder}' for folder in known.get('folders', ())]
+    registry = Registry(
+        name, build_func=build_part, parent=parent, scope=SCOPE, locations=locations
+    )
+    _KINDS.append(PartKind(registry, **known))
+    return registry
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -37,7 +84,7 @@ def known_names(registry: Registry) -> set[str]:
 
 def our_registries() -> list[Registry]:
     """Every registry of irbox, the parts of its own folders in it."""
-    found = [one for one in globals().values() if isinstance(one, Registry) and one.scope == SCOPE]
+    found = [kind.registry for kind in _KINDS]
     for one in found:
         one.import_from_location()
     return found
@@ -136,48 +183,111 @@ def build_part(cfg: Mapping[str, Any], registry: Registry, **injected: Any) -> A
     return part(**arguments)
 
 
-def _own(name: str, folder: str) -> Registry:
-    return Registry(name, build_func=build_part, scope=SCOPE, locations=[f'irbox.{folder}'])
-
-
-def _child(name: str, parent: Registry, *folders: str) -> Registry:
-    locations = [f'irbox.{folder}' for folder in folders]
-    return Registry(name, build_func=build_part, parent=parent, scope=SCOPE, locations=locations)
-
-
 # What irbox is made of.
-MODELS = _child('model', mmengine_registry.MODELS, 'models', 'networks')
-BLOCKS = _own('block', 'blocks')
-ROUTERS = _own('router', 'routers')
-EXPERTS = _own('expert', 'experts')
-PRIORS = _own('prior', 'priors')
-LOSSES = _own('loss', 'losses')
+MODELS = add_kind(
+    'model',
+    mmengine_registry.MODELS,
+    plural='networks',
+    folders=('models', 'networks'),
+    keys=('network',),
+)
+BLOCKS = add_kind(
+    'block',
+    plural='blocks',
+    folders=('blocks',),
+    keys=('block', 'before_level', 'before_upsample', 'fuse'),
+    injected=('stage',),
+    check='check_block',
+)
+ROUTERS = add_kind(
+    'router',
+    plural='routers',
+    folders=('routers',),
+    keys=('router',),
+    injected=('stage', 'num_experts', 'top_k'),
+    check='check_router',
+)
+EXPERTS = add_kind(
+    'expert',
+    plural='experts',
+    folders=('experts',),
+    keys=('expert', 'shared_expert'),
+    injected=('dim',),
+    check='check_expert',
+)
+PRIORS = add_kind(
+    'prior', plural='priors', folders=('priors',), keys=('prior', 'prompt'), check='check_prior'
+)
+LOSSES = add_kind(
+    'loss', plural='losses', folders=('losses',), collections=('losses',), check='check_loss'
+)
 
 # What feeds, drives and judges it.
-DATASETS = _child('dataset', mmengine_registry.DATASETS, 'datasets')
-TRANSFORMS = _child('transform', mmengine_registry.TRANSFORMS, 'degradations')
-DATA_SAMPLERS = _child('data sampler', mmengine_registry.DATA_SAMPLERS, 'datasets')
-METRICS = _child('metric', mmengine_registry.METRICS, 'evaluation')
-HOOKS = _child('hook', mmengine_registry.HOOKS, 'engine.hooks')
-LOOPS = _child('loop', mmengine_registry.LOOPS, 'engine.loops')
-OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine_registry.OPTIM_WRAPPERS, 'engine.optim')
-OPTIM_WRAPPER_CONSTRUCTORS = _child(
-    'optimizer wrapper constructor', mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS, 'engine.optim'
+DATASETS = add_kind(
+    'dataset',
+    mmengine_registry.DATASETS,
+    plural='datasets',
+    folders=('datasets',),
+    keys=('dataset',),
+    collections=('datasets',),
 )
-PARAM_SCHEDULERS = _child('parameter scheduler', mmengine_registry.PARAM_SCHEDULERS, 'engine.optim')
+TRANSFORMS = add_kind(
+    'transform',
+    mmengine_registry.TRANSFORMS,
+    plural='degradations',
+    folders=('degradations',),
+    keys=('degrade',),
+    collections=('degradations', 'transforms'),
+)
+DATA_SAMPLERS = add_kind(
+    'data sampler',
+    mmengine_registry.DATA_SAMPLERS,
+    plural='samplers',
+    folders=('datasets',),
+    injected=('dataset',),
+)
+METRICS = add_kind('metric', mmengine_registry.METRICS, plural='metrics', folders=('evaluation',))
+HOOKS = add_kind('hook', mmengine_registry.HOOKS, plural='hooks', folders=('engine.hooks',))
+LOOPS = add_kind(
+    'loop',
+    mmengine_registry.LOOPS,
+    plural='loops',
+    folders=('engine.loops',),
+    injected=('runner', 'dataloader', 'evaluator'),
+)
+OPTIM_WRAPPERS = add_kind(
+    'optimizer wrapper',
+    mmengine_registry.OPTIM_WRAPPERS,
+    plural='optimiser wrappers',
+    folders=('engine.optim',),
+)
+OPTIM_WRAPPER_CONSTRUCTORS = add_kind(
+    'optimizer wrapper constructor',
+    mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS,
+    plural='optimiser constructors',
+    folders=('engine.optim',),
+)
+PARAM_SCHEDULERS = add_kind(
+    'parameter scheduler',
+    mmengine_registry.PARAM_SCHEDULERS,
+    plural='schedulers',
+    folders=('engine.optim',),
+)
 
-# Empty children: without one of its own for every root, mmengine warns that it found no registry of
-# our scope.
-RUNNERS = _child('runner', mmengine_registry.RUNNERS)
-RUNNER_CONSTRUCTORS = _child('runner constructor', mmengine_registry.RUNNER_CONSTRUCTORS)
-STRATEGIES = _child('strategy', mmengine_registry.STRATEGIES)
-MODEL_WRAPPERS = _child('model wrapper', mmengine_registry.MODEL_WRAPPERS)
-WEIGHT_INITIALIZERS = _child('weight initializer', mmengine_registry.WEIGHT_INITIALIZERS)
-OPTIMIZERS = _child('optimizer', mmengine_registry.OPTIMIZERS)
-EVALUATOR = _child('evaluator', mmengine_registry.EVALUATOR)
-TASK_UTILS = _child('task util', mmengine_registry.TASK_UTILS)
-VISUALIZERS = _child('visualizer', mmengine_registry.VISUALIZERS)
-VISBACKENDS = _child('visualization backend', mmengine_registry.VISBACKENDS)
-LOG_PROCESSORS = _child('log processor', mmengine_registry.LOG_PROCESSORS)
-INFERENCERS = _child('inferencer', mmengine_registry.INFERENCERS)
-FUNCTIONS = _child('function', mmengine_registry.FUNCTIONS, 'datasets')
+# mmengine's own parts, which configs can name, too. Without a child of ours for every root mmengine
+# warns that it found no registry of our scope.
+RUNNERS = add_kind('runner', mmengine_registry.RUNNERS)
+RUNNER_CONSTRUCTORS = add_kind('runner constructor', mmengine_registry.RUNNER_CONSTRUCTORS)
+STRATEGIES = add_kind('strategy', mmengine_registry.STRATEGIES)
+MODEL_WRAPPERS = add_kind('model wrapper', mmengine_registry.MODEL_WRAPPERS)
+WEIGHT_INITIALIZERS = add_kind('weight initializer', mmengine_registry.WEIGHT_INITIALIZERS)
+OPTIMIZERS = add_kind('optimizer', mmengine_registry.OPTIMIZERS)
+EVALUATOR = add_kind('evaluator', mmengine_registry.EVALUATOR)
+TASK_UTILS = add_kind('task util', mmengine_registry.TASK_UTILS)
+VISUALIZERS = add_kind('visualizer', mmengine_registry.VISUALIZERS)
+VISBACKENDS = add_kind(
+    'visualization backend', mmengine_registry.VISBACKENDS, collections=('vis_backends',)
+)
+LOG_PROCESSORS = add_kind('log processor', mmengine_registry.LOG_PROCESSORS)
+INFERENCERS = add_kind('inferencer', mmengine_registry.INFERENCERS)
+FUNCTIONS = add_kind('function', mmengine_registry.FUNCTIONS, folders=('datasets',))

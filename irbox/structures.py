@@ -56,6 +56,17 @@ class Routing:
     counts as 1."""
 
 
+@dataclass(frozen=True)
+class Gate:
+    """How much of a feature map a block lets through, pixel by pixel: a gate map."""
+
+    values: Tensor
+    """(B, C, H, W), or (B, 1, H, W) for all channels alike; 0 (closed) to 1 (open)."""
+    weighs: str
+    """What is multiplied by the values: ``'attention'`` (M2IR), or the branch ``'cnn'`` or
+    ``'mamba'`` (M2Restore), where the other branch gets the rest."""
+
+
 @dataclass
 class Context:
     """What every part may know about the images being restored.
@@ -74,6 +85,19 @@ class Context:
     labels: list[str] | None = None
     """What the B images really suffer from, for losses; None while the network runs."""
 
+    gates: list[Gate] | None = None
+    """The gates that were used, in the order in which their blocks ran, where somebody asks for
+    them by ``gates=[]``; with None none is kept, and they cost no memory."""
+
     def record(self, routing: Routing) -> None:
-        """Keep a routing decision, for losses that judge it and tools that show it."""
+        """Keep a routing decision, for losses that judge it and tools that show it.
+
+        A block whose activations are recomputed in the backward pass records twice: read the
+        records before it. The same holds for gates.
+        """
         self.routings.append(routing)
+
+    def record_gate(self, gate: Gate) -> None:
+        """Keep a gate if somebody asked for gates."""
+        if self.gates is not None:
+            self.gates.append(gate)

@@ -23,7 +23,6 @@ from torch.nn import functional as F
 from irbox.blocks import TransformerBlock
 from irbox.conversion import UNET_PARTS, UNET_PLACES, published_name, rename_weights
 from irbox.layers.pointwise_conv import PointwiseConv2d
-from irbox.layers.resample import Upsample
 from irbox.networks import RestorationUNet
 from irbox.networks.chain import Chain
 from irbox.registry import BLOCKS, MODELS
@@ -130,7 +129,6 @@ class PromptIR(RestorationUNet):
         prompts: bool = True,
         unused_weights: int = 0,
     ) -> None:
-        super().__init__(encoder, bottleneck, decoder, None, None, dim, depths, heads, refinement)
         if not len(depths) - 1 == len(prompt_dims) == len(prompt_sizes) == 3:
             raise ValueError(
                 f'PromptIR has four levels and a prompt for all but the first; got depths='
@@ -142,19 +140,22 @@ class PromptIR(RestorationUNet):
                 'decoder.before_upsample is where PromptIR puts its prompts. Remove it, or take '
                 '`type: RestorationUNet` and `before_upsample: {type: PromptBlock}`.'
             )
-        if prompts:
-            # The deepest answer is as wide as the level above it.
-            widths = ((8 * dim, 4 * dim), (4 * dim, 4 * dim), (2 * dim, 2 * dim))
-            self.before_upsamples = nn.ModuleList(
-                Chain([PromptBlock(Stage(width, 4), *shape, num_prompts, out_dim=out)])
-                for (width, out), *shape in zip(widths, prompt_dims, prompt_sizes, strict=True)
-            )
-            self.ups[0] = Upsample(4 * dim)
-            self.reduces[0] = PointwiseConv2d(6 * dim, 4 * dim, bias=False)
+        # Plain values, which a module may hold before its constructor: it builds the insertions.
+        shapes = zip(prompt_dims, prompt_sizes, strict=True)
+        self.prompts = [(*shape, num_prompts) for shape in shapes] if prompts else None
+        super().__init__(encoder, bottleneck, decoder, None, None, dim, depths, heads, refinement)
         if unused_weights:
             # One vector: only how many they are is known, and all that matters.
             self.unused = nn.Parameter(torch.zeros(unused_weights))
-        self.to(memory_format=torch.channels_last)
+
+    def build_insertion(
+        self, decoder: Mapping[str, Any], stage: Stage, index: int
+    ) -> tuple[nn.Module, int]:
+        """Build a prompt; the deepest answer is as wide as the level above it."""
+        if self.prompts is None:
+            return super().build_insertion(decoder, stage, index)
+        width = stage.dim // 2 if index == 0 else stage.dim
+        return Chain([PromptBlock(stage, *self.prompts[index], out_dim=width)]), width
 
 
 _INSERTION = re.compile(r'before_upsamples\.(\d)\.0\.(prompt\.|block\.|reduce\.)')

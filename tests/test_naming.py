@@ -5,50 +5,32 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from mmengine.registry import Registry
 
-import irbox.registry
+from irbox.registry import part_kinds
 from support.paths import ROOT
 
 BUDGET = 300
-FOLDERS = {
-    'block': 'blocks',
-    'router': 'routers',
-    'expert': 'experts',
-    'prior': 'priors',
-    'loss': 'losses',
-    'dataset': 'datasets',
-    'transform': 'degradations',
-    'data sampler': 'datasets',
-    'metric': 'evaluation',
-    'hook': 'engine',
-    'loop': 'engine',
-    'optimizer wrapper': 'engine',
-    'parameter scheduler': 'engine',
-}
 
 
 def registered():
-    registries = [r for r in vars(irbox.registry).values() if isinstance(r, Registry)]
-    for registry in sorted(registries, key=lambda one: one.name):
-        if registry.scope == 'irbox':
-            registry.import_from_location()
-            for name, part in sorted(registry.module_dict.items()):
-                if inspect.isclass(part) and part.__module__.startswith('irbox.'):
-                    yield pytest.param(registry, name, part, id=f'{registry.name}-{name}')
+    for kind in part_kinds():
+        kind.registry.import_from_location()
+        for name, part in sorted(kind.registry.module_dict.items()):
+            if inspect.isclass(part) and part.__module__.startswith('irbox.'):
+                yield pytest.param(kind, name, part, id=f'{kind.registry.name}-{name}')
 
 
 PARTS = list(registered())
 
 
-@pytest.mark.parametrize(('registry', 'name', 'part'), PARTS)
-def test_a_part_stands_in_the_file_of_its_name(registry, name, part):
+@pytest.mark.parametrize(('kind', 'name', 'part'), PARTS)
+def test_a_part_stands_in_the_file_of_its_name(kind, name, part):
     file = Path(inspect.getfile(part))
     assert name == part.__name__
     assert file.stem.replace('_', '') == name.lower(), f'{name} stands in {file.name}'
     assert file.stem == file.stem.lower()
-    if registry.name in FOLDERS:
-        assert part.__module__.split('.')[1] == FOLDERS[registry.name]
+    rooms = {folder.partition('.')[0] for folder in kind.folders}
+    assert part.__module__.split('.')[1] in rooms
 
 
 def test_one_part_per_file():
@@ -56,15 +38,15 @@ def test_one_part_per_file():
     assert not {file: count for file, count in files.items() if count > 1}
 
 
-@pytest.mark.parametrize(('registry', 'name', 'part'), PARTS)
-def test_a_part_is_listed_by_its_folder(registry, name, part):
+@pytest.mark.parametrize(('kind', 'name', 'part'), PARTS)
+def test_a_part_is_listed_by_its_folder(kind, name, part):
     folder = inspect.getmodule(part).__package__
     listed = __import__(folder, fromlist=['__all__']).__all__
     assert name in listed
 
 
-@pytest.mark.parametrize(('registry', 'name', 'part'), PARTS)
-def test_a_part_says_what_it_does_and_what_it_takes(registry, name, part):
+@pytest.mark.parametrize(('kind', 'name', 'part'), PARTS)
+def test_a_part_says_what_it_does_and_what_it_takes(kind, name, part):
     text = inspect.getdoc(part) if part.__doc__ else ''
     assert text, f'{name} has no docstring'
     assert len(text.splitlines()[0]) > 20

@@ -2,17 +2,11 @@
 
 import pytest
 
-from irbox.registry import BLOCKS, EXPERTS, LOSSES, PRIORS, ROUTERS
-from irbox.testing import check_block, check_expert, check_loss, check_prior, check_router
+import irbox.testing
+from irbox.registry import part_kinds
 from support.daclip_files import TINY_ARCH
 
-CHECKS = {
-    BLOCKS: check_block,
-    EXPERTS: check_expert,
-    LOSSES: check_loss,
-    PRIORS: check_prior,
-    ROUTERS: check_router,
-}
+CHECKS = {kind: getattr(irbox.testing, kind.check) for kind in part_kinds() if kind.check}
 
 # The few arguments without which a part cannot be built or tried.
 NEEDED = {
@@ -40,11 +34,11 @@ NEEDED = {
 
 
 def registered():
-    for registry, check in CHECKS.items():
-        registry.import_from_location()
-        for name, part in sorted(registry.module_dict.items()):
+    for kind, check in CHECKS.items():
+        kind.registry.import_from_location()
+        for name, part in sorted(kind.registry.module_dict.items()):
             if part.__module__.startswith('irbox.'):
-                yield pytest.param(check, part, id=f'{registry.name}-{name}')
+                yield pytest.param(check, part, id=f'{kind.registry.name}-{name}')
 
 
 @pytest.mark.parametrize(('check', 'part'), list(registered()))
@@ -53,5 +47,5 @@ def test_part(check, part):
 
 
 def test_no_argument_is_left_over():
-    names = {name for registry in CHECKS for name in registry.module_dict}
+    names = {name for kind in CHECKS for name in kind.registry.module_dict}
     assert set(NEEDED) <= names

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections import Counter
 
 from irbox.config.command_line import add_config_options, run_tool
 
@@ -36,7 +35,12 @@ def main() -> None:
     from rich.table import Table
 
     from irbox.analysis.count_macs import count_macs, sparse_share
-    from irbox.analysis.network_table import count_parameters, describe
+    from irbox.analysis.network_table import (
+        count_parameters,
+        describe,
+        places_of,
+        without_prior,
+    )
     from irbox.config.load_config import load_config
     from irbox.engine.network import build_network
 
@@ -59,10 +63,10 @@ def main() -> None:
     trainable, frozen = count_parameters(network)
     exact = count_macs(network, height, width, 'exact')
     dense, sparse, exactly = (
-        _without_prior(one) / 1e9 for one in (macs, sparse_share(network, macs), exact)
+        without_prior(network, one) / 1e9 for one in (macs, sparse_share(network, macs), exact)
     )
     console.print(f'Parameters: {trainable:,} trainable, {frozen:,} frozen', highlight=False)
-    prior = getattr(network, 'prior', None)
+    prior = places_of(network).get('prior')
     whole = getattr(prior, 'total_parameters', None)
     if whole is not None:
         used = sum(weight.numel() for weight in prior.parameters())
@@ -80,17 +84,12 @@ def main() -> None:
         f'{exactly:.1f} G with every expert on every pixel',
         highlight=False,
     )
-    if getattr(network, 'prior', None) is not None:
+    if prior is not None:
         console.print(
             'Neither holds the prior, which runs once per image: '
             f'{exact.total() / 1e9 - exactly:.1f} G, exact',
             highlight=False,
         )
-
-
-def _without_prior(macs: Counter[str]) -> int:
-    """Sum of a count; the published figures leave the prior out."""
-    return sum(count for name, count in macs.items() if not f'{name}.'.startswith('prior.'))
 
 
 if __name__ == '__main__':

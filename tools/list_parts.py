@@ -37,12 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from irbox.config.list_parts import KINDS, list_parts
+    from irbox.config.list_parts import list_parts, names_of_kinds
     from irbox.registry import suggest
 
     for kind in options.kind or ():
-        if kind not in KINDS:
-            parser.error(f'--kind {kind}: unknown. {suggest(kind, KINDS)}')
+        if kind not in names_of_kinds():
+            parser.error(f'--kind {kind}: unknown. {suggest(kind, names_of_kinds())}')
     parts, broken = list_parts(options.sources, options.kind)
     for failure in broken:
         print(f'WARNING: {failure}', file=sys.stderr)

@@ -4,36 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 import irbox
-from irbox.registry import BLOCKS, EXPERTS, MODELS, PRIORS, ROUTERS
-
-_PARTS = (BLOCKS, ROUTERS, EXPERTS, PRIORS, MODELS)
-
-# How the containers of RestorationUNet are called in configs.
-_PLACES = {
-    'before_levels': 'encoder {level}: before_level',
-    'encoders': 'encoder {level}: block',
-    'bottleneck': 'bottleneck: block',
-    'before_upsamples': 'decoder {coarse}: before_upsample',
-    'decoders': 'decoder {fine}: block',
-    'refinement': 'refinement: decoder block',
-}
-
-
-# The order in which an image meets them; places of one phase alternate from level to level.
-_PHASES = (
-    ('prior', 'prompt', 'embed'),
-    ('before_levels', 'encoders'),
-    ('bottleneck',),
-    ('before_upsamples', 'decoders'),
-    ('refinement',),
-)
+from irbox.registry import part_kinds
 
 
 @dataclass(frozen=True)
@@ -58,17 +36,17 @@ def describe(network: nn.Module, macs: Counter[str]) -> list[Row]:
         macs: From ``irbox.analysis.count_macs.count_macs``.
 
     Returns:
-        Rows in the order of the network; a last one holds what no registered part does (stem,
-        resampling, output). A part's numbers include those of its nested parts.
+        Rows in the order of the network's places; a last one holds what no registered part does
+        (stem, resampling, output). A part's numbers include those of its nested parts.
     """
+    paths = {module: path for path, module in network.named_modules()}
     found = [
-        (path, group)
-        for name, child in network.named_children()
-        for path, group in _groups(name, child)
+        (place, group)
+        for name, module in places_of(network).items()
+        for place, group in _groups(name, paths[module], module)
     ]
-    found.sort(key=lambda item: _order(item[0]))
     claimed = {path for _, group in found for path, _ in group}
-    rows = [row for path, group in found for row in _rows(_place(path, network), group, macs, 0)]
+    rows = [row for place, group in found for row in _rows(place, group, macs, 0)]
     rest = [
         (name, module)
         for name, module in network.named_modules()
@@ -92,25 +70,41 @@ def count_parameters(network: nn.Module) -> tuple[int, int]:
     return trainable, sum(p.numel() for p in network.parameters()) - trainable
 
 
+def places_of(network: nn.Module) -> dict[str, nn.Module]:
+    """Name -> module: what a network declares (``RestorationNetwork.places``), or its children."""
+    declared = getattr(network, 'places', None)
+    return declared() if callable(declared) else dict(network.named_children())
+
+
+def without_prior(network: nn.Module, counts: Mapping[str, int]) -> int:
+    """Sum what is counted by name of a module or weight, without the network's prior.
+
+    The published figures leave the prior out.
+    """
+    prior = places_of(network).get('prior')
+    paths = {path for path, module in network.named_modules() if module is prior}
+    return sum(count for name, count in counts.items() if not _inside(name, paths))
+
+
 Group = list[tuple[str, nn.Module]]
 
 
 def _registered(module: nn.Module) -> bool:
-    return any(type(module) in registry.module_dict.values() for registry in _PARTS)
+    return any(type(module) in kind.registry.module_dict.values() for kind in part_kinds())
 
 
-def _groups(path: str, module: nn.Module) -> Iterator[tuple[str, Group]]:
-    """Registered parts below a module, equal neighbours of a list together."""
+def _groups(place: str, path: str, module: nn.Module) -> Iterator[tuple[str, Group]]:
+    """Registered parts of a place and where they stand, equal neighbours of a list together."""
     if _registered(module):
-        yield path, [(path, module)]
+        yield place, [(path, module)]
         return
     children = [(f'{path}.{name}', child) for name, child in module.named_children()]
     kinds = {type(child) for _, child in children}
     if len(kinds) == 1 and children and _registered(children[0][1]):
-        yield path, children
+        yield place, children
         return
-    for name, child in children:
-        yield from _groups(name, child)
+    for name, child in module.named_children():
+        yield from _groups(f'{place}.{name}', f'{path}.{name}', child)
 
 
 def _rows(place: str, group: Group, macs: Counter[str], depth: int) -> Iterator[Row]:
@@ -124,27 +118,8 @@ def _rows(place: str, group: Group, macs: Counter[str], depth: int) -> Iterator[
         macs=sum(_macs(name, macs) for name, _ in group),
     )
     for name, child in first.named_children():
-        for inner, nested in _groups(f'{path}.{name}', child):
-            yield from _rows(inner.removeprefix(f'{path}.'), nested, macs, depth + 1)
-
-
-def _place(path: str, network: nn.Module) -> str:
-    name, _, rest = path.partition('.')
-    if name not in _PLACES:
-        return path
-    levels = len(getattr(network, 'encoders', ())) + 1
-    index = int(rest.partition('.')[0] or 0)
-    return _PLACES[name].format(level=index + 1, coarse=levels - index, fine=levels - 1 - index)
-
-
-def _order(path: str) -> tuple[int, int, int]:
-    """Sorts parts as an image meets them; those of other networks stay in their order."""
-    name, _, rest = path.partition('.')
-    index = int(rest.partition('.')[0]) if rest.partition('.')[0].isdigit() else 0
-    for phase, names in enumerate(_PHASES):
-        if name in names:
-            return phase, index, names.index(name)
-    return 0, 0, 0
+        for inner, nested in _groups(name, f'{path}.{name}', child):
+            yield from _rows(inner, nested, macs, depth + 1)
 
 
 def _inside(name: str, paths: set[str]) -> bool:

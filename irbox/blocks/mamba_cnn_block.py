@@ -12,7 +12,7 @@ from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.mamba import Mamba
 from irbox.layers.norm import LayerNorm2d
 from irbox.registry import BLOCKS
-from irbox.structures import Context, Stage
+from irbox.structures import Context, Gate, Stage
 
 
 def _perceptron(layers: int, sizes: tuple[int, int, int]) -> nn.Sequential:
@@ -67,6 +67,7 @@ class DualBranch(nn.Module):
         if self.gate is None:
             return (local + distant) / 2
         gate = self._gate(x, context)
+        context.record_gate(Gate(gate, weighs=self.gate_on))
         first, second = (local, distant) if self.gate_on == 'cnn' else (distant, local)
         return gate * first + (1 - gate) * second
 
@@ -86,8 +87,8 @@ class MambaCNNBlock(nn.Module):
     M2Restore, Sec. III-C (MCDB with DGF).
 
     The selective scan sees the pixels row after row; a depthwise convolution sees their neighbours;
-    a gate computed from the features and the prior's embedding mixes both. In a network without a
-    prior the gate sees the features alone.
+    a gate computed from the features and the prior's embedding mixes both, and is recorded in the
+    context where it is asked for. In a network without a prior the gate sees the features alone.
 
     Args:
         stage: Where the block sits.

@@ -8,14 +8,15 @@ from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.mamba_style_attention import MambaStyleAttention, MaskMode
 from irbox.layers.norm import LayerNorm2d
 from irbox.registry import BLOCKS
-from irbox.structures import Context, Stage
+from irbox.structures import Context, Gate, Stage
 
 
 @BLOCKS.register_module()
 class MSTBlock(nn.Module):
     """Mamba-style attention, then a gated feed-forward layer, each normalised and added.
 
-    M2IR, Sec. III-B (MST). ``attn.gate`` gives the gate (B, C, H, W), 0 to 1, to a forward hook.
+    M2IR, Sec. III-B (MST). The attention's gate map is recorded in the context where it is asked
+    for.
 
     Args:
         stage: Where the block sits.
@@ -41,5 +42,7 @@ class MSTBlock(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Transform a map, (B, C, H, W) -> same shape."""
-        x = x + self.attn(self.norm1(x))
+        x = x + self.attn(
+            self.norm1(x), record=lambda gate: context.record_gate(Gate(gate, weighs='attention'))
+        )
         return x + self.ffn(self.norm2(x))

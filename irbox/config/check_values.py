@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.registry import Registry
 
 from irbox import registry as registries
-from irbox.registry import find_part, known_names, suggest
+from irbox.registry import find_part, known_names, part_kinds, suggest
 from irbox.utils.plugin_imports import import_all_installed
 
 EXPONENT = re.compile(r'[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][+-]?\d+')
@@ -18,30 +18,6 @@ EXPONENT = re.compile(r'[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][+-]?\d+')
 NUMERIC = {'int', 'float', 'bool', 'None', 'Optional', 'Union', 'typing', 'torch', 'Tensor'}
 # What mmengine makes of a quoted {{_base_.name}}.
 PLACEHOLDER = re.compile(r'"_\w[\w.]*_[0-9a-f]{6}"')
-
-# What stands under these keys.
-KINDS = {
-    'network': registries.MODELS,
-    'block': registries.BLOCKS,
-    'before_level': registries.BLOCKS,
-    'before_upsample': registries.BLOCKS,
-    'fuse': registries.BLOCKS,
-    'router': registries.ROUTERS,
-    'expert': registries.EXPERTS,
-    'shared_expert': registries.EXPERTS,
-    'prior': registries.PRIORS,
-    'prompt': registries.PRIORS,
-    'dataset': registries.DATASETS,
-    'degrade': registries.TRANSFORMS,
-}
-# What stands in the mappings or lists under these keys.
-COLLECTIONS = {
-    'losses': registries.LOSSES,
-    'degradations': registries.TRANSFORMS,
-    'transforms': registries.TRANSFORMS,
-    'datasets': registries.DATASETS,
-    'vis_backends': registries.VISBACKENDS,
-}
 
 
 def join(path: str, key: Any) -> str:
@@ -174,14 +150,16 @@ def _as_method(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _kind_at(path: str) -> Registry | None:
     """What kind of part stands at a place, as far as the keys tell."""
+    one = {key: kind.registry for kind in part_kinds() for key in kind.keys}
+    several = {key: kind.registry for kind in part_kinds() for key in kind.collections}
     keys = path.split('.')
     while keys[-1].isdigit():
-        if keys[-2] in COLLECTIONS:
-            return COLLECTIONS[keys[-2]]
+        if keys[-2] in several:
+            return several[keys[-2]]
         keys.pop()
-    if keys[-1] in KINDS:
-        return KINDS[keys[-1]]
-    return COLLECTIONS.get(keys[-2]) if len(keys) > 1 and keys[-1] not in COLLECTIONS else None
+    if keys[-1] in one:
+        return one[keys[-1]]
+    return several.get(keys[-2]) if len(keys) > 1 and keys[-1] not in several else None
 
 
 def _check_any_part(value: Mapping[str, Any], path: str, kind: Registry | None) -> None:
@@ -190,7 +168,7 @@ def _check_any_part(value: Mapping[str, Any], path: str, kind: Registry | None) 
         check_part(value, path, kind)
         return
     name = value['type']
-    kinds = [*KINDS.values(), *COLLECTIONS.values()]
+    kinds = [kind.registry for kind in part_kinds() if kind.keys or kind.collections]
     if not any(name in known_names(registry) for registry in kinds):
         import_all_installed(registries.our_registries())
     for registry in kinds:
@@ -219,8 +197,10 @@ def _check_arguments(
             raise ValueError(f'{place}: {key!r} is set by the program. Remove it from the config.')
         if key not in taken:
             if closed:
-                # `stage` is what the network tells a part about its place.
-                known = (set(taken) - injected - {'stage'}) | extra
+                told = {
+                    a for one in part_kinds() if one.registry.name == kind for a in one.injected
+                }
+                known = (set(taken) - injected - told) | extra
                 raise ValueError(
                     f'{place}: {kind} {name} takes no argument {key!r}. {suggest(key, known)} If a '
                     'base config left it behind, add `_delete_: true` beside `type`.'

@@ -10,38 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import irbox
-from irbox import registry as registries
 from irbox.config.plugins import load_plugins
+from irbox.registry import PartKind, our_registries, part_kinds
 from irbox.utils.plugin_imports import import_all_installed, part_origins
-
-KINDS = {
-    'networks': registries.MODELS,
-    'blocks': registries.BLOCKS,
-    'routers': registries.ROUTERS,
-    'experts': registries.EXPERTS,
-    'priors': registries.PRIORS,
-    'losses': registries.LOSSES,
-    'datasets': registries.DATASETS,
-    'degradations': registries.TRANSFORMS,
-    'samplers': registries.DATA_SAMPLERS,
-    'metrics': registries.METRICS,
-    'hooks': registries.HOOKS,
-    'loops': registries.LOOPS,
-    'optimiser wrappers': registries.OPTIM_WRAPPERS,
-    'optimiser constructors': registries.OPTIM_WRAPPER_CONSTRUCTORS,
-    'schedulers': registries.PARAM_SCHEDULERS,
-}
-"""Kinds in the order of the list; mmengine's own parts, which configs can name too, are not in
-it."""
-
-INJECTED = {
-    'blocks': {'stage'},
-    'routers': {'stage', 'num_experts', 'top_k'},
-    'experts': {'dim'},
-    'loops': {'runner', 'dataloader', 'evaluator'},
-    'samplers': {'dataset'},
-}
-"""Arguments that the surrounding part passes, so that no config writes them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +40,7 @@ def list_parts(
     Args:
         sources: Plug-ins, or configs whose plug-ins are meant. Those that are installed are listed
             in any case.
-        kinds: Keys of ``KINDS``; all by default.
+        kinds: Of ``names_of_kinds``; all by default.
 
     Returns:
         The parts by kind, then by name, and what is wrong with the installed plug-ins that could
@@ -85,15 +56,24 @@ def list_parts(
             load_config(source, sections=())
         else:
             load_plugins([source])
-    broken = import_all_installed(registries.our_registries())
+    broken = import_all_installed(our_registries())
     origins = part_origins()
     found = []
-    for kind, registry in KINDS.items():
-        if kinds is None or kind in kinds:
-            registry.import_from_location()
-            for name, part in sorted(registry.module_dict.items(), key=lambda one: one[0].lower()):
+    for kind in part_kinds():
+        if kind.plural and (kinds is None or kind.plural in kinds):
+            kind.registry.import_from_location()
+            parts = kind.registry.module_dict.items()
+            for name, part in sorted(parts, key=lambda one: one[0].lower()):
                 found.append(_describe(kind, name, part, origins))
     return found, broken
+
+
+def names_of_kinds() -> list[str]:
+    """List the kinds in the order of the list.
+
+    mmengine's own parts, which configs can name too, are not in it.
+    """
+    return [kind.plural for kind in part_kinds() if kind.plural]
 
 
 def _is_config(path: Path) -> bool:
@@ -116,17 +96,17 @@ def _is_config(path: Path) -> bool:
     return bool(names & {'_base_', 'model', 'plugins', 'train_dataloader'})
 
 
-def _describe(kind: str, name: str, part: Any, origins: dict[str, str]) -> Part:
+def _describe(kind: PartKind, name: str, part: Any, origins: dict[str, str]) -> Part:
     text = inspect.getdoc(part) if part.__doc__ else ''
     file = Path(inspect.getfile(part)).resolve()
     package = Path(irbox.__file__).resolve().parent
     plugin = '' if file.is_relative_to(package) else origins.get(name, str(file))
     root = package.parent
     return Part(
-        kind=kind,
+        kind=kind.plural,
         name=name,
         summary=(text or '').partition('\n')[0],
-        arguments=_arguments(part, INJECTED.get(kind, set())),
+        arguments=_arguments(part, kind.injected),
         file=str(file.relative_to(root) if file.is_relative_to(root) else file),
         line=_line(part),
         plugin=plugin,

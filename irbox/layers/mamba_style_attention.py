@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -18,7 +19,7 @@ class MambaStyleAttention(nn.Module):
     """Channel attention with selective state modulation (MSA; M2IR, Eq. 1-2).
 
     ``W3(MDTA(sigmoid(Wd W1 x)) * sigmoid(W2 x))``. ``gate`` is the submodule that gives the second
-    sigmoid, (B, C, H, W) in 0 to 1: a forward hook on it reads the paper's gate maps.
+    sigmoid, the paper's gate map, (B, C, H, W) in 0 to 1.
 
     Args:
         dim: Number of channels.
@@ -70,8 +71,19 @@ class MambaStyleAttention(nn.Module):
         depthwise.weight[:, :, 1, 1] += 2
         nn.init.zeros_(depthwise.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Attend and gate a normalised map, (B, C, H, W) -> same shape."""
+    def forward(self, x: Tensor, record: Callable[[Tensor], None] | None = None) -> Tensor:
+        """Attend and gate a normalised map.
+
+        Args:
+            x: (B, C, H, W).
+            record: Called with the gate, (B, C, H, W), by whoever looks at it.
+
+        Returns:
+            (B, C, H, W).
+        """
         mask = self.dwconv(self.project_in(x)).sigmoid()
         attended = self.attn(mask if self.mask_mode == 'input' else mask * x)
-        return self.project_out(attended * self.gate(x))
+        gate = self.gate(x)
+        if record is not None:
+            record(gate)
+        return self.project_out(attended * gate)

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from irbox.layers.padding import pad_to_multiple
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.resample import Downsample, Upsample
 from irbox.networks.chain import Chain
+from irbox.networks.restoration_network import RestorationNetwork
 from irbox.registry import BLOCKS, MODELS, PRIORS, suggest
 from irbox.structures import Context, Stage
 
@@ -24,12 +24,15 @@ PLACES = {
 
 
 @MODELS.register_module()
-class RestorationUNet(nn.Module):
+class RestorationUNet(RestorationNetwork):
     """A U with places for parts: the shape of Restormer, AdaIR, M2Restore and M2IR.
 
     Level ``i`` works at ``dim * 2**i`` channels and ``1 / 2**i`` of the size; the papers have four.
     The decoder's first level and the refinement keep both halves of the concatenation and work at
     ``2 * dim``. The network predicts what to add to the image.
+
+    A U whose ends or upsampling differ overrides the ``build_`` method that makes them; each is
+    called once, in the constructor.
 
     Args:
         encoder: Configs of blocks: ``block`` (repeated ``depths[i]`` times at level ``i``),
@@ -102,7 +105,7 @@ class RestorationUNet(nn.Module):
         widest = self._stage(2 * dim, heads[0])
         *upper, lowest = stages
 
-        self.embed = nn.Conv2d(3, dim, 3, padding=1, bias=False)
+        self.embed = self.build_embedding(dim)
         self.before_levels = nn.ModuleList(_place(encoder, 'before_level', s) for s in upper)
         self.encoders = nn.ModuleList(
             _chain(encoder, stage, depth) for stage, depth in zip(upper, depths[:-1], strict=True)
@@ -113,20 +116,54 @@ class RestorationUNet(nn.Module):
         # one.
         coarse = stages[:0:-1]
         fine = [*upper[:0:-1], widest]
-        self.before_upsamples = nn.ModuleList(_place(decoder, 'before_upsample', s) for s in coarse)
-        self.ups = nn.ModuleList(Upsample(stage.dim) for stage in coarse)
+        insertions = [self.build_insertion(decoder, s, i) for i, s in enumerate(coarse)]
+        self.before_upsamples = nn.ModuleList(chain for chain, _ in insertions)
+        self.ups = nn.ModuleList(self.build_upsampling(width) for _, width in insertions)
+        # Upsampling halves the channels; the encoder's answer comes beside them.
+        joint = [
+            width // 2 + skip.dim for (_, width), skip in zip(insertions, upper[::-1], strict=True)
+        ]
         self.reduces = nn.ModuleList(
-            nn.Identity()
-            if stage is widest
-            else PointwiseConv2d(2 * stage.dim, stage.dim, bias=False)
-            for stage in fine
+            nn.Identity() if width == stage.dim else PointwiseConv2d(width, stage.dim, bias=False)
+            for width, stage in zip(joint, fine, strict=True)
         )
         self.decoders = nn.ModuleList(
             _chain(decoder, stage, depth) for stage, depth in zip(fine, depths[-2::-1], strict=True)
         )
-        self.refinement = _chain(decoder, widest, refinement)
-        self.output = nn.Conv2d(2 * dim, 3, 3, padding=1, bias=False)
+        self.refinement = self.build_refinement(decoder, widest, refinement)
+        self.output = self.build_output(widest.dim)
         self.to(memory_format=torch.channels_last)
+
+    def build_embedding(self, dim: int) -> nn.Module:
+        """Build the first layer, (B, 3, H, W) -> (B, dim, H, W)."""
+        return nn.Conv2d(3, dim, 3, padding=1, bias=False)
+
+    def build_insertion(
+        self, decoder: Mapping[str, Any], stage: Stage, index: int
+    ) -> tuple[nn.Module, int]:
+        """Build what stands before an upsampling, called with a map and the context.
+
+        Args:
+            decoder: The config of the decoder.
+            stage: The level that is upsampled.
+            index: 0 for the lowest level.
+
+        Returns:
+            The module, and the number of channels that it gives, an even one.
+        """
+        return _place(decoder, 'before_upsample', stage), stage.dim
+
+    def build_upsampling(self, dim: int) -> nn.Module:
+        """Build an upsampling, (B, dim, H, W) -> (B, dim / 2, 2 H, 2 W)."""
+        return Upsample(dim)
+
+    def build_refinement(self, decoder: Mapping[str, Any], stage: Stage, depth: int) -> nn.Module:
+        """Build what follows the decoder, called with a map and the context, of the same shape."""
+        return _chain(decoder, stage, depth)
+
+    def build_output(self, dim: int) -> nn.Module:
+        """Build the last layer, (B, dim, H, W) -> (B, 3, H, W): what is added to the image."""
+        return nn.Conv2d(dim, 3, 3, padding=1, bias=False)
 
     def _stage(self, dim: int, heads: int) -> Stage:
         return Stage(
@@ -139,29 +176,14 @@ class RestorationUNet(nn.Module):
 
     def describe(self, image: Tensor) -> Context:
         """Compute once what every part may know about (B, 3, H, W), RGB, 0 to 1."""
-        return Context(
-            image=image,
+        return replace(
+            super().describe(image),
             prior=self.prior(image) if self.prior is not None else None,
-            prompt=self.prompt(self._scaled(image)) if self.prompt is not None else None,
+            prompt=self.prompt(self.scale(image)) if self.prompt is not None else None,
         )
 
-    def forward(self, image: Tensor, context: Context | None = None) -> Tensor:
-        """Restore images.
-
-        Args:
-            image: (B, 3, H, W), RGB, 0 to 1, of any size. It is padded by reflection to the
-                network's multiple and the answer is cropped back.
-            context: From ``describe``, to read what the parts recorded or to share one prior
-                between tiles. Computed from ``image`` where it is not given.
-
-        Returns:
-            (B, 3, H, W), not clipped.
-        """
-        context = self.describe(image) if context is None else context
-        height, width = image.shape[-2:]
-        padded = pad_to_multiple(self._scaled(image), self.multiple)
-        padded = padded.contiguous(memory_format=torch.channels_last)
-        context = replace(context, image=padded)  # shares the list of routings
+    def restore(self, padded: Tensor, context: Context) -> Tensor:
+        """Restore (B, 3, H, W) in ``input_range``, of a size that can be halved at every level."""
         x = self.embed(padded)
         skips = []
         for before, encoder, down in zip(
@@ -176,12 +198,23 @@ class RestorationUNet(nn.Module):
         ):
             x = up(before(x, context))
             x = decoder(reduce(torch.cat([x, skips.pop()], dim=1)), context)
-        restored = self.output(self.refinement(x, context)) + padded
-        return restored[..., :height, :width]
+        return self.output(self.refinement(x, context)) + padded
 
-    def _scaled(self, image: Tensor) -> Tensor:
-        low, high = self.input_range
-        return image if (low, high) == (0, 1) else low + (high - low) * image
+    def places(self) -> dict[str, nn.Module]:
+        """Name the places as configs do, with the level that each stands at."""
+        found = {name: getattr(self, name) for name in ('prior', 'prompt')}
+        found['embed'] = self.embed
+        levels = len(self.encoders) + 1
+        for level, parts in enumerate(zip(self.before_levels, self.encoders, strict=True), 1):
+            found[f'encoder {level}: before_level'], found[f'encoder {level}: block'] = parts
+        found['bottleneck: block'] = self.bottleneck
+        for below, (before, decoder) in enumerate(
+            zip(self.before_upsamples, self.decoders, strict=True)
+        ):
+            found[f'decoder {levels - below}: before_upsample'] = before
+            found[f'decoder {levels - below - 1}: block'] = decoder
+        found['refinement: decoder block'] = self.refinement
+        return {name: module for name, module in found.items() if module is not None}
 
 
 def _check_place(place: str, parts: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 from mmengine.config import Config
@@ -29,21 +28,15 @@ def count_cost(config: Config, width: int, height: int) -> Cost:
     import torch
 
     from irbox.analysis.count_macs import count_macs, sparse_share
+    from irbox.analysis.network_table import without_prior
     from irbox.engine.network import build_network
 
     with torch.device('meta'):
         network = build_network(config)
     macs = count_macs(network, height, width)
+    trainable = {name: w.numel() for name, w in network.named_parameters() if w.requires_grad}
     return Cost(
-        parameters=sum(
-            weight.numel()
-            for name, weight in network.named_parameters()
-            if weight.requires_grad and not name.startswith('prior.')
-        ),
-        dense=_without_prior(macs),
-        selected=_without_prior(sparse_share(network, macs)),
+        parameters=without_prior(network, trainable),
+        dense=without_prior(network, macs),
+        selected=without_prior(network, sparse_share(network, macs)),
     )
-
-
-def _without_prior(macs: Counter[str]) -> int:
-    return sum(count for name, count in macs.items() if not f'{name}.'.startswith('prior.'))

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from irbox.layers.padding import pad_to_multiple
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.resample import Downsample, Upsample
+from irbox.networks import RestorationNetwork
 from irbox.networks.chain import Chain
 from irbox.registry import BLOCKS, MODELS
 from irbox.structures import Context, Stage
@@ -42,7 +42,7 @@ class FrequencyEmbedding(nn.Module):
 
 
 @MODELS.register_module()
-class MoCEIR(nn.Module):
+class MoCEIR(RestorationNetwork):
     """A U whose decoder is told about the deepest features (MoCE-IR, CVPR 2025).
 
     Level ``i`` works at ``dim * 2**i`` channels, also in the decoder. The blocks of the decoder
@@ -108,25 +108,8 @@ class MoCEIR(nn.Module):
         self.output = nn.Conv2d(dim, 3, 3, padding=1, bias=False)
         self.to(memory_format=torch.channels_last)
 
-    def describe(self, image: Tensor) -> Context:
-        """Start a context for (B, 3, H, W), RGB, 0 to 1."""
-        return Context(image=image)
-
-    def forward(self, image: Tensor, context: Context | None = None) -> Tensor:
-        """Restore images.
-
-        Args:
-            image: (B, 3, H, W), RGB, 0 to 1, of any size.
-            context: From ``describe``, to read which experts were chosen.
-
-        Returns:
-            (B, 3, H, W), not clipped.
-        """
-        context = self.describe(image) if context is None else context
-        height, width = image.shape[-2:]
-        padded = pad_to_multiple(image, self.multiple)
-        padded = padded.contiguous(memory_format=torch.channels_last)
-        context = replace(context, image=padded)  # shares the list of routings
+    def restore(self, padded: Tensor, context: Context) -> Tensor:
+        """Restore (B, 3, H, W), RGB, 0 to 1, of a size that can be halved at every level."""
         x = self.embed(padded)
         skips = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
@@ -136,8 +119,17 @@ class MoCEIR(nn.Module):
         context = replace(context, prompt=self.embedding(x))
         for up, reduce, decoder in zip(self.ups, self.reduces, self.decoders, strict=True):
             x = decoder(reduce(torch.cat([up(x), skips.pop()], dim=1)), context)
-        restored = self.output(self.refinement(x, context)) + padded
-        return restored[..., :height, :width]
+        return self.output(self.refinement(x, context)) + padded
+
+    def places(self) -> dict[str, nn.Module]:
+        """Name the places as configs do, with the level that each stands at."""
+        levels = len(self.decoders)
+        return (
+            {f'encoder {level}: block': one for level, one in enumerate(self.encoders, 1)}
+            | {'bottleneck: block': self.bottleneck, 'embedding': self.embedding}
+            | {f'decoder {levels - below}: block': one for below, one in enumerate(self.decoders)}
+            | {'refinement: encoder block': self.refinement}
+        )
 
 
 def _chain(place: Mapping[str, Any], stage: Stage, depth: int) -> Chain:

@@ -34,16 +34,21 @@ def build_network(
             ``{'model.network.dim': 24}``.
 
     Returns:
-        The network in evaluation mode: ``network(image)`` takes and gives (B, 3, H, W), RGB, 0 to
-        1.
+        The network in evaluation mode: ``network(image)`` takes (B, 3, H, W), RGB, floats in 0 to
+        1, and gives the same shape, not clipped: it may leave 0 to 1. The weights are drawn from
+        torch's generator, so that ``torch.manual_seed`` decides them. Python's and NumPy's random
+        state and the environment stay as they are.
 
     Raises:
         FileNotFoundError: There is no such file, or none with the weights of a pretrained prior.
         ValueError: The config names an unknown part or argument.
     """
-    from irbox.engine.network import build_network as build
+    from irbox.utils.global_state import global_state_kept
 
-    return build(config, cfg_options)
+    with global_state_kept():
+        from irbox.engine.network import build_network as build
+
+        return build(config, cfg_options)
 
 
 def load(

@@ -1,7 +1,9 @@
 """M2IR as a whole: the counts that its paper prints, what its parts promise, and its hooks."""
 
 import copy
+import dataclasses
 import importlib.util
+import re
 import sys
 
 import pytest
@@ -12,6 +14,7 @@ from irbox.analysis.count_macs import count_macs, sparse_share
 from irbox.blocks import ADEC, MSTBlock
 from irbox.config.load_config import load_config
 from irbox.registry import MODELS
+from support.paths import ROOT
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -151,36 +154,53 @@ def test_any_size_is_kept(model):
             assert network(torch.rand(1, 3, height, width)).shape == (1, 3, height, width)
 
 
-def test_gates_and_routings_are_read_by_hooks(model):
+def test_gates_and_routings_are_read_from_the_context(model):
     network, image = model.network.eval(), torch.rand(1, 3, 24, 32)
-    gates, routings, handles = {}, {}, []
+    hooked, handles = {}, []
     for name, module in network.named_modules():
         if isinstance(module, MSTBlock):
-            target, kept = module.attn.gate, gates
-        elif isinstance(module, ADEC):
-            target, kept = module.router, routings
-        else:
-            continue
-        handles.append(
-            target.register_forward_hook(
-                lambda module, given, out, name=name, kept=kept: kept.update({name: out})
+            handles.append(
+                module.attn.gate.register_forward_hook(
+                    lambda module, given, out, name=name: hooked.update({name: out})
+                )
             )
-        )
     with torch.no_grad():
-        context = network.describe(image)
-        hooked = network(image, context)
+        context = dataclasses.replace(network.describe(image), gates=[])
+        answer = network(image, context)
         for handle in handles:
             handle.remove()
-        assert torch.equal(hooked, network(image))
+        assert torch.equal(answer, network(image))
     # 5 in encoder and bottleneck, 4 in decoder and refinement, 3 that fuse.
-    assert len(gates) == 5 + 4 + 3 and len(routings) == 3
-    assert all(gate.min() > 0 and gate.max() < 1 for gate in gates.values())
-    for routing, recorded, size in zip(
-        routings.values(), context.routings, ((3, 4), (6, 8), (12, 16)), strict=True
-    ):
-        assert routing is recorded
+    assert len(context.gates) == 5 + 4 + 3 and len(context.routings) == 3
+    assert all(
+        gate.values is seen for gate, seen in zip(context.gates, hooked.values(), strict=True)
+    )
+    for gate in context.gates:
+        assert gate.weighs == 'attention' and gate.values.min() > 0 and gate.values.max() < 1
+    for routing, size in zip(context.routings, ((3, 4), (6, 8), (12, 16)), strict=True):
         assert routing.weights.shape == (1, 4, *size)
         assert ((routing.weights > 0).sum(1) == 2).all() and (routing.shared > 0.32).all()
+
+
+def test_the_guide_reads_the_gate_map_of_every_block(monkeypatch):
+    """The example of docs/m2ir.md, to the letter: names and maps belong together."""
+    text = (ROOT / 'docs/m2ir.md').read_text()
+    (example,) = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+    monkeypatch.chdir(ROOT)
+    found = {}
+    exec(example, found)
+    maps, network, image = found['maps'], found['network'], found['image']
+    first = 'encoder 1: block, 0'
+    assert next(iter(maps)) == first and any('before_upsample, 0.fuse' in name for name in maps)
+    for name, gate in maps.items():
+        place, _, path = name.partition(', ')
+        block = network.places()[place].get_submodule(path)
+        kept = []
+        handle = block.attn.gate.register_forward_hook(lambda *out, kept=kept: kept.append(out[2]))
+        with torch.no_grad():
+            network(image)
+        handle.remove()
+        assert torch.equal(kept[0], gate), name
 
 
 def test_sparse_equals_dense(model):

@@ -83,7 +83,10 @@ class MambaStyleAttention(nn.Module):
         """
         mask = self.dwconv(self.project_in(x)).sigmoid()
         attended = self.attn(mask if self.mask_mode == 'input' else mask * x)
+        return self.project_out(attended * self._gate(x, record))
+
+    def _gate(self, x: Tensor, record: Callable[[Tensor], None] | None) -> Tensor:
         gate = self.gate(x)
         if record is not None:
             record(gate)
-        return self.project_out(attended * gate)
+        return gate

@@ -29,8 +29,9 @@ class BalanceLoss(nn.Module):
 
     Raises:
         ValueError: ``variant`` is unknown.
-        RuntimeError: In training, no part recorded a routing, or one without a gradient: the loss
-            would do nothing and say nothing.
+        ValueError: No part of the network recorded a routing: the loss would do nothing and say
+            nothing.
+        RuntimeError: In training, a routing has no gradient.
     """
 
     def __init__(
@@ -47,9 +48,10 @@ class BalanceLoss(nn.Module):
     def forward(self, restored: Tensor, target: Tensor, context: Context) -> Tensor:
         """Judge the recorded routings."""
         if not context.routings:
-            raise RuntimeError(
-                'BalanceLoss found no routing. '
-                'Remove the loss (`balance: null`) or add a routing part.'
+            raise ValueError(
+                'BalanceLoss found no routing: no part of the network recorded one. Leave the loss '
+                'out by setting it to null (`balance: null`), or take a network with a part that '
+                'routes, such as DDER or ADEC.'
             )
         total = restored.new_zeros(())
         for number, routing in enumerate(context.routings):

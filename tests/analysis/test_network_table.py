@@ -1,9 +1,17 @@
 import pytest
 import torch
+from torch import nn
 
 from irbox.analysis.count_macs import count_macs
-from irbox.analysis.network_table import count_parameters, describe
-from irbox.networks import RestorationUNet
+from irbox.analysis.network_table import (
+    count_parameters,
+    describe,
+    places_of,
+    without_prior,
+)
+from irbox.networks import RestorationNetwork, RestorationUNet
+from irbox.registry import BLOCKS, EXPERTS
+from irbox.structures import Stage
 
 BLOCK = {'type': 'TransformerBlock'}
 
@@ -82,3 +90,63 @@ def test_trainable_and_frozen(network):
     cut_offs = [p for n, p in network.named_parameters() if 'rate_conv' in n]
     assert frozen == sum(p.numel() for p in cut_offs) > 0
     assert trainable + frozen == sum(p.numel() for p in network.parameters())
+
+
+def parts(network):
+    """A prior-like layer, blocks, and a layer that is no part, as attributes of a network."""
+    network.guess = nn.Linear(3, 3)
+    network.body = nn.ModuleList(BLOCKS.build(BLOCK, stage=Stage(8, 1)) for _ in range(2))
+    network.sides = nn.ModuleDict({'left': EXPERTS.build({'type': 'MLPExpert'}, dim=8)})
+    network.last = nn.Conv2d(8, 3, 1)
+    return network
+
+
+class Foreign(nn.Module):
+    """Declares nothing at all."""
+
+    def __init__(self):
+        super().__init__()
+        parts(self)
+
+    def forward(self, image):
+        x = self.sides['left'](image.mean(1, keepdim=True).expand(-1, 8, -1, -1))
+        for block in self.body:
+            x = block(x, None)
+        return self.last(x) + self.guess(image.mean((2, 3)))[..., None, None]
+
+
+class Declared(RestorationNetwork):
+    """Says what its places are called, and which of them is the prior."""
+
+    def __init__(self):
+        super().__init__()
+        parts(self)
+
+    restore = lambda self, padded, context: Foreign.forward(self, padded)  # noqa: E731
+
+    def places(self):
+        return {'prior': self.guess, 'middle: block': self.body}
+
+
+def test_a_foreign_network_is_listed_by_its_attributes():
+    network = Foreign()
+    counts = count_macs(network, 4, 4)
+    rows = describe(network, counts)
+    assert [(row.place, row.part) for row in rows] == [
+        ('body', 'TransformerBlock x2'),
+        ('sides', 'MLPExpert'),
+        ('rest: stem, resampling, output', ''),
+    ]
+    assert sum(row.parameters for row in rows) == sum(count_parameters(network))
+    assert sum(row.macs for row in rows) == counts.total()
+    assert without_prior(network, counts) == counts.total()
+
+
+def test_a_network_is_known_by_what_it_declares():
+    network = Declared()
+    counts = count_macs(network, 4, 4)
+    assert list(places_of(network)) == ['prior', 'middle: block']
+    rows = describe(network, counts)
+    assert [row.place for row in rows] == ['middle: block', 'rest: stem, resampling, output']
+    assert sum(row.parameters for row in rows) == sum(count_parameters(network))
+    assert without_prior(network, counts) == counts.total() - 9

@@ -1,8 +1,12 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from mmengine.config import Config
 
 import irbox
+from support.paths import ROOT
 
 BLOCK = {'block': {'type': 'TransformerBlock'}}
 NETWORK = {
@@ -86,3 +90,48 @@ def test_mistakes_are_named(content, text):
 def test_a_missing_file_is_named():
     with pytest.raises(FileNotFoundError, match='nowhere.yaml does not exist'):
         irbox.build_network('nowhere.yaml')
+
+
+def test_the_state_of_the_process_stays_as_it_was(tmp_path):
+    """In a fresh process, where libraries are imported on the way."""
+    path = tmp_path / 'state.py'
+    path.write_text(STATE)
+    config = str(ROOT / 'configs/m2ir_5d.py')
+    result = subprocess.run(
+        [sys.executable, path, config], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+STATE = """
+import os, random, sys
+import numpy, torch
+import irbox
+
+def state():
+    environment = dict(os.environ)
+    return environment, random.getstate(), str(numpy.random.get_state()), torch.initial_seed()
+
+random.seed(1)
+numpy.random.seed(2)
+torch.manual_seed(3)
+before, drawn = state(), torch.get_rng_state()
+with torch.device('meta'):
+    irbox.build_network(sys.argv[1])
+assert 'rich' in sys.modules and 'open_clip' in sys.modules
+assert state() == before
+assert torch.equal(torch.get_rng_state(), drawn)  # on the meta device nothing is drawn
+try:
+    irbox.build_network({'model': {}})
+except ValueError:
+    assert state() == before
+"""
+
+
+def test_the_seed_of_torch_decides_the_weights():
+    torch.manual_seed(5)
+    one, other = irbox.build_network(CONTENT), irbox.build_network(CONTENT)
+    torch.manual_seed(5)
+    again = irbox.build_network(CONTENT)
+    assert torch.equal(again.embed.weight, one.embed.weight)
+    assert not torch.equal(other.embed.weight, one.embed.weight)

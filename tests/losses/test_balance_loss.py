@@ -86,7 +86,7 @@ def test_the_gradient_moves_weight_to_where_there_is_little():
 
 
 def test_no_routing_is_a_mistake_with_a_remedy():
-    with pytest.raises(RuntimeError, match='found no routing.*balance: null'):
+    with pytest.raises(ValueError, match='found no routing.*balance: null'):
         judge([])
 
 

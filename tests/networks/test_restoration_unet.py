@@ -3,9 +3,13 @@ import dataclasses
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from irbox.networks import RestorationUNet
+from irbox.networks.restoration_unet import PLACES
+from irbox.registry import BLOCKS, part_kinds
 from irbox.structures import Context
 
 BLOCK = {'type': 'TransformerBlock'}
@@ -113,6 +117,78 @@ def test_every_place_is_filled_at_every_level():
     assert type(network.bottleneck[0]).__name__ == 'MambaCNNBlock'
 
 
+def test_its_places_hold_every_part_in_the_order_of_the_image(small):
+    places = small.places()
+    assert list(places)[:5] == [
+        'prior',
+        'prompt',
+        'embed',
+        'encoder 1: before_level',
+        'encoder 1: block',
+    ]
+    assert list(places)[-4:] == [
+        'decoder 2: block',
+        'decoder 2: before_upsample',
+        'decoder 1: block',
+        'refinement: decoder block',
+    ]
+    ran = []
+    names = {module: name for name, module in places.items()}
+    handles = [
+        module.register_forward_hook(lambda module, *_: ran.append(names[module]))
+        for module in names
+    ]
+    with torch.no_grad():
+        small(torch.rand(1, 3, 8, 8))
+    for handle in handles:
+        handle.remove()
+    assert ran == list(places)
+
+
+def test_every_place_is_one_where_the_check_of_configs_expects_a_block():
+    keys = next(kind.keys for kind in part_kinds() if kind.registry is BLOCKS)
+    assert {place for places in PLACES.values() for place in places} <= set(keys)
+
+
+def test_ends_refinement_and_upsampling_are_built_by_methods():
+    class Other(RestorationUNet):
+        def build_embedding(self, dim):
+            return nn.Conv2d(3, dim, 1)
+
+        def build_upsampling(self, dim):
+            resize = nn.Upsample(scale_factor=2, mode='bilinear')
+            return nn.Sequential(resize, nn.Conv2d(dim, dim // 2, 1))
+
+        def build_insertion(self, decoder, stage, index):
+            chain, _ = super().build_insertion(decoder, stage, index)
+            chain.append(Narrow(stage.dim, stage.dim // 2))
+            return chain, stage.dim // 2
+
+        def build_refinement(self, decoder, stage, depth):
+            return Narrow(stage.dim, stage.dim)
+
+        def build_output(self, dim):
+            return nn.Conv2d(dim, 3, 1)
+
+    class Narrow(nn.Module):
+        def __init__(self, dim, out):
+            super().__init__()
+            self.conv = nn.Conv2d(dim, out, 1)
+
+        def forward(self, x, context):
+            return self.conv(x)
+
+    places = {name: {'block': BLOCK} for name in ('encoder', 'bottleneck', 'decoder')}
+    network = Other(**SMALL, **places)
+    assert [up[1].in_channels for up in network.ups] == [32, 16, 8]
+    # Half of what is upsampled and the encoder's answer, brought to the level's width.
+    shapes = [tuple(reduce.weight.shape[:2]) for reduce in network.reduces]
+    assert shapes == [(32, 48), (16, 24), (16, 12)]
+    image = torch.rand(1, 3, 9, 10)
+    assert network(image).shape == image.shape
+    assert network.output.kernel_size == network.embed.kernel_size == (1, 1)
+
+
 def test_the_prior_and_the_prompt_run_once_per_forward(small):
     calls = []
     handles = [
@@ -198,6 +274,78 @@ def test_compiles_into_one_graph():
     image = torch.rand(1, 3, 9, 10)
     with torch.no_grad():
         torch.testing.assert_close(compiled(image), network(image), atol=1e-5, rtol=1e-4)
+
+
+def gated(**options):
+    """Gates of both papers: one in the encoder's blocks, one in the bottleneck's."""
+    places = {
+        'encoder': {'block': {'type': 'MSTBlock'}},
+        'bottleneck': {'block': {'type': 'MambaCNNBlock'}},
+    }
+    return stirred(plain(depths=(1, 1), heads=(1, 2), **places, **options))
+
+
+def test_gates_are_recorded_where_they_are_asked_for():
+    network, image = gated(), torch.rand(2, 3, 9, 10)
+    with torch.no_grad():
+        context = dataclasses.replace(network.describe(image), gates=[])
+        restored = network(image, context)
+        unasked = network.describe(image)
+        assert torch.equal(network(image, unasked), restored)
+    assert unasked.gates is None
+    shapes = [(gate.weighs, tuple(gate.values.shape)) for gate in context.gates]
+    assert shapes == [('attention', (2, 8, 10, 10)), ('cnn', (2, 16, 5, 5))]
+    assert all(gate.values.min() > 0 and gate.values.max() < 1 for gate in context.gates)
+
+
+def test_gates_are_recorded_by_a_compiled_network():
+    network, image = gated(), torch.rand(1, 3, 8, 8)
+    compiled = torch.compile(network, backend='eager', fullgraph=True)
+    found = []
+    for one in (network, compiled):
+        context = dataclasses.replace(network.describe(image), gates=[])
+        with torch.no_grad():
+            one(image, context)
+        found.append([gate.values for gate in context.gates])
+    assert len(found[1]) == 2
+    torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=1e-4)
+
+
+def test_what_is_recorded_under_activation_checkpointing_is_read_before_the_backward_pass():
+    network = stirred(
+        plain(
+            depths=(1, 1),
+            heads=(1, 2),
+            encoder={
+                'block': {'type': 'MSTBlock'},
+                'before_level': {
+                    'type': 'DDER',
+                    'router': {'type': 'PixelRouter'},
+                    'expert': {'type': 'MLPExpert'},
+                },
+            },
+        )
+    )
+    image = torch.rand(1, 3, 8, 8)
+
+    def run(saving):
+        context = dataclasses.replace(network.describe(image), gates=[])
+        if saving:
+            restored = checkpoint(network, image, context, use_reentrant=False)
+        else:
+            restored = network(image, context)
+        recorded = len(context.routings), len(context.gates)
+        judged = sum(r.scores.var() if r.scores is not None else 0 for r in context.routings)
+        judged = judged + sum(gate.values.mean() for gate in context.gates)
+        network.zero_grad()
+        (restored.square().mean() + judged).backward()
+        return recorded, [weight.grad.clone() for weight in network.parameters()], context
+
+    recorded, wanted, _ = run(saving=False)
+    again, found, context = run(saving=True)
+    assert recorded == again == (1, 1)
+    torch.testing.assert_close(found, wanted)
+    assert len(context.gates) == len(context.routings) == 2  # the documented trap
 
 
 def test_state_dict_round_trip(small):

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from irbox.analysis.count_macs import count_macs, sparse_share
+from irbox.analysis.network_table import describe
 from irbox.config import load_plugins
 from irbox.config.load_config import load_config
 from irbox.losses import BalanceLoss
@@ -119,6 +120,21 @@ def test_cost_by_expert(published):
     assert with_biases / 1e9 == pytest.approx(554.46, abs=0.01)  # with all four experts
     selected = sparse_share(published, macs).total() / 1e9
     assert selected == pytest.approx(sum(each) / 4, abs=0.01)  # 472.3; the paper prints 474
+
+
+def test_its_table_names_the_places_as_configs_do(published):
+    rows = describe(published, count_macs(published, 32, 32))
+    assert [(row.place, row.part) for row in rows if not row.place.startswith(' ')] == [
+        ('encoder 1: block', 'TransformerBlock x4'),
+        ('encoder 2: block', 'TransformerBlock x6'),
+        ('encoder 3: block', 'TransformerBlock x6'),
+        ('bottleneck: block', 'TransformerBlock x8'),
+        ('decoder 3: block', 'MoCEBlock x4'),
+        ('decoder 2: block', 'MoCEBlock x4'),
+        ('decoder 1: block', 'MoCEBlock x2'),
+        ('refinement: encoder block', 'TransformerBlock x4'),
+        ('rest: stem, resampling, output', ''),
+    ]
 
 
 # Promises

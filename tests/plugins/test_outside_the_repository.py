@@ -106,7 +106,7 @@ def test_the_guide_does_what_it_says(mine):
     """Its commands, to the letter, at a small size."""
     commands = '\n'.join(re.findall(r'```bash\n(.*?)```', DOCS, re.DOTALL)).replace('\\\n', ' ')
     commands = [line for line in commands.splitlines() if line.startswith('python ')]
-    assert len(commands) == 6
+    assert len(commands) == 8
     text = (mine / 'edge.yaml').read_text()
     for line in TINY.strip().splitlines()[2:]:
         text += f'{line}\n'
@@ -118,6 +118,8 @@ def test_the_guide_does_what_it_says(mine):
     assert '1 passed' in printed
     assert 'EdgeExpert (plug-in)' in printed
     assert 'One iteration: ' in printed and 'Finished. Weights: ' in printed
+    # The network of one's own: 12 x 32 x 9 + 32 and 32 x 12 x 9 + 12 weights.
+    assert 'Parameters: 6,956 trainable, 0 frozen' in printed
     assert (mine / 'sheet.png').is_file()
 
 
@@ -126,6 +128,23 @@ def test_the_guides_small_parts_keep_their_promises(mine):
     tests = ('test_small_parts.py', 'test_edge_error_metric.py')
     assert '2 passed' in run(mine, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *tests)
     run(mine, TRAIN, 'judged.yaml', '--dry-run')
+
+
+@pytest.mark.slow
+def test_a_loss_that_needs_routings_says_so_for_a_network_that_has_none(mine):
+    text = (mine / 'plain.yaml').read_text()
+    (mine / 'plain.yaml').write_text(re.sub(r'  losses: .*\n', '', text))
+    result = subprocess.run(
+        [sys.executable, TRAIN, 'plain.yaml', '--dry-run'],
+        cwd=mine,
+        env=os.environ | {'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith('Error')]
+    assert line.startswith('Error: BalanceLoss found no routing: no part of the network recorded')
+    assert '`balance: null`' in line and 'Traceback' not in result.stderr
 
 
 def test_the_guide_counts_lines_right():

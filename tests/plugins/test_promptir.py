@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 import irbox
 from irbox.analysis.count_macs import count_macs
+from irbox.analysis.network_table import describe
 from irbox.config import load_plugins
 from irbox.registry import BLOCKS, MODELS
 from irbox.structures import Context, Stage
@@ -138,6 +139,26 @@ def test_without_prompts_it_is_the_plain_u():
     assert parameters(plain) == 26_126_644
     network = build('promptir.yaml', SMALL | {'prompts': False})
     assert network(torch.rand(1, 3, 9, 10)).shape == (1, 3, 9, 10)
+
+
+def test_nothing_is_built_that_is_thrown_away(monkeypatch):
+    made = []
+    draw = torch.nn.Conv2d.reset_parameters
+
+    def reset(layer):
+        made.append(layer)
+        draw(layer)
+
+    monkeypatch.setattr(torch.nn.Conv2d, 'reset_parameters', reset)
+    network = build('promptir.yaml', SMALL)
+    kept = [one for one in network.modules() if isinstance(one, torch.nn.Conv2d)]
+    assert {id(one) for one in made} == {id(one) for one in kept} and len(made) == len(kept)
+
+
+def test_its_table_says_where_the_prompts_stand(published):
+    rows = describe(published, count_macs(published, 16, 16))
+    prompts = [row.place for row in rows if row.part == 'PromptBlock']
+    assert prompts == [f'decoder {level}: before_upsample' for level in (4, 3, 2)]
 
 
 def test_unused_weights_never_get_a_gradient():

@@ -145,5 +145,5 @@ def test_an_answer_of_another_size_is_refused():
 
 
 def test_a_network_without_restore_says_so():
-    with pytest.raises(NotImplementedError, match='RestorationNetwork has no restore'):
+    with pytest.raises(NotImplementedError, match='RestorationNetwork does not define restore'):
         RestorationNetwork()(torch.rand(1, 3, 4, 5))

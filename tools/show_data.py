@@ -40,11 +40,9 @@ def main() -> None:
     from rich.console import Console
 
     from irbox.config.load_config import load_config
-    from irbox.engine import compat
     from irbox.utils.contact_sheet import contact_sheet
     from irbox.utils.files import check_writable
 
-    compat.init()
     check_writable(out.parent)
     config = load_config(options.config, options.cfg_options, sections=['train_dataloader'])
     if 'train_dataloader' not in config:
@@ -65,8 +63,10 @@ def main() -> None:
 
 def draw_samples(config: Any, number: int) -> list[dict[str, Any]]:
     """Draw the first samples that a training with this config would see, from its own loader."""
+    from irbox.engine import compat
     from irbox.engine.sections import build_loader, settle_seed
 
+    compat.init()
     settle_seed(config)
     loader = build_loader(config, 'train_dataloader', training=True)
     samples = (

@@ -9,7 +9,6 @@ from mmengine.hooks import Hook
 from PIL import Image
 
 from irbox.config.load_config import load_config
-from irbox.engine import compat
 from irbox.engine.train import train
 from irbox.registry import HOOKS
 from support.paths import ROOT, TINY
@@ -102,7 +101,6 @@ def samples_of_a_training(path, work_dir, **options):
 
 def shown_samples(path, number, **options):
     """The samples that the tool draws."""
-    compat.init()
     config = load_config(path, options, sections=['train_dataloader'])
     return runpy.run_path(str(ROOT / 'tools/show_data.py'))['draw_samples'](config, number)
 

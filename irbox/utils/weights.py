@@ -190,19 +190,19 @@ def misfits(
         twice: Names that the file has more than once.
 
     Returns:
-        Each fault with its number and the first few names, such as ``'1 missing (a); 1 of another
+        Each fault with its number and its first few names, such as ``'1 missing (a); 1 of another
         shape (b (3,) instead of (4,))'``; an empty text where all fit.
     """
     compared = shape_of or _shape
     faults = {
-        'missing': own.keys() - given.keys(),
-        'unknown': given.keys() - own.keys(),
-        'listed twice': set(twice),
-        'of another shape': {
+        'missing': [key for key in own if key not in given],
+        'unknown': [key for key in given if key not in own],
+        'listed twice': list(dict.fromkeys(twice)),
+        'of another shape': [
             f'{key} {_shape(given[key])} instead of {_shape(own[key])}'
-            for key in own.keys() & given.keys()
-            if compared(given[key]) != compared(own[key])
-        },
+            for key in own
+            if key in given and compared(given[key]) != compared(own[key])
+        ],
     }
     return '; '.join(
         f'{len(names)} {fault} ({few(names)})' for fault, names in faults.items() if names
@@ -224,8 +224,8 @@ def fingerprint(tensors: Mapping[str, Tensor]) -> str:
 
 
 def few(names: Iterable[Any]) -> str:
-    """Give the first three names, in order."""
-    names = sorted(map(str, names))
+    """Give the first three names."""
+    names = list(map(str, names))
     return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')
 
 

@@ -101,7 +101,7 @@ def test_what_is_no_checkpoint(tmp_path):
     with pytest.raises(ValueError, match=r'list\.pth holds no state dict .* but a list'):
         read_checkpoint(tmp_path / 'list.pth')
     torch.save({'weights': {}, 'epoch': 3}, tmp_path / 'other.pth')
-    with pytest.raises(ValueError, match=r'other\.pth holds no state dict .* but epoch, weights'):
+    with pytest.raises(ValueError, match=r'other\.pth holds no state dict .* but weights, epoch'):
         read_checkpoint(tmp_path / 'other.pth')
 
 

@@ -205,7 +205,9 @@ def test_mistakes_are_explained(options, error, text):
 
 
 def test_files_that_do_not_fit_are_refused(tmp_path, published, trained):
-    with pytest.raises(ValueError, match=r'another architecture: of the .* missing \(bn1'):
+    with pytest.raises(
+        ValueError, match=r'another architecture: of the .* missing \(conv1\.0\.weight'
+    ):
         prior('test_resnet', weights=str(published[0]))
     with pytest.raises(ValueError, match="without the labels' layer"):
         prior(weights=str(published[0]), frozen='all')

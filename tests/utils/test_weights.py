@@ -209,10 +209,10 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
 
 
 def test_misfits_are_counted_and_named():
-    own = {key: torch.empty(2, 3, device='meta') for key in 'abcdefg'}
+    own = {key: torch.empty(2, 3, device='meta') for key in 'gabcfed'}
     given = {'a': torch.ones(2, 3), 'b': torch.ones(3, 2), 'x': torch.ones(1), 'c': 3}
     assert misfits(own, given) == (
-        '4 missing (d, e, f, ...); 1 unknown (x); '
+        '4 missing (g, f, e, ...); 1 unknown (x); '
         '2 of another shape (b (3, 2) instead of (2, 3), c () instead of (2, 3))'
     )
     assert misfits(own, own) == ''

@@ -79,16 +79,14 @@ def animation(kind):
     return saved(first, kind, save_all=True, append_images=[second], **options)
 
 
+@cache
 def display_p3():
     """A matrix profile with the primaries of Display P3, as bytes."""
     return matrix_profile(((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)))
 
 
-def matrix_profile(primaries, gamma=2.2):
-    """An ICC profile of three primaries (xy), white D65 adapted to D50, and one gamma."""
-    from skimage.color import rgb2xyz
-
-    assert rgb2xyz is not None
+def matrix_profile(primaries):
+    """An ICC profile of three primaries (xy) and white D65, with the tone curve of sRGB."""
     base = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes())
     white = np.array([0.3127 / 0.3290, 1, (1 - 0.3127 - 0.3290) / 0.3290])
     columns = np.array([[x / y, 1, (1 - x - y) / y] for x, y in primaries]).T

@@ -64,6 +64,14 @@ class ExifBlock:
             return {}
         return read_directory(self.data, self._order, self._number('I', entry.value_place))
 
+    @property
+    def orientation(self) -> int | None:
+        """Return how the stored picture lies, 1 to 8, or None where that is not said."""
+        entry = self._entries.get(ORIENTATION)
+        if entry is None or entry.kind not in (3, 4):
+            return None
+        return self._number('H' if entry.kind == 3 else 'I', entry.value_place)
+
     def make_upright(self, width: int, height: int, *, turned: bool) -> None:
         """Set the orientation to 1 and the sizes to those of the upright picture.
 

@@ -65,7 +65,7 @@ def allowed_formats(name: str, head: bytes) -> tuple[str, ...]:
             OPTIONAL[optional], package="'irbox[formats]'", needed_by=f'Picture {name} ({optional})'
         )
     except ImportError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(f'{error}.') from error
     if optional == 'HEIF':
         module.register_heif_opener()
     return (optional,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -138,8 +139,20 @@ def _add_record(
     metadata.xmp = add_record(metadata.xmp, record)
 
 
+def _move_iptc(metadata: Metadata, own: str, written: str) -> None:
+    """Put IPTC where the other format holds it: TIFF by itself, JPEG among the resources."""
+    if own == 'TIFF' and written == 'JPEG' and metadata.iptc is not None:
+        rest = _resources(metadata.photoshop, frozenset({photoshop.IPTC})) or b''
+        metadata.photoshop = photoshop.resource(photoshop.IPTC, metadata.iptc) + rest
+        metadata.iptc = None
+    elif own == 'JPEG' and written == 'TIFF' and metadata.photoshop is not None:
+        with contextlib.suppress(ValueError):
+            metadata.iptc = photoshop.find(metadata.photoshop, photoshop.IPTC)
+
+
 def _leave_out(metadata: Metadata, own: str, written: str, notes: list[str]) -> None:
     """Take out what another format cannot hold, and say so."""
+    _move_iptc(metadata, own, written)
     for name, formats in _HOLDS.items():
         if getattr(metadata, name) is not None and written not in formats:
             setattr(metadata, name, None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from PIL import Image
 
-from irbox.restore.pictures import jpeg, png
+from irbox.restore.pictures import jpeg, png, xmp
 from irbox.restore.pictures.exif import MARK as EXIF_MARK
-from irbox.restore.pictures.exif import ORIENTATION
+from irbox.restore.pictures.exif import ORIENTATION, ExifBlock
 from irbox.restore.pictures.open_source import Opened
 from irbox.restore.pictures.picture import Metadata
 from irbox.restore.pictures.tiff_directory import (
@@ -44,25 +44,27 @@ def read_metadata(opened: Opened, notes: list[str]) -> Metadata:
         metadata.comment = _bytes(info.get('comment'))
     if exif:
         metadata.exif = _plain(exif)
-    dpi = info.get('dpi')
-    if dpi is not None and image.format != 'TIFF' and all(float(one) > 0 for one in dpi):
-        metadata.dpi = float(dpi[0]), float(dpi[1])
+    metadata.dpi = _resolution(image)
     return metadata
 
 
-def read_orientation(image: Image.Image, metadata: Metadata, notes: list[str]) -> int:
-    """Return the orientation, 1 to 8, that EXIF or else XMP gives."""
-    exif = Image.Exif()
-    try:
-        if metadata.exif is not None:
-            exif.load(metadata.exif)
-        if ORIENTATION not in exif:
-            return int(Image.Image.getexif(image).get(ORIENTATION, 1))
-        return int(exif[ORIENTATION])
-    except Exception:  # Pillow's parser may raise anything on a damaged block.
-        metadata.exif = None
-        notes.append('EXIF is damaged and was left out.')
-        return 1
+def read_orientation(metadata: Metadata, notes: list[str]) -> int:
+    """Return how the stored picture lies, 1 to 8: by EXIF, or else by XMP, as Pillow does.
+
+    Args:
+        metadata: Loses an EXIF block that is damaged.
+        notes: Gets a sentence then.
+    """
+    found = None
+    if metadata.exif is not None:
+        try:
+            found = ExifBlock(metadata.exif).orientation
+        except ValueError as error:
+            metadata.exif = None
+            notes.append(f'EXIF was left out: it is {error}.')
+    if found is None and metadata.xmp is not None:
+        found = xmp.orientation(metadata.xmp)
+    return found or 1
 
 
 def _read_tiff(data: bytes, metadata: Metadata, notes: list[str]) -> bytes | None:
@@ -74,6 +76,16 @@ def _read_tiff(data: bytes, metadata: Metadata, notes: list[str]) -> bytes | Non
     if metadata.icc is not None and len(metadata.icc) < 128:
         metadata.icc = None
     return exif_block({tag: field for tag, field in fields.items() if tag not in SEPARATE})
+
+
+def _resolution(image: Image.Image) -> tuple[float, float] | None:
+    """Return the resolution that stands outside of EXIF and of a TIFF file's tags."""
+    dpi = image.info.get('dpi')
+    # Pillow takes EXIF's where a JPEG file gives none of its own.
+    in_exif = 'jfif' in image.info and image.info.get('jfif_unit') not in (1, 2)
+    if dpi is None or in_exif or image.format == 'TIFF' or not all(float(one) > 0 for one in dpi):
+        return None
+    return float(dpi[0]), float(dpi[1])
 
 
 def _raw_profile(image: Image.Image) -> bytes | None:

@@ -42,7 +42,7 @@ def read_picture(source: Source, max_pixels: int | None = None) -> Picture:
 def _read(opened: Opened) -> Picture:
     image, notes = opened.image, _frames(opened)
     metadata = read_metadata(opened, notes)
-    orientation = read_orientation(image, metadata, notes)
+    orientation = read_orientation(metadata, notes)
     turned = exchanges_sides(orientation)
     encoding = (
         jpeg.read_encoding(image, turned=turned)

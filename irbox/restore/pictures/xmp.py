@@ -31,6 +31,16 @@ def parse_packet(packet: bytes) -> ElementTree.Element:
         raise ValueError(f'an XMP packet that cannot be parsed ({error})') from error
 
 
+def orientation(packet: bytes) -> int | None:
+    """Return how the stored picture lies, 1 to 8, or None where the packet does not say."""
+    text = packet.decode('utf-8', 'replace')
+    for prefix in _prefixes(text, TIFF):
+        found = re.search(rf"""\b{prefix}:Orientation\s*(?:=\s*["']|>)\s*([1-8])\b""", text)
+        if found:
+            return int(found[1])
+    return None
+
+
 def make_upright(packet: bytes, width: int, height: int) -> bytes:
     """Set orientation and sizes of a packet to those of the upright picture; drop thumbnails.
 

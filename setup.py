@@ -42,6 +42,7 @@ setup(
         'pyyaml',
         'numpy>=2',
         'pillow',
+        'tifffile',
         'safetensors',
         'huggingface_hub',
         'rich',
@@ -54,6 +55,8 @@ setup(
         'analysis': ['matplotlib', 'scikit-learn'],
         'export': ['onnx', 'onnxruntime'],
         'zoo': ['spandrel'],
+        # HEIC and JXL pictures, and 16-bit color in TIFF files of LZW and the like.
+        'formats': ['pillow-heif', 'pillow-jxl-plugin', 'imagecodecs'],
         'test': [
             'pytest',
             'pytest-timeout',

@@ -39,6 +39,7 @@ def decode(opened: Opened, notes: list[str]) -> Decoded:
         deep = decode_deep(opened.data, opened.image, notes)
         if deep is not None:
             return Decoded(*deep)
+        _note_depth(opened.data, opened.image.format, notes)
     image = opened.image
     profile = image.info.get('icc_profile')
     keeps_profile = True
@@ -59,6 +60,13 @@ def decode(opened: Opened, notes: list[str]) -> Decoded:
     elif image.mode in ('RGBX', 'YCbCr', 'HSV'):
         image = image.convert('RGB')
     return Decoded(*_split(image), keeps_profile)
+
+
+def _note_depth(data: bytes, kind: str | None, notes: list[str]) -> None:
+    """Say so where a decoder gives 8 bits of more: AVIF and HEIF tell in their ``pixi`` box."""
+    place = data.find(b'pixi', 0, 1 << 16)
+    if kind in ('AVIF', 'HEIF') and 0 < place < len(data) - 9 and data[place + 9] > 8:
+        notes.append(f'Values of {data[place + 9]} bits were read as 8 bits.')
 
 
 def _split(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from PIL import Image
 
 from irbox.restore.pictures import jpeg, png, xmp
@@ -29,14 +31,13 @@ def read_metadata(opened: Opened, notes: list[str]) -> Metadata:
     """
     image, data = opened.image, opened.data
     info = image.info
-    metadata = Metadata(icc=info.get('icc_profile') or None, xmp=_bytes(info.get('xmp')))
+    metadata = Metadata(icc=info.get('icc_profile') or None, xmp=find_xmp(opened))
     exif = info.get('exif')
     if isinstance(image, jpeg.JpegImagePlugin.JpegImageFile):
         jpeg.read_segments(image, metadata, notes)
     elif image.format == 'PNG' and data is not None:
         chunks = png.read_chunks(data)
         metadata.chunks = png.kept_chunks(chunks, notes)
-        metadata.xmp = png.find_xmp(chunks)
         exif = png.find_chunk(chunks, b'eXIf') or exif or _raw_profile(image)
     elif image.format == 'TIFF' and data is not None:
         exif = _read_tiff(data, metadata, notes)
@@ -46,6 +47,34 @@ def read_metadata(opened: Opened, notes: list[str]) -> Metadata:
         metadata.exif = _plain(exif)
     metadata.dpi = _resolution(image)
     return metadata
+
+
+def find_xmp(opened: Opened) -> bytes | None:
+    """Return the XMP packet of an opened picture, or None.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+    image, data = opened.image, opened.data
+    if data is not None and image.format == 'PNG':
+        # Pillow sees what stands behind the pixels only after decoding them.
+        return png.find_xmp(png.read_chunks(data))
+    if data is not None and image.format == 'JXL':
+        return _box(data, b'xml ')
+    return _bytes(image.info.get('xmp'))
+
+
+def _box(data: bytes, kind: bytes) -> bytes | None:
+    """Return the content of a box of a JXL file, which its plug-in for Pillow leaves aside."""
+    place = 0
+    while place + 8 <= len(data) and data[:4] == b'\0\0\0\x0c':
+        size, found = struct.unpack_from('>I4s', data, place)
+        if found == kind:
+            return data[place + 8 : place + size if size else len(data)]
+        if size < 8:
+            return None
+        place += size
+    return None
 
 
 def read_orientation(metadata: Metadata, notes: list[str]) -> int:

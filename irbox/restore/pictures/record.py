@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 
 from irbox.restore.pictures import xmp
 from irbox.restore.pictures.open_source import open_source
+from irbox.restore.pictures.read_metadata import find_xmp
 
 NAMESPACE = 'urn:irbox:record:1#'
 _KEY = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]*')
@@ -56,10 +57,8 @@ def read_record(source: Path | str | bytes | BinaryIO) -> dict[str, Any] | None:
         ValueError: The file is no picture.
     """
     opened = open_source(source)
-    packet = opened.image.info.get('xmp')
-    if not packet:
-        return None
-    return record_in(packet.encode() if isinstance(packet, str) else packet)
+    packet = find_xmp(opened)
+    return None if packet is None else record_in(packet)
 
 
 def record_in(packet: bytes) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from irbox.restore.pictures.picture import Picture
 
@@ -12,7 +13,7 @@ _ROWS = 256
 _LARGEST = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
 
 
-def to_depth(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def to_depth(values: np.ndarray, dtype: DTypeLike) -> np.ndarray:
     """Convert values of full range to another depth, rounded to the nearest.
 
     Args:
@@ -22,6 +23,7 @@ def to_depth(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     Returns:
         The values; the same array where nothing is to be done.
     """
+    dtype = np.dtype(dtype)
     if values.dtype == dtype:
         return values
     if values.dtype == np.uint8 and dtype == np.uint16:
@@ -42,7 +44,7 @@ def finish(picture: Picture, restored: np.ndarray, dtype: np.dtype, *, gray: boo
     """Bring restored values to the depth of a file, some rows at a time.
 
     Pixels that are fully transparent stay as they were, and of a float picture those that lie
-    outside 0 to 1, which no network sees right.
+    outside 0 to 1 or are not finite, which no network sees right.
 
     Args:
         picture: What was restored.
@@ -62,17 +64,17 @@ def finish(picture: Picture, restored: np.ndarray, dtype: np.dtype, *, gray: boo
     for start in range(0, shape[0], _ROWS):
         rows = slice(start, start + _ROWS)
         part, original = restored[rows], picture.pixels[rows]
-        if part.dtype.kind == 'f' and not np.isfinite(part).all():
+        kept = _kept(picture, rows)
+        if part.dtype.kind == 'f' and not np.isfinite(part[~kept]).all():
             raise ValueError(
                 f'Picture {picture.name}: the restored values are not finite (rows '
                 f'{start} to {start + len(part) - 1}). Restore it in float32.'
             )
-        kept = _kept(picture, rows)
         if gray:
             part = _to_gray(part)
-        block = to_depth(part, np.dtype(dtype))
+        block = to_depth(part, dtype)
         if kept.any():
-            own = to_depth(original[..., 0] if gray else original, np.dtype(dtype))
+            own = to_depth(original[..., 0] if gray else original, dtype)
             block = np.where(kept if gray else kept[..., None], own, block)
         finished[rows] = block
     return finished
@@ -84,7 +86,7 @@ def _kept(picture: Picture, rows: slice) -> np.ndarray:
     if picture.alpha is not None:
         kept |= picture.alpha[rows] == 0
     if original.dtype == np.float32:
-        kept |= ((original < 0) | (original > 1)).any(axis=-1)
+        kept |= ~((original >= 0) & (original <= 1)).all(axis=-1)  # NaN, too
     return kept
 
 

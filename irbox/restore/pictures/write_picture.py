@@ -84,7 +84,7 @@ class _Thumbnail:
         self._values = values
 
     def __call__(self, limit: int) -> bytes | None:
-        values = to_depth(self._values[:: self._step(), :: self._step()], np.dtype(np.uint8))
+        values = to_depth(self._values[:: self._step(), :: self._step()], np.uint8)
         image = Image.fromarray(np.ascontiguousarray(values))
         image.thumbnail((160, 160))
         for quality in (85, 70, 50, 30):

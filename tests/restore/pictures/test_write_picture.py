@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from irbox.restore.pictures import output_suffix, read_picture, write_picture
+from irbox.restore.pictures import output_suffix, read_picture, read_record, write_picture
 from irbox.restore.pictures.values import to_depth
 from support.picture_files import KINDS, deep, mask, photograph, saved, with_alpha
 
@@ -71,12 +71,13 @@ def test_float_pixels_outside_the_range_pass_through():
 
     values = (deep() / 65535).astype(np.float32)
     values[0, 0] = (-0.25, 3.5, 0.5)
+    values[0, 1] = np.nan
     source, target = io.BytesIO(), io.BytesIO()
     tifffile.imwrite(source, values, photometric='rgb')
     picture = read_picture(source.getvalue())
-    write_picture(picture, np.zeros_like(values), target)
+    write_picture(picture, values * np.float32(0), target)
     after = tifffile.imread(io.BytesIO(target.getvalue()))
-    np.testing.assert_array_equal(after[0, 0], values[0, 0])
+    np.testing.assert_array_equal(after[0, :2], values[0, :2])
     assert (after[1:] == 0).all()
 
 
@@ -204,9 +205,9 @@ def test_formats_of_the_extra(suffix, tmp_path):
     picture = read_picture(path)
     assert write_picture(picture, picture.pixels, out, record={'model': 'a'}) == []
     after = read_picture(out)
-    assert np.abs(after.pixels.astype(int) - photograph()).mean() < 4
+    assert np.abs(after.pixels.astype(int) - photograph()).mean() < 6
     assert b'Maker' in after.metadata.exif
-    assert b'urn:irbox' in after.metadata.xmp
+    assert read_record(out) == {'model': 'a'}
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ def rewritten(data, **options):
 
 def test_further_pictures_are_left_out_with_a_note():
     second = Image.fromarray(photograph()[::-1].copy())
-    data = saved(photograph(), 'MPO', save_all=True, append_images=[second])
+    data = saved(photograph(), 'MPO', quality=95, save_all=True, append_images=[second])
     picture, after, notes = rewritten(data)
     assert picture.format == after.format == 'JPEG'
     assert any('first picture of 2' in note for note in notes)

@@ -210,6 +210,16 @@ def test_formats_of_the_extra(suffix, tmp_path):
     assert read_record(out) == {'model': 'a'}
 
 
+def test_ten_bits_are_read_as_eight_with_a_note(tmp_path):
+    pillow_heif = pytest.importorskip('pillow_heif')
+    path = tmp_path / 'in.heic'
+    heif = pillow_heif.from_bytes(mode='RGB;16', size=(64, 48), data=deep().tobytes())
+    heif.save(path, quality=95)
+    picture = read_picture(path)
+    assert picture.pixels.dtype == np.uint8
+    assert picture.notes == ['Values of 10 bits were read as 8 bits.']
+
+
 @pytest.mark.slow
 def test_memory_of_a_large_jpeg(tmp_path):
     """24 megapixels: at most four copies of the pixels beside what the process needed before."""

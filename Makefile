@@ -4,14 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORK := work_dirs/m2restore_demo
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test lint house docs setup clean
 
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: setup.py constraints.txt
 	@echo "Installing into $(VENV): PyTorch and what irbox needs, about 6 GB, once."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[test,analysis]'
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[test,docs]'
 	touch $@
 
 # Train a small M2Restore, test it on photographs that it has not seen, and restore them.
@@ -20,13 +20,22 @@ demo: setup
 	$(BIN)/python tools/test.py configs/m2restore_demo.py $(WORK)/final.pth --work-dir $(WORK) \
 		--out $(WORK)/restored --contact-sheet $(WORK)/contact_sheet.png
 
+# One process per core, a file's tests in one of them; the slowest are named at the end.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile --durations=10
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Rooms, their sizes, who imports whom.
+house: setup
+	$(BIN)/python tools/house.py
+
+# The documents as a site in .site/, links checked, with pages from the docstrings.
+docs: setup
+	$(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) work_dirs
+	rm -rf $(VENV) work_dirs .site

@@ -27,7 +27,9 @@ setup(
     },
     python_requires='>=3.11',
     install_requires=[
-        'torch>=2.6',
+        # Older releases run code from a file through a hole in the reader that `weights_only`
+        # trusts (CVE-2026-24747).
+        'torch>=2.10',
         'torchvision',
         # The light distribution of mmengine (same modules) and headless OpenCV: plain mmengine asks
         # for an OpenCV that needs a display library, which servers and containers lack. The Runner
@@ -37,7 +39,6 @@ setup(
         'setuptools',
         'open_clip_torch',
         'timm',
-        'einops',
         'scikit-image',
         'pyyaml',
         'numpy>=2',
@@ -50,21 +51,33 @@ setup(
     extras_require={
         'cuda': ['mamba-ssm', 'causal-conv1d'],
         'metrics': ['lpips', 'torch-fidelity'],
-        'ui': ['gradio'],
         'track': ['tensorboard'],
         'analysis': ['matplotlib', 'scikit-learn'],
-        'export': ['onnx', 'onnxruntime'],
-        'zoo': ['spandrel'],
         # HEIC and JXL pictures, and 16-bit color in TIFF files of LZW and the like.
         'formats': ['pillow-heif', 'pillow-jxl-plugin', 'imagecodecs'],
+        # What the systems in plugins/ need beyond irbox.
+        'peers': ['einops'],
+        'docs': ['mkdocs', 'mkdocstrings[python]'],
         'test': [
             'pytest',
             'pytest-timeout',
+            'pytest-xdist',
             'ruff',
             'mypy',
             'types-PyYAML',
+            'einops',
+            'matplotlib',
             'scikit-learn',
             'tensorboard',
         ],
     },
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Science/Research',
+        'Programming Language :: Python :: 3 :: Only',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Topic :: Scientific/Engineering :: Image Processing',
+    ],
 )

@@ -151,7 +151,7 @@ def build_part(cfg: Mapping[str, Any], registry: Registry, **injected: Any) -> A
         cfg: ``type`` and the arguments that a user wrote.
         registry: Where to look the type up.
         **injected: Arguments that the surrounding part passes, such as ``stage``. A config may not
-        set them.
+            set them.
 
     Raises:
         ValueError: The type or an argument is unknown, set twice or missing.

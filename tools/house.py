@@ -49,7 +49,7 @@ class House:
     circles: list[list[str]] = field(default_factory=list)
     """Rooms that import each other, directly or around corners; without the face."""
     arrows_up: list[str] = field(default_factory=list)
-    """``FILE -> ROOM``: imports from a room that is no lower floor."""
+    """``FILE -> ROOMS``: files that import from rooms that are no lower floors."""
     sites: dict[str, list[str]] = field(default_factory=dict)
     """Name of a brick -> ``FILE:LINE`` of its uses in the package, the plug-ins and the tools."""
     guards: list[str] = field(default_factory=list)
@@ -89,11 +89,8 @@ def measure(root: Path, floors: Mapping[str, int]) -> House:
         targets = {name.split('.')[1] for name in imported_names(tree) if name.startswith('irbox.')}
         targets = (targets & rooms) - {room}
         graph.setdefault(room, set()).update(targets)
-        house.arrows_up += [
-            f'{file} -> {target}'
-            for target in sorted(targets)
-            if floors.get(target, -1) >= floors.get(room, 0)
-        ]
+        up = [one for one in sorted(targets) if floors.get(one, -1) >= floors.get(room, 0)]
+        house.arrows_up += [f'{file} -> {", ".join(up)}'] if up else []
     house.circles = _circles({room: targets for room, targets in graph.items() if room != FACE})
     for path in sorted(p for folder in ('irbox', *OUTSIDE) for p in (root / folder).rglob('*.py')):
         tree = ast.parse(path.read_text(encoding='utf-8'))

@@ -59,7 +59,7 @@ class Restoration:
                 'Only a picture that was read from a file is saved with what belongs to it. Save '
                 'the answer itself.'
             )
-        from irbox.restore.pictures import write_picture
+        from irbox.pictures import write_picture
 
         return write_picture(self.picture, self._blended(self.strength), path, **options)
 

@@ -163,7 +163,7 @@ class RestorationModel:
         started = time.perf_counter()
         picture = None
         if isinstance(image, (str, Path)):
-            from irbox.restore.pictures import read_picture
+            from irbox.pictures import read_picture
 
             picture = read_picture(image)
             pixels = open_picture(picture)

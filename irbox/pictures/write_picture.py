@@ -10,11 +10,11 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from PIL import Image
 
-from irbox.restore.pictures.encode import encode
-from irbox.restore.pictures.formats import check_suffix, output_format
-from irbox.restore.pictures.picture import Picture
-from irbox.restore.pictures.prepare_metadata import STRIPS, prepare_metadata
-from irbox.restore.pictures.values import finish, to_depth
+from irbox.pictures.encode import encode
+from irbox.pictures.formats import check_suffix, output_format
+from irbox.pictures.picture import Picture
+from irbox.pictures.prepare_metadata import STRIPS, prepare_metadata
+from irbox.pictures.values import finish, to_depth
 from irbox.utils.files import atomic_write
 
 _DEPTHS = {'PNG': (np.uint8, np.uint16), 'TIFF': (np.uint8, np.uint16, np.float32)}

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from xml.sax.saxutils import escape
 
-from irbox.restore.pictures import xmp
-from irbox.restore.pictures.open_source import open_source
-from irbox.restore.pictures.read_metadata import find_xmp
+from irbox.pictures import xmp
+from irbox.pictures.open_source import open_source
+from irbox.pictures.read_metadata import find_xmp
 
 NAMESPACE = 'urn:irbox:record:1#'
 _KEY = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]*')

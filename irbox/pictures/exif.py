@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from irbox.restore.pictures.tiff_directory import (
+from irbox.pictures.tiff_directory import (
     EXIF_POINTER,
     GPS_POINTER,
     Entry,

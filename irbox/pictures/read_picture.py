@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from irbox.restore.pictures import jpeg, png, tiff, webp
-from irbox.restore.pictures.decode import decode
-from irbox.restore.pictures.open_source import Opened, Source, open_source
-from irbox.restore.pictures.orientation import exchanges_sides, upright
-from irbox.restore.pictures.picture import Picture
-from irbox.restore.pictures.read_metadata import read_metadata, read_orientation
+from irbox.pictures import jpeg, png, tiff, webp
+from irbox.pictures.decode import decode
+from irbox.pictures.open_source import Opened, Source, open_source
+from irbox.pictures.orientation import exchanges_sides, upright
+from irbox.pictures.picture import Picture
+from irbox.pictures.read_metadata import read_metadata, read_orientation
 
 
 def read_picture(source: Source, max_pixels: int | None = None) -> Picture:

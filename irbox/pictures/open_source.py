@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 
 from PIL import Image
 
-from irbox.restore.pictures.formats import FORMATS, allowed_formats
+from irbox.pictures.formats import FORMATS, allowed_formats
 
 MAX_PIXELS = 2**28
 """Pixels that a picture may have where the caller sets no other limit: 268 megapixels."""

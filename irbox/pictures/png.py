@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from irbox.restore.pictures.picture import Metadata
+from irbox.pictures.picture import Metadata
 
 START = b'\x89PNG\r\n\x1a\n'
 XMP_KEY = b'XML:com.adobe.xmp\0'

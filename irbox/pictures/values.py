@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
-from irbox.restore.pictures.picture import Picture
+from irbox.pictures.picture import Picture
 
 # Of Rec. 601, as Pillow's conversion to grey; in double precision, so that equal colors stay equal.
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float64)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageCms
 
-from irbox.restore.pictures.decode_deep import decode_deep
-from irbox.restore.pictures.open_source import Opened
+from irbox.pictures.decode_deep import decode_deep
+from irbox.pictures.open_source import Opened
 
 _WORDS = {'P': 'palette', 'PA': 'palette', 'CMYK': 'CMYK', 'LAB': 'Lab', '1': 'black and white'}
 

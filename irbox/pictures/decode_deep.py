@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from irbox.restore.pictures.png import START
+from irbox.pictures.png import START
 
 _RGB, _WHITE_IS_ZERO, _BLACK_IS_ZERO = 2, 0, 1
 

@@ -8,9 +8,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
-from irbox.restore.pictures import photoshop
-from irbox.restore.pictures.exif import MARK as EXIF_MARK
-from irbox.restore.pictures.picture import Metadata
+from irbox.pictures import photoshop
+from irbox.pictures.exif import MARK as EXIF_MARK
+from irbox.pictures.picture import Metadata
 
 XMP_MARK = b'http://ns.adobe.com/xap/1.0/\0'
 EXTENDED_XMP_MARK = b'http://ns.adobe.com/xmp/extension/\0'

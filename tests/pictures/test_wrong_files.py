@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from irbox.restore.pictures import read_picture
+from irbox.pictures import read_picture
 from support.picture_files import KINDS, deep, mask, photograph, png_chunk, saved, tiff
 
 
@@ -126,7 +126,7 @@ def test_decoders_of_the_extra_are_named(tmp_path, monkeypatch):
 def test_damaged_metadata_never_costs_the_picture():
     exif = b'Exif\0\0II*\0\x08\0\0\0' + b'\xff' * 40
     data = saved(photograph(), 'JPEG', exif=exif, xmp=b'<x:xmpmeta broken')
-    from irbox.restore.pictures import write_picture
+    from irbox.pictures import write_picture
 
     picture = read_picture(data)
     buffer = io.BytesIO()

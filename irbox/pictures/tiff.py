@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from irbox.restore.pictures.open_source import Opened, open_source
-from irbox.restore.pictures.picture import Metadata
-from irbox.restore.pictures.tiff_directory import Fields, add_fields, fields_of
+from irbox.pictures.open_source import Opened, open_source
+from irbox.pictures.picture import Metadata
+from irbox.pictures.tiff_directory import Fields, add_fields, fields_of
 
 # TIFF's number of a compression: Pillow's name, and tifffile's where it needs no further package.
 _NAMES: dict[int, tuple[str, str | None]] = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from irbox.restore.pictures import read_picture, read_record, write_picture
+from irbox.pictures import read_picture, read_record, write_picture
 from support.picture_files import KINDS, display_p3, photograph, saved
 
 TAGS = [

@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from irbox.restore.pictures import jpeg, photoshop, png, xmp
-from irbox.restore.pictures.exif import MARK as EXIF_MARK
-from irbox.restore.pictures.exif import ExifBlock, Thumbnail
-from irbox.restore.pictures.picture import Metadata, Picture
-from irbox.restore.pictures.record import add_record
-from irbox.restore.pictures.tiff_directory import GEO, exif_block, fields_of
+from irbox.pictures import jpeg, photoshop, png, xmp
+from irbox.pictures.exif import MARK as EXIF_MARK
+from irbox.pictures.exif import ExifBlock, Thumbnail
+from irbox.pictures.picture import Metadata, Picture
+from irbox.pictures.record import add_record
+from irbox.pictures.tiff_directory import GEO, exif_block, fields_of
 
 STRIPS = ('gps', 'all')
 _FULL = ('JPEG', 'PNG', 'WEBP', 'TIFF', 'AVIF', 'HEIF', 'JXL')

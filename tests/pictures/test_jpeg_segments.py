@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from irbox.restore.pictures import photoshop, read_picture, write_picture
+from irbox.pictures import photoshop, read_picture, write_picture
 from support.picture_files import KINDS, photograph, saved
 
 

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from irbox.restore.pictures import read_picture, write_picture
+from irbox.pictures import read_picture, write_picture
 from support.paths import ROOT
 from support.picture_files import KINDS, deep, photograph
 

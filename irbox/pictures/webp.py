@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from irbox.restore.pictures.open_source import Opened
+from irbox.pictures.open_source import Opened
 
 
 def read_encoding(opened: Opened) -> dict[str, Any]:

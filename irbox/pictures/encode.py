@@ -8,9 +8,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from irbox.restore.pictures import jpeg, png, tiff
-from irbox.restore.pictures.exif import MARK as EXIF_MARK
-from irbox.restore.pictures.picture import Metadata, Picture
+from irbox.pictures import jpeg, png, tiff
+from irbox.pictures.exif import MARK as EXIF_MARK
+from irbox.pictures.picture import Metadata, Picture
 
 LOSSY_QUALITY = 90
 """Of lossy WebP, AVIF, HEIF and JXL, whose files do not tell their own."""

@@ -6,12 +6,12 @@ import struct
 
 from PIL import Image
 
-from irbox.restore.pictures import jpeg, png, xmp
-from irbox.restore.pictures.exif import MARK as EXIF_MARK
-from irbox.restore.pictures.exif import ORIENTATION, ExifBlock
-from irbox.restore.pictures.open_source import Opened
-from irbox.restore.pictures.picture import Metadata
-from irbox.restore.pictures.tiff_directory import (
+from irbox.pictures import jpeg, png, xmp
+from irbox.pictures.exif import MARK as EXIF_MARK
+from irbox.pictures.exif import ORIENTATION, ExifBlock
+from irbox.pictures.open_source import Opened
+from irbox.pictures.picture import Metadata
+from irbox.pictures.tiff_directory import (
     SEPARATE,
     STRUCTURE,
     exif_block,

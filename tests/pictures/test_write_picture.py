@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from irbox.restore.pictures import output_suffix, read_picture, read_record, write_picture
-from irbox.restore.pictures.values import to_depth
+from irbox.pictures import output_suffix, read_picture, read_record, write_picture
+from irbox.pictures.values import to_depth
 from support.picture_files import KINDS, deep, mask, photograph, saved, with_alpha
 
 
@@ -233,7 +233,7 @@ def test_memory_of_a_large_jpeg(tmp_path):
     Image.fromarray(values).resize((6000, 4000)).save(path, quality=90, exif=exif)
     code = f"""
 import resource
-from irbox.restore.pictures import read_picture, write_picture
+from irbox.pictures import read_picture, write_picture
 read_picture(b'P6 1 1 255\\n123')
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 picture = read_picture({str(path)!r})

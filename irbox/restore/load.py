@@ -19,7 +19,6 @@ from irbox.restore.hub_folder import read_folder
 from irbox.restore.model_card import ModelCard
 from irbox.restore.restoration_model import RestorationModel
 from irbox.restore.shipped import find_shipped
-from irbox.restore.steering import degradation_names
 from irbox.utils.plugin_imports import installed_plugins
 from irbox.utils.weights import bare_name
 
@@ -45,9 +44,6 @@ def load(
         config, checkpoint, origin = _from_path(str(what), trust)
     network = _build(config, checkpoint, origin)
     card = ModelCard.read(config.get('card') or {'name': _name(origin, config)})
-    losses = (config.get('model') or {}).get('losses')
-    card.degradations = card.degradations or degradation_names(network, losses)
-    card.tasks = card.tasks or list(card.degradations)
     return RestorationModel(
         network, config, card, source=str(origin), device=device, precision=precision
     )

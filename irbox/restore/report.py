@@ -51,7 +51,8 @@ class ExpertUsage:
     """Counts which experts the pixels of all tiles visit."""
 
     def __init__(self) -> None:
-        self.places: list[str] = []
+        self.places: list[str] | None = None
+        """Where routings are made, in their order; None until the first tile has run."""
         self._visits: dict[int, Tensor] = {}
         self._pixels: dict[int, int] = {}
 
@@ -65,8 +66,9 @@ class ExpertUsage:
 
     def shares(self) -> dict[str, list[float]]:
         """Place -> share of its pixels that each expert sees."""
+        places = self.places or []
         return {
-            (self.places[number] if number < len(self.places) else f'place {number + 1}'): [
+            (places[number] if number < len(places) else f'place {number + 1}'): [
                 round(count / self._pixels[number], 4) for count in visits.tolist()
             ]
             for number, visits in self._visits.items()

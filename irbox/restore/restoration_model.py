@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from irbox.restore.options import Options
 from irbox.restore.report import Report
 from irbox.restore.restoration import Restoration
 from irbox.restore.restore_pixels import restore_pixels
+from irbox.restore.steering import degradation_names
 from irbox.structures import Context
 from irbox.utils.weights import fingerprint
 
@@ -30,7 +32,7 @@ class RestorationModel:
     Args:
         network: With its weights, in evaluation mode.
         config: What it was built from: ``model.network`` and ``plugins``.
-        card: What it says of itself.
+        card: What it says of itself; names that are missing are the prior's.
         source: Where it came from.
         device: See ``choose_device``.
         precision: See ``choose_precision``.
@@ -51,7 +53,10 @@ class RestorationModel:
         self.device = choose_device(device)
         self.dtype, self.precision = choose_precision(precision, self.device, card.supports_half)
         self.network = network.to(self.device)
-        self.config, self.card, self.source = config, card, source
+        losses = (config.get('model') or {}).get('losses')
+        names = card.degradations or degradation_names(network, losses)
+        self.card = replace(card, degradations=names, tasks=card.tasks or list(names))
+        self.config, self.source = config, source
         self._need: MemoryNeed | None = None
 
     @property

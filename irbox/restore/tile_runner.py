@@ -153,7 +153,7 @@ class TileRunner:
         image = tile.to(self.device)
         own = replace(context, image=image, routings=[])
         with computing_in(self.device, dtype):
-            if self.usage.places:
+            if self.usage.places is not None:
                 answer = self.network(image, own)
             else:
                 with RoutingPlaces(self.network) as places:

@@ -418,7 +418,7 @@ MISTAKES = [
     ([TINY, TINY], 'is damaged or no file of weights'),
     (
         [TINY, 'CHECKPOINT', '--cfg-options', 'model.network.width=6', 'model.network.norm=False'],
-        'another architecture. Of the 4 weights of the config: 5 unknown (network.norm.bias, ',
+        'another architecture. Of the 4 weights of the config: 5 unknown (network.norm.weight, ',
     ),
     ([TINY, 'CHECKPOINT', '--protocol', 'aoi'], "No protocol is called 'aoi'. Did you mean 'aio'"),
     ([TINY, 'CHECKPOINT', '--contact-sheet', 'sheet.txt'], 'must end in .png'),

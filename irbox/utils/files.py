@@ -24,8 +24,7 @@ def atomic_write(path: str | Path, mode: str = 'wb') -> Iterator[IO[Any]]:
     try:
         with open(partial, mode, encoding=None if 'b' in mode else 'utf-8') as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            _flush(file)
         rename(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -36,6 +35,23 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a text file that appears whole or not at all."""
     with atomic_write(path, 'w') as file:
         file.write(text)
+
+
+def append_line(path: str | Path, line: str) -> None:
+    """Add a line to a file that several processes add to, and see it on the disk.
+
+    Systems do not interleave single writes at the end of a file. A line that a kill cut short is
+    ended by the next, and is for the reader to pass over.
+    """
+    # Unbuffered: one call of the system, whatever the length.
+    with open(path, 'ab', buffering=0) as file:
+        file.write(f'\n{line}\n'.encode())
+        _flush(file)
+
+
+def _flush(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def rename(path: str | Path, target: str | Path) -> None:

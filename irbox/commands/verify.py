@@ -1,0 +1,42 @@
+"""``irbox verify``: how a restored picture was made, repeated and compared."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+DESCRIPTION = 'Restore a picture again, as the record in its answer says, and compare.'
+EXAMPLES = """examples:
+  irbox verify photo.jpg photo_restored.jpg --model final.pth
+
+exit code: 0 the same, 1 it differs, 2 it cannot be told
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument('input', type=Path, metavar='IN', help='the picture as it was')
+    parser.add_argument('output', type=Path, metavar='OUT', help='the answer that irbox wrote')
+    parser.add_argument('--model', help='as for irbox restore; the one that the record names')
+    parser.add_argument('--config', help='of a checkpoint that does not hold its own')
+    parser.add_argument(
+        '--trust', action='store_true', help='run the plug-ins that a checkpoint names'
+    )
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, mps, xpu')
+    parser.add_argument('--mask', type=Path, help='the mask that it was made with')
+    parser.add_argument('--steer-mask', type=Path, help='the mask of --task or --not')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Repeat and compare."""
+    from irbox.restore.load import load
+    from irbox.restore.verify import read_claim, verify
+
+    claim = read_claim(args.output)
+    name = args.model or claim.model
+    model = load(
+        (args.config, name) if args.config else name, args.device, claim.precision, args.trust
+    )
+    verdict = verify(args.input, args.output, claim, model, args.mask, args.steer_mask)
+    print(verdict.text)
+    return 0 if verdict.same else 1

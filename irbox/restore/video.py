@@ -1,0 +1,98 @@
+"""Videos: frames in, frames out, with their times, and the sound as it was."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from irbox.restore.options import Options
+from irbox.restore.restoration_model import RestorationModel
+from irbox.utils.files import MARK, rename
+from irbox.utils.optional import require
+
+EXTENSIONS = ('.mp4', '.mov', '.mkv', '.webm', '.avi', '.m4v')
+QUALITY = '16'
+"""Constant rate factor of H.264 and VP9: what is lost is not seen."""
+
+
+def is_video(name: str | Path) -> bool:
+    """Tell whether a name is that of a video file."""
+    return Path(name).suffix.lower() in EXTENSIONS
+
+
+def restore_video(
+    source: Path, target: Path, model: RestorationModel, options: Options
+) -> tuple[int, float]:
+    """Restore a video frame by frame, each by itself.
+
+    The sound and the times of the frames are kept as they are; the picture is encoded anew, as the
+    source was where the package has an encoder for it, else as H.264.
+
+    Args:
+        source: A file that FFmpeg's libraries read.
+        target: The file that is written, whole or not at all; its name decides the container.
+        model: That restores.
+        options: How each frame is restored.
+
+    Returns:
+        Number of frames, and seconds.
+
+    Raises:
+        ImportError: The package PyAV is missing.
+        ValueError: The file has no picture, or cannot be read or written.
+    """
+    av: Any = require('av', package="'irbox[video]'", needed_by='Restoring a video')
+    start = time.perf_counter()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f'{target.stem}{MARK}{os.getpid()}{target.suffix}')
+    try:
+        frames = _restore(av, source, partial, model, options)
+        rename(partial, target)
+    except av.FFmpegError as error:
+        raise ValueError(f'Video {source}: {error}.') from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return frames, time.perf_counter() - start
+
+
+def _restore(
+    av: Any, source: Path, partial: Path, model: RestorationModel, options: Options
+) -> int:
+    count = 0
+    with av.open(str(source)) as given, av.open(str(partial), 'w') as made:
+        if not given.streams.video:
+            raise ValueError(f'Video {source} has no picture.')
+        picture = given.streams.video[0]
+        picture.thread_type = 'AUTO'
+        written = made.add_stream(_encoder(av, picture), rate=picture.average_rate or 25)
+        written.width, written.height = picture.codec_context.width, picture.codec_context.height
+        written.pix_fmt = 'yuv420p'
+        written.time_base = picture.time_base
+        written.options = {'crf': QUALITY}
+        others = {one.index: made.add_stream_from_template(one) for one in given.streams.audio}
+        for packet in given.demux(picture, *given.streams.audio):
+            if packet.stream.index in others:
+                if packet.dts is not None:
+                    packet.stream = others[packet.stream.index]
+                    made.mux(packet)
+                continue
+            for frame in packet.decode():
+                restored = model.run(frame.to_ndarray(format='rgb24'), options).image
+                answer = av.VideoFrame.from_ndarray(np.ascontiguousarray(restored), format='rgb24')
+                answer.pts, answer.time_base = frame.pts, frame.time_base
+                made.mux(written.encode(answer))
+                count += 1
+        made.mux(written.encode(None))
+    return count
+
+
+def _encoder(av: Any, picture: Any) -> str:
+    """The source's codec where it can be written, else H.264."""
+    name: str = picture.codec_context.name
+    encoders = {'h264': 'libx264', 'hevc': 'libx265', 'vp9': 'libvpx-vp9', 'vp8': 'libvpx'}
+    wanted = encoders.get(name, 'libx264')
+    return wanted if wanted in av.codecs_available else 'libx264'

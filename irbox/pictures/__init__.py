@@ -1,6 +1,7 @@
 """Reading and writing pictures so that nothing of them is lost; see ``docs/pictures.md``."""
 
 from irbox.pictures.formats import FORMATS, SUFFIXES, output_format, output_suffix
+from irbox.pictures.open_source import picture_size
 from irbox.pictures.picture import Metadata, Picture
 from irbox.pictures.read_picture import read_picture
 from irbox.pictures.record import read_record
@@ -13,6 +14,7 @@ __all__ = [
     'Picture',
     'output_format',
     'output_suffix',
+    'picture_size',
     'read_picture',
     'read_record',
     'write_picture',

@@ -70,6 +70,16 @@ def open_source(source: Source, max_pixels: int | None = None) -> Opened:
     return Opened(name, data, image, hashlib.sha256(data).hexdigest())
 
 
+def picture_size(source: Source) -> tuple[int, int]:
+    """Read width and height from a header; what EXIF says of turning is not looked at.
+
+    Raises:
+        FileNotFoundError, ValueError: See ``open_source``.
+    """
+    width, height = open_source(source).image.size
+    return width, height
+
+
 def check_size(name: str, size: tuple[int, int], max_pixels: int | None) -> None:
     """Refuse a picture of more pixels than allowed, before it takes memory.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from irbox.restore.hub_folder import write_folder
 from irbox.restore.memory_need import MemoryNeed, measure_need
 from irbox.restore.model_card import ModelCard
 from irbox.restore.options import Options
+from irbox.pictures.picture import Picture
 from irbox.restore.report import Report
 from irbox.restore.restoration import Restoration
 from irbox.restore.restore_pixels import restore_pixels
@@ -163,17 +164,27 @@ class RestorationModel:
         one = self.run(image, options)
         return (_answer(one), one.report) if report else _answer(one)
 
-    def run(self, image: Any, options: Options | None = None) -> Restoration:
-        """Restore one picture and keep what it came from, so that its strength can be changed."""
+    def run(
+        self,
+        image: Any,
+        options: Options | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Restoration:
+        """Restore one picture and keep what it came from, so that its strength can be changed.
+
+        Args:
+            image: As for ``restore``, or what ``read_picture`` gave.
+            options: How.
+            progress: Told the share that is done after each tile, 0 to 1. What it raises ends the
+                run within a tile.
+        """
         started = time.perf_counter()
-        picture = None
         if isinstance(image, (str, Path)):
             from irbox.pictures import read_picture
 
-            picture = read_picture(image)
-            pixels = open_picture(picture)
-        else:
-            pixels = open_image(image)
+            image = read_picture(image)
+        picture = image if isinstance(image, Picture) else None
+        pixels = open_picture(image) if isinstance(image, Picture) else open_image(image)
         options = options or Options()
         height, width = pixels.size
         report = Report(
@@ -183,7 +194,7 @@ class RestorationModel:
             self.precision,
             notes=list(pixels.notes),
         )
-        values = restore_pixels(self, pixels, options, report)
+        values = restore_pixels(self, pixels, options, report, progress)
         report.seconds = round(time.perf_counter() - started, 3)
         return Restoration(pixels, values, report, options.strength, picture)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from irbox.restore.guard import find_fault
 from irbox.restore.masks import read_mask
 from irbox.restore.options import Options
 from irbox.restore.report import Report, beliefs
-from irbox.restore.restore_tiled import Box, blended_bands
+from irbox.restore.restore_tiled import Box, Grid, blended_bands
 from irbox.restore.steering import Steering
 from irbox.restore.tile_runner import TileRunner
 from irbox.restore.whole_image import shrunk
@@ -76,7 +77,11 @@ class Picture:
 
 @torch.inference_mode()
 def restore_pixels(
-    model: RestorationModel, pixels: Pixels, options: Options, report: Report
+    model: RestorationModel,
+    pixels: Pixels,
+    options: Options,
+    report: Report,
+    progress: Callable[[float], None] | None = None,
 ) -> np.ndarray:
     """Restore the values of a picture at full strength.
 
@@ -85,6 +90,7 @@ def restore_pixels(
         pixels: The picture.
         options: How.
         report: Filled with what was done.
+        progress: Told the share of the tiles that is done, after each.
 
     Returns:
         Like ``pixels.values``.
@@ -131,10 +137,26 @@ def restore_pixels(
     )
     picture = Picture(pixels, runner, context, steered, *masks)
     out = np.empty_like(pixels.values)
-    for top, answer in blended_bands(choice.grid, picture.restore):
+    run = picture.restore if progress is None else _told(picture.restore, progress, choice.grid)
+    for top, answer in blended_bands(choice.grid, run):
         picture.finish(out, top, answer)
     report.experts = runner.usage.shares()
     fault = find_fault(small, shrunk(Pixels(out, lambda values: values)))
     if fault is not None:
         report.note(f'look at the result: it is {fault}')
     return out
+
+
+def _told(
+    run: Callable[[Box], Tensor], progress: Callable[[float], None], grid: Grid
+) -> Callable[[Box], Tensor]:
+    done = 0
+
+    def restore(box: Box) -> Tensor:
+        nonlocal done
+        answer = run(box)
+        done += 1
+        progress(done / grid.count)
+        return answer
+
+    return restore

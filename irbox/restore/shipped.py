@@ -23,3 +23,17 @@ def find_shipped(name: str) -> Path:
         f'{suggest(name, SHIPPED)} Give a checkpoint that irbox wrote, (config, checkpoint), or a '
         'folder with config.json and model.safetensors.'
     )
+
+
+def default_model() -> str:
+    """Name the model that restores where the user names none.
+
+    Raises:
+        ValueError: None is shipped.
+    """
+    for name in SHIPPED:
+        return name
+    raise ValueError(
+        'No model comes with irbox yet: give one by --model, such as the final.pth of a training '
+        '(irbox train m2restore_demo makes one in minutes).'
+    )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from irbox.restore.batch.settings import Settings, from_record
-from irbox.restore.pictures import read_picture, read_record, write_picture
+from irbox.pictures import read_picture, read_record, write_picture
 from irbox.restore.restoration_model import RestorationModel
 
 ROUNDING = 1

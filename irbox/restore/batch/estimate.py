@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from irbox.restore.batch.job import STANDARD_STREAM, Job
 from irbox.restore.batch.settings import Settings
+from irbox.restore.choose_tile import choose_tiles
 from irbox.restore.memory import format_memory, used_memory
 from irbox.restore.options import Options
-from irbox.restore.pictures import picture_size
+from irbox.pictures import picture_size
+from irbox.restore.report import Report
 from irbox.restore.restoration_model import RestorationModel
 
 SIDE = 192
@@ -22,6 +25,8 @@ SIDE = 192
 LOSSLESS = ('png', 'tiff')
 GROWTH = 10
 """How many times as large as a JPEG or WebP file the same pixels are, kept without loss."""
+BYTES = 3
+"""Of a pixel, as it is read and as it is answered."""
 MARGIN = 1.5
 """Times the size of its source that an answer of the same format is counted as."""
 
@@ -84,10 +89,10 @@ def estimate(
     lines = [f'{job.source} -> {job.target}' for job in jobs]
     lines += [f'{len(skipped)} have an answer already.'] if skipped else []
     lines += [f'{unread} cannot be read and would fail.'] if unread else []
+    memory = _memory(model, settings, sizes)
     lines.append(
-        f'{len(jobs)} pictures, {megapixels:.3g} megapixels: about '
-        f'{_duration(megapixels / rate)}, {format_memory(_memory(model, sizes))} of memory, '
-        f'{format_memory(disk)} of disk. Nothing was written.'
+        f'{len(jobs)} pictures, {megapixels:.3g} megapixels: about {_duration(megapixels / rate)}, '
+        f'{format_memory(memory)} of memory, {format_memory(disk)} of disk. Nothing was written.'
     )
     return '\n'.join(lines)
 
@@ -101,11 +106,23 @@ def _megapixels_a_second(model: RestorationModel, settings: Settings) -> float:
     return SIDE * SIDE / 1e6 / (time.perf_counter() - start)
 
 
-def _memory(model: RestorationModel, sizes: Sequence[tuple[int, int]]) -> float:
+def _memory(model: RestorationModel, settings: Settings, sizes: Sequence[tuple[int, int]]) -> float:
     """What the process holds, the largest picture twice, and what its tiles take."""
-    largest = max((width * height for width, height in sizes), default=0)
-    tiles = model.largest_need(largest)
-    return used_memory(model.device) + 6 * largest + tiles
+    width, height = max(sizes, key=lambda size: size[0] * size[1], default=(1, 1))
+    context = model.network.describe(torch.zeros(1, 3, 64, 64, device=model.device))
+    need = model.memory_need(context)
+    choice = choose_tiles(
+        (height, width),
+        settings.tile,
+        settings.overlap,
+        model.multiple,
+        model.device,
+        lambda: need,
+        Report((height, width), width * height / 1e6, str(model.device), model.precision),
+        settings.max_memory,
+    )
+    rows, columns = choice.grid.tile
+    return used_memory(model.device) + 2 * BYTES * width * height + need.of(rows * columns)
 
 
 def _duration(seconds: float) -> str:

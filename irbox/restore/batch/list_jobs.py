@@ -15,6 +15,8 @@ from irbox.restore.batch.job import STANDARD_STREAM, Job
 
 SUFFIX = '_restored'
 """Put behind the name of a picture whose answer stands beside it."""
+SHEET = '_compare'
+"""Put behind the name of an answer whose sheet stands beside it."""
 
 Existing = Literal['refuse', 'overwrite', 'skip']
 
@@ -185,10 +187,11 @@ def _refuse(error: OSError) -> None:
 
 
 def _is_own_answer(source: Path, suffix: str, extensions: Collection[str]) -> bool:
-    """Whether a file is the answer to another that stands beside it."""
-    if not suffix or not source.stem.endswith(suffix):
+    """Whether a file is the answer to another that stands beside it, or a sheet of one."""
+    stem = source.stem.removesuffix(SHEET)
+    if not suffix or not stem.endswith(suffix):
         return False
-    stem = source.stem.removesuffix(suffix)
+    stem = stem.removesuffix(suffix)
     return any(source.with_name(f'{stem}{end}').exists() for end in (source.suffix, *extensions))
 
 

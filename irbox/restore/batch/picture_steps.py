@@ -14,8 +14,9 @@ import irbox
 from irbox.restore.batch.compare import comparison, model_sheet
 from irbox.restore.batch.done_list import DoneList
 from irbox.restore.batch.job import STANDARD_STREAM, Job, Outcome
+from irbox.restore.batch.list_jobs import SHEET
 from irbox.restore.batch.settings import Settings
-from irbox.restore.pictures import Picture, output_suffix, read_picture, write_picture
+from irbox.pictures import Picture, output_suffix, read_picture, write_picture
 from irbox.restore.restoration import Restoration
 from irbox.restore.restoration_model import RestorationModel
 from irbox.utils.files import atomic_write
@@ -149,7 +150,7 @@ class PictureSteps:
         path = self.clean(job.source)
         clean = read_picture(path).pixels if path is not None else None
         sheet = comparison(_opaque(picture.pixels), answer.at(answer.strength), clean)
-        self._write_sheet(sheet, target.with_name(f'{target.stem}_compare.png'))
+        self._write_sheet(sheet, target.with_name(f'{target.stem}{SHEET}.png'))
 
     def _write_sheet(self, sheet: Any, target: Path) -> None:
         if target == STANDARD_STREAM:

@@ -21,8 +21,9 @@ from irbox.restore.batch.run_batch import finishing_on_interrupt, run_batch
 from irbox.restore.batch.settings import Settings, from_record
 from irbox.restore.batch.summary import exit_code, summary, write_report
 from irbox.restore.load import load
-from irbox.restore.pictures import SUFFIXES, read_record
+from irbox.pictures import SUFFIXES, read_record
 from irbox.restore.restoration_model import RestorationModel
+from irbox.restore.shipped import default_model
 from irbox.restore.video import is_video, restore_video
 
 DEFAULT_DONE_LIST = '.irbox-done.jsonl'
@@ -156,7 +157,7 @@ def _weights(tasks: Sequence[str] | None) -> dict[str, float] | None:
 
 
 def _load_models(args: argparse.Namespace, settings: Settings) -> list[RestorationModel]:
-    names = args.model.split(',') if args.model else [None]
+    names = args.model.split(',') if args.model else [default_model()]
     if args.config and len(names) > 1:
         raise ValueError('--config goes with one model.')
     device = args.device
@@ -172,21 +173,23 @@ def _load_models(args: argparse.Namespace, settings: Settings) -> list[Restorati
 
 
 def _list(args: argparse.Namespace, settings: Settings, done_list: DoneList | None) -> Listing:
-    existing: Existing = 'refuse'
-    if args.overwrite or args.skip_existing:
-        existing = 'overwrite' if args.overwrite else 'skip'
     several = bool(args.model) and ',' in args.model
-    listing = list_jobs(
+    return list_jobs(
         args.inputs,
         args.out,
         suffix='_models' if several and args.suffix is None and args.out is None else args.suffix,
         extension='.png' if several else _extension(settings.format),
         recursive=args.recursive,
-        existing=existing,
+        existing=_existing(args),
         extensions=frozenset(one for ends in SUFFIXES.values() for one in ends),
         done_list=done_list,
     )
-    return listing
+
+
+def _existing(args: argparse.Namespace) -> Existing:
+    if args.overwrite:
+        return 'overwrite'
+    return 'skip' if args.skip_existing else 'refuse'
 
 
 def _extension(choice: str) -> str | None:

@@ -1,0 +1,221 @@
+"""The command ``irbox restore``, run in this process on files of every kind."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from irbox.commands.main import main
+from irbox.config.command_line import users_mistake
+from irbox.pictures import read_record
+from support.tiny_model import photograph, tiny_model
+
+
+@pytest.fixture(scope='module')
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('models')
+    for seed, name in enumerate(('tiny', 'other')):
+        tiny_model(seed, name).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photograph().save('a.png')
+    photograph(30, 50).save('b.jpg', quality=90)
+    Path('tree/deep').mkdir(parents=True)
+    photograph(20, 20).save('tree/c.png')
+    photograph(22, 24).save('tree/deep/d.webp', lossless=True)
+    return tmp_path
+
+
+@pytest.fixture
+def restore(place, models):
+    def run(*arguments):
+        return main(['restore', *map(str, arguments), '--model', str(models / 'tiny')])
+
+    return run
+
+
+def files():
+    return {str(path) for path in Path().rglob('*') if path.is_file()}
+
+
+def test_a_picture_beside_itself(restore, models, capsys):
+    before = Path('a.png').read_bytes()
+    assert restore('a.png') == 0
+    assert Path('a.png').read_bytes() == before
+    restored = np.asarray(Image.open('a_restored.png'))
+    expected = tiny_model().restore(np.asarray(Image.open('a.png')))
+    assert np.array_equal(restored, expected)  # one way of restoring
+    assert 'Restored 1 of 1' in capsys.readouterr().err
+
+
+def test_a_tree_into_another(restore):
+    assert restore('tree', '--out', 'out', '--recursive') == 0
+    assert {'out/c.png', 'out/deep/d.webp'} <= files()
+    assert Image.open('out/deep/d.webp').size == (22, 24)
+
+
+def test_one_bad_file_stops_nothing_and_is_named(restore, capsys):
+    Path('tree/bad.png').write_bytes(b'no picture')
+    assert restore('tree', '--out', 'out', '--report', 'r.json') == 1
+    assert 'out/c.png' in files() and 'out/bad.png' not in files()
+    assert 'Failed: tree/bad.png: Picture tree/bad.png is damaged' in capsys.readouterr().err
+    report = json.loads(Path('r.json').read_text())
+    states = {one['source']: one['status'] for one in report['pictures']}
+    assert states == {'tree/bad.png': 'failed', 'tree/c.png': 'restored'}
+    believed = report['pictures'][1]['models']['tiny']['degradations']
+    assert list(believed) == ['haze', 'rain', 'noise']
+    assert sum(believed.values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_nothing_could_be_done(restore):
+    Path('bad.png').write_bytes(b'')
+    assert restore('bad.png') == 2
+
+
+def test_existing_answers(restore):
+    restore('a.png')
+    first = Path('a_restored.png').stat().st_mtime_ns
+    assert restore('a.png', '--skip-existing') == 0
+    assert Path('a_restored.png').stat().st_mtime_ns == first
+    assert restore('a.png', '--overwrite') == 0
+    assert Path('a_restored.png').stat().st_mtime_ns > first
+
+
+def test_formats_and_names(restore):
+    assert restore('a.png', '--format', 'jpg', '--quality', '80', '--suffix', '_x') == 0
+    assert Image.open('a_x.jpg').format == 'JPEG'
+    Path('a.png').rename('lies.jpg')  # a PNG file named as JPEG
+    assert restore('lies.jpg') == 0
+    assert Image.open('lies_restored.png').format == 'PNG'
+
+
+def test_strength_mask_and_steering(restore):
+    given = np.asarray(Image.open('a.png')).astype(int)
+    restore('a.png', '--strength', '0', '--suffix', '_0')
+    assert np.array_equal(np.asarray(Image.open('a_0.png')), given)
+    Image.fromarray(np.zeros((40, 60), np.uint8)).save('mask.png')
+    restore('a.png', '--mask', 'mask.png', '--suffix', '_m')
+    assert np.array_equal(np.asarray(Image.open('a_m.png')), given)
+    assert restore('a.png', '--task', 'rain=2', '--task', 'haze', '--report', 'r.json') == 0
+    steered = json.loads(Path('r.json').read_text())['pictures'][0]['models']['tiny']['steered']
+    assert steered == pytest.approx({'haze': 1 / 3, 'rain': 2 / 3, 'noise': 0}, abs=1e-3)
+
+
+def test_a_comparison_and_a_sheet_of_models(restore, models, capsys):
+    photograph().save('clean.png')
+    assert restore('a.png', '--compare', '--clean', 'clean.png') == 0
+    assert Image.open('a_restored_compare.png').width > 4 * 60
+    both = f'{models / "tiny"},{models / "other"}'
+    assert main(['restore', 'a.png', '--model', both]) == 0
+    assert Image.open('a_models.png').width > 3 * 60
+    capsys.readouterr()
+    assert restore('.', '--dry-run', '--skip-existing') == 0
+    assert 'a_restored' not in capsys.readouterr().err  # neither answer nor sheet is an input
+
+
+def test_a_dry_run_writes_nothing(restore, capsys):
+    before = files()
+    assert restore('a.png', 'tree', '--recursive', '--out', 'out', '--dry-run') == 0
+    assert files() == before
+    text = capsys.readouterr().err
+    assert 'a.png -> out/a.png' in text and '3 pictures' in text
+    assert 'of memory' in text and 'of disk. Nothing was written.' in text
+
+
+def test_standard_streams(restore, monkeypatch, capsysbinary):
+    monkeypatch.setattr(sys, 'stdin', io.TextIOWrapper(io.BytesIO(Path('a.png').read_bytes())))
+    assert restore('-') == 0
+    out = capsysbinary.readouterr().out
+    restore('a.png')
+    assert np.array_equal(
+        np.asarray(Image.open(io.BytesIO(out))), np.asarray(Image.open('a_restored.png'))
+    )
+
+
+def test_the_record_repeats_and_proves(restore, models, capsys):
+    restore('a.png', '--strength', '0.5', '--tile', '32', '--overlap', '8', '--not', 'haze')
+    record = read_record('a_restored.png')
+    assert record['model'] == 'tiny' and len(record['model_sha256']) == 64
+    assert record['settings']['strength'] == 0.5
+    verify = ['verify', 'a.png', 'a_restored.png', '--model']
+    assert main([*verify, str(models / 'tiny')]) == 0
+    assert 'to the bit' in capsys.readouterr().out
+    assert main([*verify, str(models / 'other')]) == 1
+    assert main(['verify', 'b.jpg', 'a_restored.png', '--model', str(models / 'tiny')]) == 1
+    pixels = np.asarray(Image.open('a_restored.png')).copy()
+    restore('b.jpg', '--like', 'a_restored.png')
+    assert read_record('b_restored.jpg')['settings']['strength'] == 0.5
+    assert main(['verify', 'b.jpg', 'b_restored.jpg', '--model', str(models / 'tiny')]) == 0
+    restore('a.png', '--no-record', '--overwrite')
+    assert read_record('a_restored.png') is None
+    with pytest.raises(ValueError, match='has no record'):
+        main([*verify, str(models / 'tiny')])
+    assert pixels.shape == (40, 60, 3)
+
+
+def test_two_processes_share_the_work_and_a_list(restore, monkeypatch):
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    for rank in ('0', '1'):
+        monkeypatch.setenv('RANK', rank)
+        assert restore('a.png', 'b.jpg', 'tree', '--recursive', '--out', 'out') == 0
+        done = {name for name in files() if name.startswith('out/') and '.irbox' not in name}
+        assert len(done) == (2 if rank == '0' else 4)
+    times = {name: Path(name).stat().st_mtime_ns for name in done}
+    assert restore('a.png', 'b.jpg', 'tree', '--recursive', '--out', 'out') == 0  # goes on
+    assert {name: Path(name).stat().st_mtime_ns for name in done} == times
+
+
+WRONG = [
+    (['nope.png'], 'nope.png does not exist'),
+    (['*.gif'], 'No picture matches'),
+    (['empty'], 'There is no picture to restore in empty'),
+    (['a.png', '-'], 'stands alone'),
+    (['a.png', 'b.jpg', '--out', '-'], 'takes one picture'),
+    (['a.png', 'b.jpg', '--out', 'a.png'], 'several pictures need a folder'),
+    (['a.png', '--out', 'b.jpg'], 'b.jpg exists'),
+    (['a.png', '--out', '.'], 'is an input'),
+    (['a.png', '--suffix', ''], 'is an input'),
+    (['same', '--out', 'out', '--format', 'png'], 'would both be written to out/a.png'),
+    (['a.png', '--tile', '0'], '--tile 0'),
+    (['a.png', '--tile', '-5'], '--tile -5'),
+    (['a.png', '--tile', 'big'], '--tile big'),
+    (['a.png', '--tile', '1.5'], '--tile 1.5'),
+    (['a.png', '--strength', '2'], 'strength=2.0 must be'),
+    (['a.png', '--strength', '-1'], 'strength=-1.0 must be'),
+    (['a.png', '--strength', 'nan'], 'strength=nan must be'),
+    (['a.png', '--quality', '0'], '--quality 0'),
+    (['a.png', '--quality', '101'], '--quality 101'),
+    (['a.png', '--mask', 'nope.png'], '--mask nope.png'),
+    (['a.png', '--steer-mask', 'a.png'], 'steer_mask says where'),
+    (['a.png', '--task', 'rain=x'], '--task rain=x'),
+    (['a.png', '--clean', 'a.png'], '--clean is for'),
+    (['a.png', '--compare', '--clean', 'nope'], '--clean nope does not exist'),
+    (['a.png', '--compare', '--out', '-'], '--compare writes files'),
+    (['a.png', '--like', 'a.png'], 'has no record'),
+    (['a.png', '--like', 'nope.png'], 'nope.png does not exist'),
+    (['a.png', '--device', 'toaster'], "device='toaster'"),
+    (['a.png', '--device', 'cuda:99'], 'cuda:99'),
+    (['a.png', 'clip.mp4'], 'Restore videos and pictures apart'),
+]
+
+
+@pytest.mark.parametrize(('arguments', 'text'), WRONG, ids=[' '.join(a) for a, _ in WRONG])
+def test_wrong_ways(restore, arguments, text):
+    Path('empty').mkdir()
+    Path('same').mkdir()
+    for end in ('png', 'webp'):
+        photograph(8, 8).save(f'same/a.{end}')
+    before = {name: Path(name).read_bytes() for name in files()}
+    with pytest.raises((ValueError, OSError, TypeError)) as caught:
+        restore(*arguments)
+    message = users_mistake(caught.value)
+    assert message is not None and text in message and '\n' not in message
+    assert {name: Path(name).read_bytes() for name in files()} == before

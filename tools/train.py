@@ -1,62 +1,8 @@
 """Train what a config describes: ``python tools/train.py configs/m2restore_demo.py``."""
 
-from __future__ import annotations
+from irbox.commands import run_as_tool, tool
 
-import argparse
-from collections.abc import Sequence
-from pathlib import Path
-
-from irbox.config.command_line import add_config_options, run_tool
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description='Train what a config describes.')
-    parser.add_argument('config', type=Path, help='a .py or .yaml file, such as those in configs/')
-    parser.add_argument(
-        '--work-dir', type=Path, help='where everything is written; work_dirs/CONFIG by default'
-    )
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='auto',
-        metavar='PATH',
-        help='continue from a checkpoint, or from the newest that can be read in the work dir',
-    )
-    parser.add_argument(
-        '--amp',
-        nargs='?',
-        const='bf16',
-        choices=('bf16', 'fp16'),
-        help='mixed precision: bf16 (default), or fp16 with a gradient scaler, on GPUs only',
-    )
-    parser.add_argument('--seed', type=int, help='of everything random; in the config by default')
-    parser.add_argument(
-        '--launcher',
-        choices=('none', 'pytorch'),
-        help='pytorch: one of several processes started by torchrun',
-    )
-    parser.add_argument(
-        '--dry-run',
-        action='store_true',
-        help='build everything, train one iteration, print what would be trained, write nothing',
-    )
-    add_config_options(parser)
-    return parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train."""
-    args = parse(arguments)
-    # Only now: --help should not wait for torch.
-    from irbox.engine.running import running
-    from irbox.engine.train import dry_run, find_checkpoint, train
-
-    options = {'work_dir': args.work_dir, 'amp': args.amp, 'launcher': args.launcher}
-    with running(args.config, args.cfg_options, **options) as config:
-        checkpoint = find_checkpoint(config, args.resume)
-        (dry_run if args.dry_run else train)(config, args.seed, checkpoint)
-
+main = tool('train')
 
 if __name__ == '__main__':
-    run_tool(main, interrupted='Interrupted. Add --resume to continue.')
+    run_as_tool('train')

@@ -68,6 +68,14 @@ def tool(name: str, prog: str | None = None) -> Main:
     return main
 
 
+def run_as_tool(name: str) -> None:
+    """Run a command as the program ``tools/NAME.py``, see ``run_tool``."""
+    from irbox.config.command_line import run_tool
+
+    interrupted = getattr(command_module(name), 'INTERRUPTED', 'Interrupted.')
+    run_tool(tool(name), interrupted)
+
+
 def main(arguments: Sequence[str] | None = None) -> int | None:
     """Run the command that the first argument names."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -104,4 +112,6 @@ def entry_point() -> None:
     """Run as a program: mistakes are one message, and the exit code says what became of it."""
     from irbox.config.command_line import run_tool
 
-    run_tool(main)
+    name = sys.argv[1].replace('_', '-') if len(sys.argv) > 1 else ''
+    module = command_module(name) if name in COMMANDS else None
+    run_tool(main, getattr(module, 'INTERRUPTED', 'Interrupted.'))

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import traceback
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,21 @@ def add_config_options(parser: ArgumentParser) -> None:
     )
 
 
+def whole_number(text: str) -> int:
+    """Read a number of at least 1."""
+    if not text.isdigit() or not int(text):
+        raise ArgumentTypeError(f'{text!r}: give a number of at least 1')
+    return int(text)
+
+
+def width_by_height(text: str) -> tuple[int, int]:
+    """Read ``WIDTHxHEIGHT``."""
+    found = re.fullmatch(r'(\d+)x(\d+)', text)
+    if not found or not int(found[1]) or not int(found[2]):
+        raise ArgumentTypeError(f'{text!r}: write WIDTHxHEIGHT, such as 720x480')
+    return int(found[1]), int(found[2])
+
+
 def run_tool(main: Callable[[], Any], interrupted: str = 'Interrupted.') -> None:
     """Run a tool's main function and leave the process with its exit code.
 
@@ -84,11 +99,11 @@ def run_tool(main: Callable[[], Any], interrupted: str = 'Interrupted.') -> None
     environment every error shows its traceback.
 
     Args:
-        main: The tool.
+        main: The tool; it may give an exit code.
         interrupted: What to say to somebody who interrupts it.
     """
     try:
-        main()
+        code = main()
     except KeyboardInterrupt:
         _say(interrupted, mistake=False)
         sys.exit(INTERRUPTED)
@@ -104,6 +119,8 @@ def run_tool(main: Callable[[], Any], interrupted: str = 'Interrupted.') -> None
             traceback.print_exc()
         _say(message)
         sys.exit(USAGE_ERROR)
+    if code:
+        sys.exit(code)
 
 
 def users_mistake(error: BaseException) -> str | None:

@@ -58,7 +58,7 @@ def check_gpus(gpus: Sequence[str]) -> None:
 
 def run_all(
     runs: Sequence[Run],
-    tools: Path,
+    tools: Path | None,
     slots: Sequence[Environment],
     done: Callable[[Run, str | None], None],
 ) -> None:
@@ -68,7 +68,7 @@ def run_all(
 
     Args:
         runs: What to execute.
-        tools: Folder of ``train.py`` and ``test.py``.
+        tools: Folder of ``train.py`` and ``test.py``; None for the commands of the package.
         slots: From ``environments``.
         done: Told of every run that ended, and why it failed.
     """

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,14 +74,14 @@ class Run:
 
     def execute(
         self,
-        tools: Path,
+        tools: Path | None,
         environment: Mapping[str, str],
         started: Callable[[subprocess.Popen[bytes]], None],
     ) -> str | None:
         """Train and test, as far as this was not done.
 
         Args:
-            tools: Folder of ``train.py`` and ``test.py``.
+            tools: Folder of ``train.py`` and ``test.py``; None for the commands of the package.
             environment: Added to that of this process.
             started: Told of every process.
 
@@ -107,26 +107,28 @@ class Run:
             write_text(self.config_file, self.config)
 
             def call(tool: str, *arguments: str) -> str | None:
-                return self._call(tools / tool, arguments, environment, lock, started)
+                program = [str(tools / f'{tool}.py')] if tools else ['-m', 'irbox', tool]
+                return self._call(tool, program, arguments, environment, lock, started)
 
             weights = self.folder / 'final.pth'
             if not weights.is_file():
                 begin = time.monotonic()
-                failure = call('train.py', '--resume')
+                failure = call('train', '--resume')
                 self._add_seconds(time.monotonic() - begin)
                 if failure:
                     return failure
-            return call('test.py', str(weights))
+            return call('test', str(weights))
 
     def _call(
         self,
-        tool: Path,
+        tool: str,
+        program: Sequence[str],
         arguments: tuple[str, ...],
         environment: Mapping[str, str],
         lock: int,
         started: Callable[[subprocess.Popen[bytes]], None],
     ) -> str | None:
-        command = [sys.executable, str(tool), str(self.config_file), *arguments]
+        command = [sys.executable, *program, str(self.config_file), *arguments]
         with self.log_file.open('ab') as log:
             process = subprocess.Popen(
                 [*command, '--work-dir', str(self.folder)],
@@ -143,7 +145,7 @@ class Run:
             return None
         lines = self.log_file.read_text(encoding='utf-8', errors='replace').splitlines()
         tail = '\n'.join(f'    {line}' for line in lines[-TAIL:])
-        return f'{tool.name} ended with code {code}. The end of {self.log_file}:\n{tail}'
+        return f'{tool} ended with code {code}. The end of {self.log_file}:\n{tail}'
 
     def _add_seconds(self, seconds: float) -> None:
         """Interrupted trainings count, too."""

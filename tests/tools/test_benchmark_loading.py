@@ -1,23 +1,19 @@
-import importlib.util
-
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import MMLogger
 from PIL import Image
 
+from irbox.commands import loading_speed
+from irbox.commands import tool as tool_of
 from irbox.datasets import PairedImageDataset
-from support.paths import ROOT
 
-TOOL = ROOT / 'tools' / 'benchmark_loading.py'
+main = tool_of('benchmark-loading')
 
 
 @pytest.fixture(scope='module')
 def tool():
-    spec = importlib.util.spec_from_file_location('benchmark_loading', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
+    yield loading_speed
     MMLogger._instance_dict.pop('benchmark_loading', None)
 
 
@@ -63,13 +59,12 @@ def test_main(tool, monkeypatch, capsys):
     monkeypatch.setattr(tool, 'SIZES', ((64, 48),))
     monkeypatch.setattr(tool, 'FORMATS', ('jpg',))
     threads = torch.get_num_threads()
-    tool.main(['--images', '2', '--rounds', '1', '--batches', '1', '--patch', '32'])
+    main(['--images', '2', '--rounds', '1', '--batches', '1', '--patch', '32'])
     torch.set_num_threads(threads)
     out = capsys.readouterr().out
     assert 'JPG 64x48' in out and 'ratio' in out and 'Data source' not in out
 
 
-def test_patches_that_do_not_fit_are_refused(tool, capsys):
-    with pytest.raises(SystemExit):
-        tool.main(['--patch', '400'])
-    assert '--patch 400' in capsys.readouterr().err
+def test_patches_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match='--patch 400'):
+        main(['--patch', '400'])

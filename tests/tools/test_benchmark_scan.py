@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from support.paths import TOOLS
+from irbox.commands import scan_speed
+from irbox.commands import tool as tool_of
+
+main = tool_of('benchmark-scan')
 
 
 @pytest.fixture
-def tool(monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOLS))
-    import benchmark_scan
-
-    return benchmark_scan
+def tool():
+    return scan_speed
 
 
 def test_the_loop_and_the_scan_compute_the_same(tool):
@@ -24,7 +24,7 @@ def test_the_loop_and_the_scan_compute_the_same(tool):
 def test_it_prints_times_and_memory(tool, monkeypatch, capsys):
     monkeypatch.setattr(tool, 'measure_memory', lambda name, train, *_: 12.5 if train else 3.25)
     sizes = ['--dim', '8', '--state', '2', '--length', '10', '--repeats', '1', '--threads', '1']
-    tool.main(sizes)
+    main(sizes)
     shown = capsys.readouterr().out
     assert 'dim 8, state 2; 1 CPU threads' in shown
     for name in ('plain loop', 'backend=torch'):

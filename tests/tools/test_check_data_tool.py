@@ -33,10 +33,10 @@ def check(folder, monkeypatch, capsys):
 
     def run(*arguments):
         try:
-            tool.main(arguments)
+            code = tool.main(arguments)
         except SystemExit as leaving:
-            return leaving.code, capsys.readouterr()
-        return 0, capsys.readouterr()
+            code = leaving.code
+        return code, capsys.readouterr()
 
     yield run
     MMLogger._instance_dict.pop('check_data', None)

@@ -8,6 +8,7 @@ import torch
 from mmengine.hooks import Hook
 from PIL import Image
 
+from irbox.commands import show_data
 from irbox.config.load_config import load_config
 from irbox.engine.train import train
 from irbox.registry import HOOKS
@@ -102,7 +103,7 @@ def samples_of_a_training(path, work_dir, **options):
 def shown_samples(path, number, **options):
     """The samples that the tool draws."""
     config = load_config(path, options, sections=['train_dataloader'])
-    return runpy.run_path(str(ROOT / 'tools/show_data.py'))['draw_samples'](config, number)
+    return show_data.draw_samples(config, number)
 
 
 def assert_equal_to_the_bit(shown, seen):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import irbox.commands.sweep
 from irbox.config.command_line import run_tool
 from irbox.sweeps import differences, environments, read_sweep
 from irbox.sweeps.table import BEGIN, END
@@ -76,9 +77,8 @@ def sweep(tmp_path, monkeypatch):
 
     def run(*arguments, **changes):
         (tmp_path / 'sweep.yaml').write_text(yaml.safe_dump(SWEEP | changes))
-        tool = runpy.run_path(str(TOOL))
-        main = tool['main']
-        main.__globals__['TOOLS'] = tools
+        main = runpy.run_path(str(TOOL))['main']
+        monkeypatch.setattr(irbox.commands.sweep, 'TOOLS', tools)
         options = ['sweep.yaml', '--work-dir', 'runs', '--size', '16x16', *map(str, arguments)]
         try:
             run_tool(lambda: main(options))
@@ -165,7 +165,7 @@ def test_a_failed_row_is_reported_and_the_others_go_on(sweep, capsys):
     rows = [{'name': 'unlucky', 'options': {WIDTH: 13}}, *SWEEP['rows']]
     assert sweep('--seeds', 0, 1, rows=rows) == 1
     out = capsys.readouterr().out
-    assert 'unlucky, seed 0: train.py ended with code 1' in out
+    assert 'unlucky, seed 0: train ended with code 1' in out
     assert 'line 39\n    Error: 13 is unlucky' in out and 'line 2\n' not in out
     assert 'Without results: unlucky, seed 0; unlucky, seed 1.' in out
     text = Path('runs/sweep.md').read_text()
@@ -330,10 +330,10 @@ def test_ended_from_outside_it_ends_its_runs(sweep, tmp_path):
     assert sweep('--dry-run', **slow) == 0  # writes the file
     script = tmp_path / 'start.py'
     script.write_text(
-        f'import runpy, signal\ntool = runpy.run_path({str(TOOL)!r})\n'
-        f'from pathlib import Path\ntool["main"].__globals__["TOOLS"] = Path("tools")\n'
-        'signal.signal(signal.SIGTERM, signal.default_int_handler)\n'
-        'tool["run_tool"](lambda: tool["main"](["sweep.yaml", "--work-dir", "runs"]))\n'
+        'import sys\nfrom pathlib import Path\nimport irbox.commands.sweep\n'
+        'irbox.commands.sweep.TOOLS = Path("tools")\n'
+        'sys.argv = ["sweep", "sweep.yaml", "--work-dir", "runs"]\n'
+        'irbox.commands.run_as_tool("sweep")\n'
     )
     process = subprocess.Popen([sys.executable, str(script)], cwd=tmp_path)
     pid = Path('runs/slow_seed0/pid')
@@ -373,12 +373,16 @@ def test_the_demos_side_by_side_are_as_wide_and_deep_as_each_other(name):
 
 
 @pytest.mark.slow
-def test_with_the_real_tools(sweep, monkeypatch):
+def test_with_the_real_tools(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path('wide.yaml').write_text(f'_base_: {TINY}\nmodel: {{network: {{width: 8}}}}\n')
+    Path('sweep.yaml').write_text(yaml.safe_dump(SWEEP))
+
+    def sweep(*arguments):
+        options = ['sweep.yaml', '--work-dir', 'runs', '--size', '16x16', *map(str, arguments)]
+        return runpy.run_path(str(TOOL))['main'](options)
+
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
-    (Path('tools') / 'train.py').unlink()
-    (Path('tools') / 'test.py').unlink()
-    for name in ('train.py', 'test.py'):
-        (Path('tools') / name).symlink_to(ROOT / 'tools' / name)
     short = ['--cfg-options', 'train_cfg.max_iters=4']
     assert sweep('--seeds', 0, '--rows', 'wide', *short) == 0
     text = Path('runs/sweep.md').read_text()

@@ -50,7 +50,8 @@ class DoneList:
             except json.JSONDecodeError:
                 continue
             if isinstance(entry, dict) and entry.get('settings') == self.settings:
-                states[str(entry.get('source')), str(entry.get('target'))] = entry.get('state')
+                state: State = 'done' if entry.get('state') == 'done' else 'begun'
+                states[str(entry.get('source')), str(entry.get('target'))] = state
         return states
 
     def _add(self, job: Job, state: State) -> None:

@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,7 +110,8 @@ def _megapixels_a_second(model: RestorationModel, settings: Settings) -> float:
 def _memory(model: RestorationModel, settings: Settings, sizes: Sequence[tuple[int, int]]) -> float:
     """What the process holds, the largest picture twice, and what its tiles take."""
     width, height = max(sizes, key=lambda size: size[0] * size[1], default=(1, 1))
-    context = model.network.describe(torch.zeros(1, 3, 64, 64, device=model.device))
+    describe: Any = model.network.describe
+    context = describe(torch.zeros(1, 3, 64, 64, device=model.device))
     need = model.memory_need(context)
     choice = choose_tiles(
         (height, width),

@@ -82,8 +82,8 @@ def list_jobs(
     folder, suffix = _where(inputs, out, suffix)
     found: dict[Path, _Found] = {}
     own = 0
-    for one in inputs:
-        for entry in _find(str(one), recursive, extensions, listing.notes):
+    for given in inputs:
+        for entry in _find(str(given), recursive, extensions, listing.notes):
             if folder is None and _is_own_answer(entry.source, suffix, extensions):
                 own += 1
             else:

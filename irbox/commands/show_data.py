@@ -1,0 +1,99 @@
+"""``irbox show-data``: what a config feeds its network, to look at."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from irbox.config.command_line import add_config_options, whole_number
+
+SUFFIXES = ('.png', '.jpg', '.jpeg')
+# Small crops are shown larger, large images smaller, so that a sheet can be looked at.
+SHOWN_SIZE = 256
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument('config', help='a .py or .yaml config with a train_dataloader')
+    parser.add_argument(
+        '--out', type=Path, help='a .png or .jpg file (default: work_dirs/NAME/data.png)'
+    )
+    parser.add_argument(
+        '--num',
+        type=whole_number,
+        default=12,
+        help='how many samples to show (default: %(default)s)',
+    )
+    add_config_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Draw the picture."""
+    out = args.out or Path('work_dirs') / Path(args.config).stem / 'data.png'
+    if out.suffix.lower() not in SUFFIXES:
+        raise ValueError(f'--out {out}: the name must end in {", ".join(SUFFIXES)}.')
+
+    from rich.console import Console
+
+    from irbox.config.load_config import load_config
+    from irbox.utils.contact_sheet import contact_sheet
+    from irbox.utils.files import check_writable
+
+    check_writable(out.parent)
+    config = load_config(args.config, args.cfg_options, sections=['train_dataloader'])
+    if 'train_dataloader' not in config:
+        raise ValueError(f'{args.config} has no train_dataloader, so there is nothing to show.')
+    samples = draw_samples(config, args.num)
+    cells = [cell for sample in samples for cell in picture_and_caption(sample)]
+    # Two samples beside each other.
+    rows = [cells[start : start + 4] for start in range(0, len(cells), 4)]
+    sheet = contact_sheet(
+        [[picture for picture, _ in row] for row in rows],
+        [[caption for _, caption in row] for row in rows],
+        ['degraded', 'clean'] * (len(rows[0]) // 2),
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(out)
+    Console().print(f'{len(samples)} samples: {out}', highlight=False, soft_wrap=True)
+
+
+def draw_samples(config: Any, number: int) -> list[dict[str, Any]]:
+    """Draw the first samples that a training with this config would see, from its own loader."""
+    from irbox.engine import compat
+    from irbox.engine.sections import build_loader, settle_seed
+
+    compat.init()
+    settle_seed(config)
+    loader = build_loader(config, 'train_dataloader', training=True)
+    samples = (
+        {key: values[index] for key, values in batch.items()}
+        for batch in loader
+        for index in range(len(batch['image']))
+    )
+    return list(islice(samples, number))
+
+
+def picture_and_caption(sample: dict[str, Any]) -> list[tuple[Any, str]]:
+    """The degraded and the clean image of a sample, as arrays to look at, with their captions."""
+    import numpy as np
+    from PIL import Image
+
+    def shown(image: Any) -> np.ndarray:
+        picture = Image.fromarray(np.rint(255 * image).astype(np.uint8))
+        scale = SHOWN_SIZE / max(picture.size)
+        # Whole factors and no smoothing: pixels of a crop stay what they are.
+        scale = int(scale) if scale >= 1 else scale
+        size = [max(1, round(side * scale)) for side in picture.size]
+        method = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
+        return np.asarray(picture.resize(size, method), dtype=np.float32) / 255
+
+    degraded, clean = (sample[key].numpy().transpose(1, 2, 0) for key in ('image', 'target'))
+    error = float(np.mean((degraded.astype(np.float64) - clean) ** 2))
+    psnr = f'{-10 * np.log10(error):.1f} dB' if error else 'equal'
+    height, width = clean.shape[:2]
+    return [
+        (shown(degraded), f'{sample["label"]}, {psnr}'),
+        (shown(clean), f'{sample["name"]}, {width}x{height}'),
+    ]

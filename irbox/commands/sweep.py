@@ -1,0 +1,114 @@
+"""``irbox sweep``: the rows of a table, trained and written."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from irbox.config.command_line import add_config_options, whole_number, width_by_height
+
+if TYPE_CHECKING:
+    from irbox.sweeps import Run
+
+DESCRIPTION = """Train the rows of a table and write it, as Markdown, CSV and a plot.
+
+Rows that are finished are not trained again, one that was interrupted goes on, so the same command
+resumes. A row that fails is reported and the others go on; the exit code is 1 then."""
+INTERRUPTED = 'Interrupted. The same command goes on.'
+TOOLS: Path | None = None
+"""Folder of ``train.py`` and ``test.py``; None for the commands of the package."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument('sweep', type=Path, help='a YAML file with rows, see docs/ablations.md')
+    parser.add_argument('--base', help='what the rows change: a name in the sweep, or a config')
+    parser.add_argument('--rows', nargs='+', metavar='NAME', help='only these')
+    parser.add_argument('--seeds', nargs='+', type=int, help="in place of the sweep's")
+    parser.add_argument('--jobs', type=whole_number, help='runs at a time; one, or one per GPU')
+    parser.add_argument('--gpus', default='', metavar='0,1', help='GPUs, dealt out to the jobs')
+    parser.add_argument(
+        '--work-dir', type=Path, help='a folder per run; work_dirs/sweeps/FOLDER_BASE by default'
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        metavar='FILE.md',
+        help='the table; a .csv and a .png go beside it. In the work dir by default',
+    )
+    parser.add_argument(
+        '--size',
+        type=width_by_height,
+        default=(720, 480),
+        metavar='WxH',
+        help='that costs are counted for',
+    )
+    parser.add_argument(
+        '--dry-run', action='store_true', help='show the rows and what they change, train nothing'
+    )
+    add_config_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run a sweep."""
+    # Ended from outside like from the keyboard: with the processes that it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    from rich.console import Console
+
+    from irbox.sweeps import (
+        Campaign,
+        check_gpus,
+        check_marks,
+        check_seeds,
+        environments,
+        read_sweep,
+        run_all,
+    )
+
+    sweep = read_sweep(args.sweep)
+    name, base = sweep.find_base(args.base)
+    rows = sweep.choose(args.rows)
+    seeds = check_seeds(args.seeds, '--seeds') if args.seeds else sweep.seeds
+    gpus = [gpu.strip() for gpu in args.gpus.split(',') if gpu.strip()]
+    check_gpus(gpus)
+    work_dir, out = folders(args, sweep.path, name)
+    if out.is_file():
+        check_marks(out)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    campaign = Campaign(sweep, name, base, rows, seeds, args.cfg_options, work_dir, args.size)
+    if args.dry_run:
+        console.print('\n'.join(campaign.preview()))
+        return 0
+
+    failures: list[str] = []
+    ended = 0
+
+    def done(run: Run, failure: str | None) -> None:
+        nonlocal ended
+        ended += 1
+        text = failure or campaign.summary(run)
+        console.print(f'[{ended}/{len(campaign.runs)}] {run.name}: {text}')
+        if failure:
+            failures.append(run.name)
+        campaign.write(out)
+
+    console.print(f'{sweep.title}: {len(campaign.runs)} runs in {work_dir}')
+    run_all(campaign.runs, TOOLS, environments(args.jobs, gpus), done)
+    if missing := campaign.draw(out):
+        console.print(f'No plot: {missing}')
+    console.print(f'Written: {out}')
+    if failures:
+        console.print(f'Without results: {"; ".join(failures)}. The same command tries again.')
+    return 1 if failures else 0
+
+
+def folders(args: argparse.Namespace, sweep: Path, base: str) -> tuple[Path, Path]:
+    """Where the runs go, and the table."""
+    folder = sweep.resolve().parent.name
+    work_dir = args.work_dir or Path('work_dirs/sweeps', f'{folder}_{base}' if base else folder)
+    out = args.out or work_dir / f'{sweep.stem}.md'
+    if out.suffix != '.md':
+        raise ValueError(f'--out {out}: the name must end in .md.')
+    return work_dir, out

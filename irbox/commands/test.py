@@ -1,0 +1,83 @@
+"""``irbox test``: a checkpoint, scored."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from irbox.config.command_line import add_config_options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument('config', type=Path, help='the config that the checkpoint was trained with')
+    parser.add_argument('checkpoint', type=Path, help='such as work_dirs/CONFIG/final.pth')
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        help='where results.json and table.{txt,csv,json,tex} are written; work_dirs/CONFIG by '
+        'default',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        metavar='FOLDER',
+        help='write the restored images here, cut as the (first) protocol cuts them',
+    )
+    parser.add_argument(
+        '--contact-sheet',
+        type=Path,
+        metavar='FILE',
+        help='write one picture with degraded, restored and clean images of each task',
+    )
+    parser.add_argument(
+        '--protocol',
+        nargs='+',
+        default=[],
+        help="how to score, in place of the config's protocol; see docs/metrics.md",
+    )
+    parser.add_argument(
+        '--layout',
+        metavar='TABLE',
+        help='take the columns and the average of a published table, such as m2ir_2, or of one of '
+        'your own, such as my_table.yaml',
+    )
+    parser.add_argument(
+        '--published',
+        nargs='?',
+        const='',
+        metavar='TABLE',
+        help='set the rows of a published table, or of one of your own in a .yaml file, beside the '
+        'results, marked as published; without a name, of the table that has exactly the tasks of '
+        'the test',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch'),
+        help='pytorch: one of several processes started by torchrun',
+    )
+    add_config_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Test."""
+    if args.published and args.layout not in (None, args.published):
+        raise ValueError(
+            f'--published {args.published} brings its own columns: leave --layout {args.layout} '
+            'away.'
+        )
+    # Only now: --help should not wait for torch.
+    from irbox.engine.running import running
+    from irbox.engine.test import read_test_config, test
+
+    options = {'work_dir': args.work_dir, 'launcher': args.launcher}
+    with running(args.config, args.cfg_options, read_test_config, **options) as config:
+        test(
+            config,
+            args.checkpoint,
+            args.out,
+            args.contact_sheet,
+            args.protocol,
+            layout=args.published or args.layout,
+            published=args.published is not None,
+        )

@@ -1,8 +1,10 @@
 """Installation: ``pip install -e .`` gives everything that training and testing need."""
 
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 
@@ -15,6 +17,25 @@ def version() -> str:
     raise RuntimeError('irbox/__init__.py sets no __version__')
 
 
+class BuildWithConfigs(build_py):
+    """Puts the configs and plug-ins at the top of the checkout into the package.
+
+    A wheel then finds them by name (``irbox.config.shipped_configs``); an editable installation
+    uses those of the checkout.
+    """
+
+    def run(self) -> None:
+        """Build, then copy."""
+        super().run()
+        if self.editable_mode:
+            return
+        for folder in ('configs', 'plugins'):
+            target = Path(self.build_lib, 'irbox', 'shipped', folder)
+            shutil.rmtree(target, ignore_errors=True)
+            ignored = shutil.ignore_patterns('__pycache__', '*.pyc')
+            shutil.copytree(ROOT / folder, target, ignore=ignored)
+
+
 setup(
     name='irbox',
     version=version(),
@@ -25,6 +46,8 @@ setup(
         'irbox.datasets': ['sets/*.yaml'],
         'irbox.evaluation': ['published/*.yaml'],
     },
+    cmdclass={'build_py': BuildWithConfigs},
+    entry_points={'console_scripts': ['irbox=irbox.commands.main:entry_point']},
     python_requires='>=3.11',
     install_requires=[
         # Older releases run code from a file through a hole in the reader that `weights_only`
@@ -57,6 +80,8 @@ setup(
         'formats': ['pillow-heif', 'pillow-jxl-plugin', 'imagecodecs'],
         # What the systems in plugins/ need beyond irbox.
         'peers': ['einops'],
+        'video': ['av'],
+        'completion': ['shtab'],
         'docs': ['mkdocs', 'mkdocstrings[python]'],
         'test': [
             'pytest',
@@ -65,9 +90,11 @@ setup(
             'ruff',
             'mypy',
             'types-PyYAML',
+            'av',
             'einops',
             'matplotlib',
             'scikit-learn',
+            'shtab',
             'tensorboard',
         ],
     },

@@ -14,6 +14,7 @@ from mmengine.config import Config
 from irbox.config import yaml_handler
 from irbox.config.check_config import check_config
 from irbox.config.plugins import load_plugins
+from irbox.config.shipped_configs import find_config
 from irbox.utils.plugin_imports import installed_plugins_used
 
 SUFFIXES = ('.py', '.yaml', '.yml', '.json')
@@ -31,7 +32,7 @@ def load_config(
     imported.
 
     Args:
-        path: A ``.py``, ``.yaml`` or ``.json`` file.
+        path: A ``.py``, ``.yaml`` or ``.json`` file, or the name of a config that comes with irbox.
         cfg_options: Values that replace the file's, by dotted key, such as
             ``{'model.network.dim': 24}``. A number addresses an element of a list.
         sections: Top-level keys that the caller uses. Only they are checked closely, which saves
@@ -42,7 +43,7 @@ def load_config(
         ImportError: A plug-in failed.
         ValueError: The file cannot be read, or the check found a mistake.
     """
-    path = Path(path).expanduser()
+    path = find_config(path)
     if not path.is_file():
         kind = 'is a folder, not a config file' if path.is_dir() else 'does not exist'
         raise FileNotFoundError(f'Config {path} {kind}.{_near(path)}')

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from irbox.pictures.picture import Picture
 from irbox.restore.arrays import open_image, open_picture
 from irbox.restore.devices import Precision, choose_device, choose_precision, computing_in
 from irbox.restore.hub_folder import write_folder
 from irbox.restore.memory_need import MemoryNeed, measure_need
 from irbox.restore.model_card import ModelCard
 from irbox.restore.options import Options
-from irbox.pictures.picture import Picture
 from irbox.restore.report import Report
 from irbox.restore.restoration import Restoration
 from irbox.restore.restore_pixels import restore_pixels

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from irbox.restore.batch.settings import Settings, from_record
 from irbox.pictures import read_picture, read_record, write_picture
+from irbox.restore.batch.settings import Settings, from_record
 from irbox.restore.restoration_model import RestorationModel
 
 ROUNDING = 1

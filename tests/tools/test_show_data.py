@@ -1,4 +1,3 @@
-import runpy
 import subprocess
 import sys
 

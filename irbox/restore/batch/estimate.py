@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from irbox.pictures import picture_size
 from irbox.restore.batch.job import STANDARD_STREAM, Job
 from irbox.restore.batch.settings import Settings
 from irbox.restore.choose_tile import choose_tiles
 from irbox.restore.memory import format_memory, used_memory
 from irbox.restore.options import Options
-from irbox.pictures import picture_size
 from irbox.restore.report import Report
 from irbox.restore.restoration_model import RestorationModel
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 import irbox
+from irbox.pictures import Picture, output_suffix, read_picture, write_picture
 from irbox.restore.batch.compare import comparison, model_sheet
 from irbox.restore.batch.done_list import DoneList
 from irbox.restore.batch.job import STANDARD_STREAM, Job, Outcome
 from irbox.restore.batch.list_jobs import SHEET
 from irbox.restore.batch.settings import Settings
-from irbox.pictures import Picture, output_suffix, read_picture, write_picture
 from irbox.restore.restoration import Restoration
 from irbox.restore.restoration_model import RestorationModel
 from irbox.utils.files import atomic_write

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from irbox.pictures import SUFFIXES, read_record
 from irbox.restore.batch.done_list import DoneList, shard
 from irbox.restore.batch.estimate import check_disk, estimate
 from irbox.restore.batch.job import STANDARD_STREAM, Job
@@ -21,7 +22,6 @@ from irbox.restore.batch.run_batch import finishing_on_interrupt, run_batch
 from irbox.restore.batch.settings import Settings, from_record
 from irbox.restore.batch.summary import exit_code, summary, write_report
 from irbox.restore.load import load
-from irbox.pictures import SUFFIXES, read_record
 from irbox.restore.restoration_model import RestorationModel
 from irbox.restore.shipped import default_model
 from irbox.restore.video import is_video, restore_video

@@ -25,7 +25,10 @@ Existing = Literal['refuse', 'overwrite', 'skip']
 class Listing:
     """The jobs of a call, and what a user should know of what is not among them."""
 
+    everything: list[Job] = field(default_factory=list)
+    """Whatever its state: what several processes divide among them, so that all see the same."""
     jobs: list[Job] = field(default_factory=list)
+    """What is left to do."""
     skipped: list[Job] = field(default_factory=list)
     """Targets that exist and are kept."""
     done: list[Job] = field(default_factory=list)
@@ -99,7 +102,9 @@ def list_jobs(
     if str(out) == '-':
         if len(found) > 1:
             raise ValueError(f'--out - takes one picture, and there are {len(found)}.')
-        listing.jobs = [Job(one.source, STANDARD_STREAM) for one in found.values()]
+        listing.jobs = listing.everything = [
+            Job(one.source, STANDARD_STREAM) for one in found.values()
+        ]
         return listing
     single = Path(out) if out is not None and folder is None else None
     for one in found.values():
@@ -212,6 +217,7 @@ def _check_targets(listing: Listing, existing: Existing, done_list: DoneList | N
                 f'{names} would both be written to {several[0].target}. Restore them into folders '
                 'of their own, or keep their formats.'
             )
+    listing.everything = list(listing.jobs)
     originals = {job.source.resolve() for job in listing.jobs if job.source != STANDARD_STREAM}
     kept = []
     for job in listing.jobs:

@@ -11,7 +11,7 @@ configs, the list of parts, the table of a network and the tests know about a ki
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
+from irbox.utils.part_arguments import arguments_of
 from irbox.utils.plugin_imports import import_all_installed
 
 SCOPE = 'irbox'
@@ -90,22 +91,25 @@ def our_registries() -> list[Registry]:
     return found
 
 
+def refuse_dotted(name: str, place: str) -> None:
+    """Refuse a dotted name, for which mmengine would import and call whatever it names."""
+    if '.' in name:
+        raise ValueError(
+            f'{place}: dotted type names ({name!r}) are refused, since they would import and call '
+            'any code. Register the part and use its plain name.'
+        )
+
+
 def find_part(name: Any, registry: Registry) -> Any:
     """The class registered under a name; installed plug-ins are imported if nothing else has it.
 
     Raises:
-        ValueError: The name is no text, is dotted (mmengine would import and call whatever it
-            names), or is unknown.
+        ValueError: The name is no text, is dotted, or is unknown.
     """
     kind = registry.name
     if not isinstance(name, str):
         raise ValueError(f'The type of a {kind} must be a name, got {name!r}.')
-    if '.' in name:
-        raise ValueError(
-            f'{kind} {name!r}: dotted type names are refused, '
-            'since they would import and call any code. '
-            'Register the part and use its plain name.'
-        )
+    refuse_dotted(name, kind)
     if name not in known_names(registry):
         broken = import_all_installed(our_registries())
         if name not in known_names(registry):
@@ -116,31 +120,45 @@ def find_part(name: Any, registry: Registry) -> Any:
 
 
 def check_arguments(
-    name: str, part: Any, given: Iterable[str], kind: str, injected: Iterable[str] = ()
+    name: str,
+    part: Any,
+    given: Mapping[str, Any],
+    kind: str,
+    *,
+    injected: Collection[str] = (),
+    extra: Collection[str] = (),
+    place: str = '',
 ) -> None:
-    """Refuse arguments that a part does not take.
+    """Refuse arguments that a part does not take, and values that its annotations do not allow.
 
     Args:
         name: The part's registered name.
         part: Its class or function.
-        given: Names of the arguments that would be passed.
+        given: What a user wrote beside ``type``.
         kind: What it is ('block', 'router', ...), for the message.
-        injected: Arguments that the program passes and a config does not, left out of the list in
-            the message.
+        injected: Arguments that the program passes and a config does not.
+        extra: Keys that are no arguments but are allowed.
+        place: Where the part stands in a config; its name by default.
 
     Raises:
-        ValueError: An argument is unknown; the message names the nearest and all.
+        ValueError: An argument is unknown, set by the program, or its value does not fit; the
+            message begins with the place of the argument.
     """
-    parameters = inspect.signature(part).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return
-    taken = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    for argument in given:
-        if argument not in taken:
+    taken, closed = arguments_of(part)
+    for key, value in given.items():
+        where = f'{place or name}.{key}'
+        if key in extra:
+            continue
+        if key in injected:
+            raise ValueError(f'{where}: {key!r} is set by the program. Remove it from the config.')
+        if key in taken:
+            taken[key].check(value, where)
+        elif closed:
+            told = {name for one in _KINDS if one.registry.name == kind for name in one.injected}
+            known = (set(taken) - set(injected) - told) | set(extra)
             raise ValueError(
-                f'{kind} {name} takes no argument {argument!r}. '
-                f'{suggest(argument, set(taken) - set(injected))} '
-                'If a base config left the argument behind, add `_delete_: true` beside `type`.'
+                f'{where}: {kind} {name} takes no argument {key!r}. {suggest(str(key), known)} If '
+                'a base config left it behind, add `_delete_: true` beside `type`.'
             )
 
 
@@ -154,7 +172,8 @@ def build_part(cfg: Mapping[str, Any], registry: Registry, **injected: Any) -> A
             set them.
 
     Raises:
-        ValueError: The type or an argument is unknown, set twice or missing.
+        ValueError: The type or an argument is unknown, set twice or missing, or a value does not
+            fit the annotation of its argument.
     """
     kind = registry.name
     if not isinstance(cfg, Mapping) or 'type' not in cfg:
@@ -162,15 +181,14 @@ def build_part(cfg: Mapping[str, Any], registry: Registry, **injected: Any) -> A
     arguments = dict(cfg)
     name = arguments.pop('type')
     part = find_part(name, registry)
-    check_arguments(name, part, arguments, kind, injected)
-    twice = sorted(set(arguments) & set(injected))
-    if twice:
-        raise ValueError(
-            f'{kind} {name}: {", ".join(twice)} is set by the surrounding part. '
-            'Remove it from the config.'
-        )
+    check_arguments(name, part, arguments, kind, injected=injected)
     arguments.update(injected)
-    check_arguments(name, part, arguments, kind)
+    taken, closed = arguments_of(part)
+    if closed and (unknown := sorted(set(injected) - set(taken))):
+        raise ValueError(
+            f'{kind} {name} takes no argument {unknown[0]!r}, which is what it is told where it '
+            f'stands. {suggest(unknown[0], taken)}'
+        )
     missing = [
         p.name
         for p in inspect.signature(part).parameters.values()

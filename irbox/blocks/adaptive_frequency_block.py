@@ -10,6 +10,7 @@ from irbox.layers.attention import TransposedCrossAttention
 from irbox.layers.frequency import BandSplit, FrequencyModulation, Mask
 from irbox.registry import BLOCKS
 from irbox.structures import Context, Stage
+from irbox.utils.bounded import PositiveInt
 
 
 @BLOCKS.register_module()
@@ -38,7 +39,7 @@ class AdaptiveFrequencyBlock(nn.Module):
     """
 
     def __init__(
-        self, stage: Stage, heads: int = 4, mask: Mask = 'box', unused_weights: bool = False
+        self, stage: Stage, heads: PositiveInt = 4, mask: Mask = 'box', unused_weights: bool = False
     ) -> None:
         super().__init__()
         dim = stage.dim

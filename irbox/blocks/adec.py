@@ -12,6 +12,7 @@ from irbox.layers.depthwise_conv import DepthwiseConv
 from irbox.layers.mixture_of_experts import MixtureOfExperts
 from irbox.registry import BLOCKS, EXPERTS, ROUTERS
 from irbox.structures import Context, Stage
+from irbox.utils.bounded import PositiveInt
 
 
 @BLOCKS.register_module()
@@ -37,7 +38,7 @@ class ADEC(nn.Module):
             the paper's cost hardly tells.
 
     Raises:
-        ValueError: ``top_k`` is not between 1 and ``num_experts``, or ``residual`` is unknown.
+        ValueError: ``top_k`` is above ``num_experts``.
     """
 
     def __init__(
@@ -47,19 +48,17 @@ class ADEC(nn.Module):
         expert: dict[str, Any],
         fuse: dict[str, Any],
         shared_expert: dict[str, Any] | None = None,
-        num_experts: int = 4,
-        top_k: int = 2,
+        num_experts: PositiveInt = 4,
+        top_k: PositiveInt = 2,
         residual: Literal['add', 'none', 'gated'] = 'add',
         separable: bool = False,
     ) -> None:
         super().__init__()
-        if not 1 <= top_k <= num_experts:
+        if top_k > num_experts:
             raise ValueError(
                 f'top_k={top_k} must be between 1 and num_experts={num_experts}. '
                 'Lower top_k or add experts.'
             )
-        if residual not in ('add', 'none', 'gated'):
-            raise ValueError(f'residual={residual!r} is unknown. Choose one of add, none, gated.')
         dim = stage.dim
         self.top_k, self.residual = top_k, residual
         self.router = ROUTERS.build(router, stage=stage, num_experts=num_experts, top_k=top_k)

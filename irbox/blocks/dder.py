@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from irbox.layers.mixture_of_experts import Combine, MixtureOfExperts
 from irbox.registry import BLOCKS, EXPERTS, ROUTERS
 from irbox.structures import Context, Stage
+from irbox.utils.bounded import PositiveInt
 
 
 @BLOCKS.register_module()
@@ -25,7 +26,7 @@ class DDER(nn.Module):
             ``'logexp'`` (public code), see ``MixtureOfExperts``.
 
     Raises:
-        ValueError: ``top_k`` is not between 1 and ``num_experts``.
+        ValueError: ``top_k`` is above ``num_experts``.
 
     Note:
         The public code calls this class ``MCDB``, a name that the paper gives to the bottleneck.
@@ -36,12 +37,12 @@ class DDER(nn.Module):
         stage: Stage,
         router: dict[str, Any],
         expert: dict[str, Any],
-        num_experts: int = 6,
-        top_k: int = 2,
+        num_experts: PositiveInt = 6,
+        top_k: PositiveInt = 2,
         combine: Combine = 'sum',
     ) -> None:
         super().__init__()
-        if not 1 <= top_k <= num_experts:
+        if top_k > num_experts:
             raise ValueError(
                 f'top_k={top_k} must be between 1 and num_experts={num_experts}. '
                 'Lower top_k or add experts.'

@@ -11,8 +11,10 @@ from torch.nn import functional as F
 from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.mamba import Mamba
 from irbox.layers.norm import LayerNorm2d
+from irbox.layers.selective_scan.dispatch import Backend
 from irbox.registry import BLOCKS
 from irbox.structures import Context, Gate, Stage
+from irbox.utils.bounded import PositiveFloat
 
 
 def _perceptron(layers: int, sizes: tuple[int, int, int]) -> nn.Sequential:
@@ -113,24 +115,15 @@ class MambaCNNBlock(nn.Module):
         stage: Stage,
         gate: Literal['edge_aware', 'mean'] = 'edge_aware',
         gate_on: Literal['cnn', 'mamba'] = 'cnn',
-        gate_layers: int = 1,
+        gate_layers: Literal[1, 2] = 1,
         gate_channels: int | None = None,
-        projection_layers: int = 1,
+        projection_layers: Literal[1, 2] = 1,
         prior_feature: Literal['features', 'content'] = 'features',
         conv_norm: bool = True,
-        ratio: float = 2.66,
-        backend: str = 'auto',
+        ratio: PositiveFloat = 2.66,
+        backend: Backend = 'auto',
     ) -> None:
         super().__init__()
-        for name, value, choices in (
-            ('gate', gate, ('edge_aware', 'mean')),
-            ('gate_on', gate_on, ('cnn', 'mamba')),
-            ('gate_layers', gate_layers, (1, 2)),
-            ('projection_layers', projection_layers, (1, 2)),
-            ('prior_feature', prior_feature, ('features', 'content')),
-        ):
-            if value not in choices:
-                raise ValueError(f'{name}={value!r} is unknown. Choose one of {choices}.')
         if gate_channels not in (None, 1, stage.dim):
             raise ValueError(f'gate_channels={gate_channels} must be 1, {stage.dim} or null.')
         self.norm1 = LayerNorm2d(stage.dim)

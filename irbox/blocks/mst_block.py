@@ -9,6 +9,7 @@ from irbox.layers.mamba_style_attention import MambaStyleAttention, MaskMode
 from irbox.layers.norm import LayerNorm2d
 from irbox.registry import BLOCKS
 from irbox.structures import Context, Gate, Stage
+from irbox.utils.bounded import PositiveFloat
 
 
 @BLOCKS.register_module()
@@ -29,7 +30,7 @@ class MSTBlock(nn.Module):
     def __init__(
         self,
         stage: Stage,
-        ratio: float = 2.66,
+        ratio: PositiveFloat = 2.66,
         mask_mode: MaskMode = 'input',
         separable: bool = False,
         projection: bool = True,

@@ -9,6 +9,7 @@ from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.norm import LayerNorm2d
 from irbox.registry import BLOCKS
 from irbox.structures import Context, Stage
+from irbox.utils.bounded import PositiveFloat
 
 
 @BLOCKS.register_module()
@@ -21,7 +22,7 @@ class TransformerBlock(nn.Module):
         bias: Give the convolutions a bias, as MoCE-IR's encoder does.
     """
 
-    def __init__(self, stage: Stage, ratio: float = 2.66, bias: bool = False) -> None:
+    def __init__(self, stage: Stage, ratio: PositiveFloat = 2.66, bias: bool = False) -> None:
         super().__init__()
         self.norm1 = LayerNorm2d(stage.dim)
         self.attn = TransposedAttention(stage.dim, stage.heads, bias)

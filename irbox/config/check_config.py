@@ -9,37 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from mmengine.config import Config
 
 from irbox import registry as registries
-from irbox.config.check_values import check_keys, check_nested, check_part, check_values, join
+from irbox.config.check_values import check_keys, check_losses, check_part, check_values, join
+from irbox.config.section_types import (
+    AutoScaleLR,
+    ClipGrad,
+    CustomImports,
+    Environment,
+    Loader,
+    ParamwiseCfg,
+    Randomness,
+)
 from irbox.registry import SCOPE, suggest
+from irbox.utils.bounded import PositiveInt
+from irbox.utils.check_type import check_type
 
 Check = Callable[[Any, str], None]
 
-LOADER_KEYS = frozenset(
-    {
-        'dataset',
-        'sampler',
-        'batch_sampler',
-        'batch_size',
-        'num_workers',
-        'collate_fn',
-        'num_batch_per_epoch',
-        'worker_init_fn',
-        'pin_memory',
-        'drop_last',
-        'timeout',
-        'multiprocessing_context',
-        'prefetch_factor',
-        'persistent_workers',
-        'pin_memory_device',
-        'in_order',
-        'disable_subprocess_warning',
-    }
-)
 DEFAULT_HOOKS = frozenset(
     {
         'runtime_info',
@@ -52,23 +42,8 @@ DEFAULT_HOOKS = frozenset(
         'final_weights',
     }
 )
-PARAMWISE_KEYS = frozenset(
-    {
-        'custom_keys',
-        'bias_lr_mult',
-        'bias_decay_mult',
-        'norm_decay_mult',
-        'flat_decay_mult',
-        'dwconv_decay_mult',
-        'dcn_offset_lr_mult',
-        'bypass_duplicate',
-    }
-)
-CLIP_KEYS = frozenset(
-    {'type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'}
-)
-AMP = (False, True, None, 'bf16', 'fp16')
-LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
+AMP = Literal[False, True, 'bf16', 'fp16']
+LOG_LEVELS = Literal['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']
 
 
 def check_config(
@@ -98,11 +73,16 @@ def _part(value: Any, path: str, registry: Any, **options: Any) -> None:
     check_part(value, path, registry, **options)
 
 
+def _model(value: Any, path: str) -> None:
+    check_part(value, path, registries.MODELS)
+    check_losses(value.get('losses'), join(path, 'losses'))
+
+
 def _loader(value: Any, path: str) -> None:
     _is_mapping(value, path)
     if 'dataset' not in value:
         raise ValueError(f'{path}: a data loader needs `dataset`. {suggest("dataset", value)}')
-    check_keys(value, LOADER_KEYS, path)
+    check_type(value, Loader, path)
     for key, item in value.items():
         place = join(path, key)
         if key == 'dataset':
@@ -116,8 +96,6 @@ def _loader(value: Any, path: str) -> None:
             check_part(item, place, registries.FUNCTIONS, injected=('data_batch',))
         elif key == 'worker_init_fn':
             check_part(item, place, registries.FUNCTIONS, injected=('worker_id',))
-        else:
-            check_nested(item, place)
 
 
 def _loaders(value: Any, path: str) -> None:
@@ -156,10 +134,8 @@ def _train_cfg(value: Any, path: str) -> None:
             f'{path}: give either max_iters or max_epochs; got {given or "neither"}. The intervals '
             'and the schedule of a training count what its length does: change that one.'
         )
-    for key in ('max_epochs', 'max_iters', 'val_interval'):
-        number = value.get(key, 1)
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ValueError(f'{join(path, key)}: {number!r} must be a whole number above 0.')
+    if 'max_epochs' in value:
+        check_type(value['max_epochs'], PositiveInt, join(path, 'max_epochs'))
 
 
 def _optim_wrapper(value: Any, path: str) -> None:
@@ -171,14 +147,11 @@ def _optim_wrapper(value: Any, path: str) -> None:
     check_part(
         value['optimizer'], join(path, 'optimizer'), registries.OPTIMIZERS, injected=('params',)
     )
-    for key, known in (('clip_grad', CLIP_KEYS), ('paramwise_cfg', PARAMWISE_KEYS)):
+    for key, known in (('clip_grad', ClipGrad), ('paramwise_cfg', ParamwiseCfg)):
         if value.get(key) is not None:
-            _is_mapping(value[key], join(path, key))
-            check_keys(value[key], known, join(path, key))
-            check_nested({k: v for k, v in value[key].items() if k != 'type'}, join(path, key))
+            check_type(value[key], known, join(path, key))
     count = value.get('accumulative_counts', 1)
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f'{path}.accumulative_counts: {count!r} must be a whole number above 0.')
+    check_type(count, PositiveInt, join(path, 'accumulative_counts'))
 
 
 def _schedulers(value: Any, path: str) -> None:
@@ -212,52 +185,25 @@ def _default_hooks(value: Any, path: str) -> None:
 
 
 def _custom_hooks(value: Any, path: str) -> None:
-    if not isinstance(value, (list, tuple)):
-        raise ValueError(f'{path}: must be a list of hooks, got {value!r}.')
+    check_type(value, list, path)
     for index, hook in enumerate(value):
         check_part(hook, join(path, index), registries.HOOKS, extra=('priority',))
 
 
-def _keys(value: Any, path: str, known: Mapping[str, Any]) -> None:
-    """A mapping with known keys; a key may have known keys of its own."""
-    _is_mapping(value, path)
-    check_keys(value, known, path)
-    for key, item in value.items():
-        if known[key] is not None and item is not None:
-            _keys(item, join(path, key), known[key])
-        else:
-            check_nested(item, join(path, key))
-
-
-def _one_of(value: Any, path: str, known: Collection[Any]) -> None:
-    if value not in known:
-        near = suggest(str(value), [str(one) for one in known if one is not None])
-        raise ValueError(f'{path}: {value!r} is unknown. {near}')
-
-
-def _of_type(value: Any, path: str, kind: type, what: str) -> None:
-    if not isinstance(value, kind):
-        raise ValueError(f'{path}: {value!r} must be {what}.')
+def _of(value: Any, path: str, declared: Any) -> None:
+    check_type(value, declared, path)
 
 
 def _is_mapping(value: Any, path: str) -> None:
-    _of_type(value, path, Mapping, 'a mapping')
+    check_type(value, Mapping, path)
 
 
-_text = partial(_of_type, kind=str, what='text')
-_flag = partial(_of_type, kind=bool, what='true or false')
-_names = partial(_of_type, kind=list, what='a list of names')
+_text = partial(_of, declared=str)
+_flag = partial(_of, declared=bool)
 _loop = partial(_part, registry=registries.LOOPS, injected=('runner', 'dataloader', 'evaluator'))
 
-ENVIRONMENT: Mapping[str, Any] = {
-    'cudnn_benchmark': None,
-    'mp_cfg': {'mp_start_method': None, 'opencv_num_threads': None},
-    'dist_cfg': {'timeout': None},
-    'resource_limit': None,
-}
-
 SECTIONS: Mapping[str, Check] = {
-    'model': partial(_part, registry=registries.MODELS),
+    'model': _model,
     'data_preprocessor': partial(_part, registry=registries.MODELS),
     'train_dataloader': _loader,
     'val_dataloader': _loaders,
@@ -269,28 +215,26 @@ SECTIONS: Mapping[str, Check] = {
     'test_evaluator': _evaluator,
     'optim_wrapper': _optim_wrapper,
     'param_scheduler': _schedulers,
-    'amp': partial(_one_of, known=AMP),
+    'amp': partial(_of, declared=AMP),
     'ema': partial(_part, registry=registries.HOOKS, default='EMAHook'),
     'default_hooks': _default_hooks,
     'custom_hooks': _custom_hooks,
     'visualizer': partial(_part, registry=registries.VISUALIZERS, default='Visualizer'),
     'log_processor': partial(_part, registry=registries.LOG_PROCESSORS, default='LogProcessor'),
-    'env_cfg': partial(_keys, known=ENVIRONMENT),
-    'randomness': partial(
-        _keys, known={'seed': None, 'diff_rank_seed': None, 'deterministic': None}
-    ),
-    'auto_scale_lr': partial(_keys, known={'enable': None, 'base_batch_size': None}),
+    'env_cfg': partial(_of, declared=Environment),
+    'randomness': partial(_of, declared=Randomness),
+    'auto_scale_lr': partial(_of, declared=AutoScaleLR),
     'model_wrapper_cfg': partial(
         _part,
         registry=registries.MODEL_WRAPPERS,
         injected=('module',),
         default='MMDistributedDataParallel',
     ),
-    'custom_imports': partial(_keys, known={'imports': None, 'allow_failed_imports': None}),
-    'plugins': _names,
-    'log_level': partial(_one_of, known=LOG_LEVELS),
-    'default_scope': partial(_one_of, known=(SCOPE,)),
-    'launcher': partial(_one_of, known=('none', 'pytorch')),
+    'custom_imports': partial(_of, declared=CustomImports),
+    'plugins': partial(_of, declared=list[str]),
+    'log_level': partial(_of, declared=LOG_LEVELS),
+    'default_scope': partial(_of, declared=Literal[SCOPE]),
+    'launcher': partial(_of, declared=Literal['none', 'pytorch']),
     'work_dir': _text,
     'load_from': _text,
     'experiment_name': _text,

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from mmengine.registry import Registry
 
 from irbox import registry as registries
-from irbox.registry import find_part, known_names, part_kinds, suggest
+from irbox.registry import (
+    check_arguments,
+    find_part,
+    known_names,
+    part_kinds,
+    refuse_dotted,
+    suggest,
+)
+from irbox.utils.part_arguments import arguments_of
 from irbox.utils.plugin_imports import import_all_installed
+from irbox.utils.type_words import EXPONENT, number_as_text
 
-EXPONENT = re.compile(r'[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][+-]?\d+')
-# Words of annotations that allow no text.
-NUMERIC = {'int', 'float', 'bool', 'None', 'Optional', 'Union', 'typing', 'torch', 'Tensor'}
 # What mmengine makes of a quoted {{_base_.name}}.
 PLACEHOLDER = re.compile(r'"_\w[\w.]*_[0-9a-f]{6}"')
 
@@ -46,11 +51,8 @@ def check_values(value: Any, path: str = '') -> None:
                     f'{place}: there is nothing in the base configs to delete here. '
                     'Remove `_delete_`, or correct the name of the key that holds it.'
                 )
-            if key == 'type' and isinstance(item, str) and '.' in item:
-                raise ValueError(
-                    f'{place}: dotted type names ({item!r}) are refused, since they would import '
-                    'and call any code. Register the part and use its plain name.'
-                )
+            if key == 'type' and isinstance(item, str):
+                refuse_dotted(item, place)
             check_values(item, place)
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
@@ -67,11 +69,11 @@ def check_part(
     path: str,
     registry: Registry,
     *,
-    injected: Iterable[str] = (),
-    extra: Iterable[str] = (),
+    injected: Collection[str] = (),
+    extra: Collection[str] = (),
     default: str | None = None,
 ) -> None:
-    """Check a mapping with ``type``: a known name, known arguments, and so on inside them.
+    """Check a mapping with ``type``: a known name, known arguments, their types, all inside them.
 
     Args:
         value: What the config says.
@@ -91,14 +93,19 @@ def check_part(
         part = find_part(name, registry)
     except ValueError as error:
         raise ValueError(f'{join(path, "type")}: {error}') from error
-    _check_arguments(value, path, part, str(name), registry.name, set(injected), set(extra))
+    given = {key: item for key, item in value.items() if key != 'type'}
+    check_arguments(name, part, given, registry.name, injected=injected, extra=extra, place=path)
+    taken, _ = arguments_of(part)
+    for key, item in given.items():
+        if key not in extra:
+            check_nested(item, join(path, key), key in taken and taken[key].takes_text)
 
 
 def check_nested(value: Any, path: str, text_allowed: bool = False) -> None:
     """Check every part inside a value, whatever its kind, and every number."""
     if isinstance(value, Mapping):
         kind = _kind_at(path)
-        if 'type' in value or (kind is not None and value):
+        if 'type' in value or kind is not None:
             _check_any_part(value, path, kind)
             return
         for key, item in value.items():
@@ -107,45 +114,22 @@ def check_nested(value: Any, path: str, text_allowed: bool = False) -> None:
         for index, item in enumerate(value):
             check_nested(item, join(path, index), text_allowed)
     elif isinstance(value, str) and not text_allowed and EXPONENT.fullmatch(value):
-        _refuse_number(value, path)
+        raise ValueError(f'{path}: {value!r} {number_as_text(value)}')
 
 
-def arguments_of(part: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], bool]:
-    """Arguments that a class or function takes, and whether it refuses all others.
+def check_losses(losses: Any, path: str) -> None:
+    """Refuse losses of which none compares the restored image with the clean one.
 
-    ``**kwargs`` are followed to the base class that they are passed on to.
+    A loss that judges something else says ``compares_images = False``.
     """
-    taken: dict[str, inspect.Parameter] = {}
-    for init in _constructors(part):
-        open_ended = False
-        for parameter in list(inspect.signature(init).parameters.values())[1:]:
-            if parameter.kind is parameter.VAR_KEYWORD:
-                open_ended = True
-            elif parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-                taken.setdefault(parameter.name, parameter)
-        if not open_ended:
-            return taken, True
-    # mmengine's classes keep unknown arguments and fail with them much later.
-    return taken, part.__module__.split('.')[0] == 'mmengine'
-
-
-def _constructors(part: Callable[..., Any]) -> Iterable[Callable[..., Any]]:
-    if not inspect.isclass(part):
-        return [_as_method(part)]
-    own = [base.__dict__['__init__'] for base in part.__mro__[:-1] if '__init__' in base.__dict__]
-    # A class without any constructor takes nothing.
-    return own or [lambda self: None]
-
-
-def _as_method(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A stand-in whose first parameter is skipped like ``self``."""
-
-    def method() -> None: ...
-
-    parameters = list(inspect.signature(function).parameters.values())
-    first = inspect.Parameter('self', inspect.Parameter.POSITIONAL_ONLY)
-    method.__signature__ = inspect.Signature([first, *parameters])  # type: ignore[attr-defined]
-    return method
+    parts = [loss for loss in (losses or {}).values() if loss is not None]
+    classes = [find_part(loss['type'], registries.LOSSES) for loss in parts]
+    if classes and not any(getattr(one, 'compares_images', True) for one in classes):
+        names = ', '.join(loss['type'] for loss in parts)
+        raise ValueError(
+            f'{path}: {names} judge no image, and a network trained by nothing else restores none. '
+            'Add one that does, such as pixel: {type: L1Loss}.'
+        )
 
 
 def _kind_at(path: str) -> Registry | None:
@@ -168,6 +152,8 @@ def _check_any_part(value: Mapping[str, Any], path: str, kind: Registry | None) 
         check_part(value, path, kind)
         return
     name = value['type']
+    if not isinstance(name, str):
+        raise ValueError(f'{join(path, "type")}: the type of a part must be a name, got {name!r}.')
     kinds = [kind.registry for kind in part_kinds() if kind.keys or kind.collections]
     if not any(name in known_names(registry) for registry in kinds):
         import_all_installed(registries.our_registries())
@@ -177,71 +163,3 @@ def _check_any_part(value: Mapping[str, Any], path: str, kind: Registry | None) 
             return
     own = {known for registry in kinds for known in registry.module_dict}
     raise ValueError(f'{join(path, "type")}: no part is called {name!r}. {suggest(str(name), own)}')
-
-
-def _check_arguments(
-    value: Mapping[str, Any],
-    path: str,
-    part: Callable[..., Any],
-    name: str,
-    kind: str,
-    injected: set[str],
-    extra: set[str],
-) -> None:
-    taken, closed = arguments_of(part)
-    for key, item in value.items():
-        place = join(path, key)
-        if key == 'type' or key in extra:
-            continue
-        if key in injected:
-            raise ValueError(f'{place}: {key!r} is set by the program. Remove it from the config.')
-        if key not in taken:
-            if closed:
-                told = {
-                    a for one in part_kinds() if one.registry.name == kind for a in one.injected
-                }
-                known = (set(taken) - injected - told) | extra
-                raise ValueError(
-                    f'{place}: {kind} {name} takes no argument {key!r}. {suggest(key, known)} If a '
-                    'base config left it behind, add `_delete_: true` beside `type`.'
-                )
-            check_nested(item, place)
-            continue
-        declared = _declaration(taken[key])
-        if isinstance(item, str) and 'str' not in declared and declared & {'int', 'float'}:
-            _check_number(item, place, declared)
-        check_nested(item, place, text_allowed='str' in declared)
-
-
-def _declaration(parameter: inspect.Parameter) -> set[str]:
-    """Words of a parameter's annotation, or the kind of its default where it has none."""
-    if parameter.annotation is not parameter.empty:
-        annotation = parameter.annotation
-        text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-        return set(re.findall(r'\w+', text))
-    if parameter.default is parameter.empty or parameter.default is None:
-        return set()
-    return {type(parameter.default).__name__}
-
-
-def _check_number(text: str, path: str, declared: set[str]) -> None:
-    try:
-        float(text.replace('_', ''))
-    except ValueError:
-        if declared <= NUMERIC:
-            raise ValueError(f'{path}: {text!r} is text; a number is needed.') from None
-        return
-    _refuse_number(text, path)
-
-
-def _refuse_number(text: str, path: str) -> None:
-    value = float(text.replace('_', ''))
-    mantissa, _, exponent = f'{value:e}'.partition('e')
-    mantissa = mantissa.rstrip('0')
-    better = f'{mantissa}{"0" if mantissa.endswith(".") else ""}e{int(exponent):+d}'
-    if not EXPONENT.fullmatch(text):
-        better = repr(value)
-    raise ValueError(
-        f'{path}: {text!r} is text, not a number. YAML reads a number with an exponent only with a '
-        f'decimal point and a sign, and nothing in quotes. Write {better}.'
-    )

@@ -13,6 +13,13 @@ from mmengine.config import Config
 
 from irbox.config import yaml_handler
 from irbox.config.check_config import check_config
+from irbox.config.check_nulls import (
+    check_null,
+    is_named,
+    names_at,
+    names_set_to_null,
+    nulls_of,
+)
 from irbox.config.plugins import load_plugins
 from irbox.config.shipped_configs import find_config
 from irbox.utils.plugin_imports import installed_plugins_used
@@ -51,6 +58,7 @@ def load_config(
         raise ValueError(f'Config {path}: the name must end in {", ".join(SUFFIXES)}.')
     yaml_handler.install()
     config = _read(path)
+    _check_nulls(path, config)
     if cfg_options:
         _apply(config, cfg_options)
     if config.get('plugins'):
@@ -145,6 +153,23 @@ def _culprit(path: Path) -> Path:
     return path
 
 
+def _check_nulls(path: Path, config: Config) -> None:
+    """Refuse a null that takes nothing away from the bases; a file without any may hold any."""
+    nulls = names_set_to_null(config.to_dict())
+    if not nulls or not any(_bases(path)):
+        return
+    # What is null in a base may have taken something away itself, unless that has no base.
+    bases = [(_read(base).to_dict(), any(_bases(base))) for base in dict.fromkeys(_all_bases(path))]
+    for keys in nulls:
+        known = {
+            name
+            for base, inherits in bases
+            for name, value in names_at(base, keys).items()
+            if value is not None or not inherits
+        }
+        check_null(keys, known)
+
+
 def _missing_base(path: Path) -> Path | None:
     return next((base for base in _bases(path) if not base.is_file()), None)
 
@@ -171,8 +196,12 @@ def _apply(config: Config, options: Mapping[str, Any]) -> None:
                 f'--cfg-options {key}={value}: a mapping cannot be given as text. '
                 f'Set its entries one by one, such as {key}.type=Name (and {key}._delete_=True).'
             )
+    content = config.to_dict()
     rest = {}
     for key, value in options.items():
+        for keys in nulls_of(value, tuple(key.split('.'))):
+            if is_named(content, keys):
+                check_null(keys, names_at(content, keys))
         parent, _, last = key.rpartition('.')
         owner = _lookup(config, parent) if parent else None
         # mmengine's merge cannot replace a number in a list.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Ge, doc
 from PIL import Image
 from torch.utils.data import Dataset
 
@@ -18,6 +19,7 @@ from irbox.datasets.photographs import HELD_OUT, TRAINING, photograph
 from irbox.degradations.degradation import round_to_8_bits
 from irbox.degradations.synthetic_depth import synthetic_depth
 from irbox.registry import DATASETS, TRANSFORMS
+from irbox.utils.bounded import NonNegativeFloat, NonNegativeInt, PositiveInt, Share
 
 Config = Mapping[str, Any]
 
@@ -71,28 +73,17 @@ class EmbeddedDataset(Dataset):
         self,
         degradations: Mapping[str, Config | Sequence[Config] | None],
         split: Literal['train', 'test'] = 'train',
-        weights: Mapping[str, float] | None = None,
-        patch_size: int = 128,
-        length: int = 10_000,
-        dead_leaves: float = 0.3,
-        max_scale: float = 2.5,
+        weights: Mapping[str, NonNegativeFloat] | None = None,
+        patch_size: PositiveInt = 128,
+        length: PositiveInt = 10_000,
+        dead_leaves: Share = 0.3,
+        max_scale: Annotated[float, Ge(1), doc('Crops are never enlarged.')] = 2.5,
         dihedral: bool = True,
         color_jitter: bool = False,
-        size: int = 256,
-        crops: int = 1,
-        seed: int = 0,
+        size: PositiveInt = 256,
+        crops: PositiveInt = 1,
+        seed: NonNegativeInt = 0,
     ) -> None:
-        if split not in ('train', 'test'):
-            raise ValueError(f"split={split!r} must be 'train' or 'test'.")
-        if not 0 <= dead_leaves <= 1:
-            raise ValueError(f'dead_leaves={dead_leaves} is a share of the samples: give 0 to 1.')
-        if max_scale < 1:
-            raise ValueError(f'max_scale={max_scale} must be at least 1: crops are never enlarged.')
-        for name, value in dict(
-            patch_size=patch_size, length=length, size=size, crops=crops
-        ).items():
-            if value < 1:
-                raise ValueError(f'{name}={value} must be at least 1.')
         named = {label: steps for label, steps in degradations.items() if steps is not None}
         chains = {label: _chain(label, steps) for label, steps in named.items()}
         if not chains:

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal, NotRequired, TypedDict, get_args
+
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from irbox.utils.bounded import PositiveInt
+
 Pair = tuple[np.ndarray, np.ndarray]
 
-SIZE_POLICIES = ('error', 'center_crop_to_min', 'resize_clean_to_input')
-SMALL_POLICIES = ('reflect_pad', 'resize_up', 'skip')
-MULTIPLE_POLICIES = ('center_crop', 'reflect_pad', 'resize_up')
-AUGMENTATIONS = {'none': (0,), 'flips': (0, 2, 4, 6), 'dihedral': tuple(range(8))}
+SizePolicy = Literal['error', 'center_crop_to_min', 'resize_clean_to_input']
+SmallPolicy = Literal['reflect_pad', 'resize_up', 'skip']
+Augmentation = Literal['none', 'flips', 'dihedral']
+
+
+class ToMultiple(TypedDict):
+    """What ``to_multiple`` takes beside the images."""
+
+    multiple: PositiveInt
+    policy: Literal['center_crop', 'reflect_pad', 'resize_up']
+    longest_side: NotRequired[PositiveInt | None]
+
+
+AUGMENTATIONS: Mapping[Augmentation, tuple[int, ...]] = {
+    'none': (0,),
+    'flips': (0, 2, 4, 6),
+    'dihedral': tuple(range(8)),
+}
 """Modes of ``dihedral`` to choose from; flips are left-right, upside down, both or none."""
 
 
@@ -47,7 +66,7 @@ def match_sizes(degraded: np.ndarray, clean: np.ndarray, policy: str, name: str)
     if policy == 'error':
         raise ValueError(
             f'{name}: the degraded image is {_size(degraded)}, the clean one {_size(clean)}. Set '
-            f'size_policy to {" or ".join(SIZE_POLICIES[1:])} if that is expected.'
+            f'size_policy to {" or ".join(get_args(SizePolicy)[1:])} if that is expected.'
         )
     if policy == 'resize_clean_to_input':
         return degraded, _resize(clean, *degraded.shape[:2], Image.BICUBIC)

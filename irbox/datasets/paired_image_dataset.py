@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,10 +16,11 @@ from torch.utils.data import Dataset
 from irbox.datasets.draw_weights import draw_weights
 from irbox.datasets.pair_operations import (
     AUGMENTATIONS,
-    MULTIPLE_POLICIES,
-    SIZE_POLICIES,
-    SMALL_POLICIES,
+    Augmentation,
     Pair,
+    SizePolicy,
+    SmallPolicy,
+    ToMultiple,
     dihedral,
     enlarge,
     match_sizes,
@@ -27,13 +29,13 @@ from irbox.datasets.pair_operations import (
     to_multiple,
     to_tensor,
 )
-from irbox.datasets.pairs.data_source import DataSource, check_keys, find_source
+from irbox.datasets.pairs.data_source import DataSource, find_source
 from irbox.datasets.pairs.distinct_names import distinct_names
 from irbox.datasets.pairs.paired_source import ImagePair
-from irbox.datasets.pairs.schema import is_whole
 from irbox.datasets.read_image import image_size, open_image
 from irbox.degradations.degradation import round_to_8_bits
 from irbox.registry import DATASETS
+from irbox.utils.bounded import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 
 @DATASETS.register_module()
@@ -93,51 +95,22 @@ class PairedImageDataset(Dataset):
     def __init__(
         self,
         sources: Mapping[str, Mapping[str, Any] | None],
-        data_root: str = '',
-        patch_size: int | None = None,
-        augment: str = 'none',
-        size_policy: str = 'error',
-        small_images: str = 'reflect_pad',
-        to_multiple: Mapping[str, Any] | None = None,
-        weights: Mapping[str, float] | Literal['uniform'] | None = None,
+        data_root: str | Path = '',
+        patch_size: PositiveInt | None = None,
+        augment: Augmentation = 'none',
+        size_policy: SizePolicy = 'error',
+        small_images: SmallPolicy = 'reflect_pad',
+        to_multiple: ToMultiple | None = None,
+        weights: Mapping[str, NonNegativeFloat] | Literal['uniform'] | None = None,
         strict: bool = True,
-        seed: int = 0,
+        seed: NonNegativeInt = 0,
     ) -> None:
-        _check_choice('augment', augment, AUGMENTATIONS)
-        _check_choice('size_policy', size_policy, SIZE_POLICIES)
-        _check_choice('small_images', small_images, SMALL_POLICIES)
-        if to_multiple is not None:
-            if not isinstance(to_multiple, Mapping):
-                raise ValueError(
-                    f'to_multiple={to_multiple!r} must be a mapping, such as '
-                    '{multiple: 16, policy: center_crop}.'
-                )
-            needed = ('multiple', 'policy')
-            check_keys('to_multiple', to_multiple, (*needed, 'longest_side'), needed)
+        if to_multiple is not None and to_multiple.get('longest_side') is not None:
             policy = to_multiple['policy']
-            _check_choice('to_multiple.policy', policy, MULTIPLE_POLICIES)
-            for key in ('multiple', 'longest_side'):
-                if to_multiple.get(key) is not None and not _is_count(to_multiple[key]):
-                    raise ValueError(
-                        f'to_multiple.{key}={to_multiple[key]!r} must be a whole number of at '
-                        'least 1.'
-                    )
-            if to_multiple.get('longest_side') is not None and policy != 'resize_up':
+            if policy != 'resize_up':
                 raise ValueError(
                     f'to_multiple.longest_side goes with resize_up, not with {policy}.'
                 )
-        if patch_size is not None and not _is_count(patch_size):
-            raise ValueError(
-                f'patch_size={patch_size!r} must be a whole number of at least 1, or null for '
-                'whole images.'
-            )
-        if not is_whole(seed) or seed < 0:
-            raise ValueError(f'seed={seed!r} must be a whole number of at least 0.')
-        if not isinstance(sources, Mapping):
-            raise ValueError(
-                f'sources={sources!r} must be a mapping from names to sources, such as '
-                '{rain: {set: rain100l, split: train}}.'
-            )
         self.patch_size = patch_size
         self.modes = AUGMENTATIONS[augment]
         self.size_policy = size_policy
@@ -248,15 +221,6 @@ class PairedImageDataset(Dataset):
     def metainfo(self) -> dict[str, Any]:
         """What mmengine passes on to evaluators: the labels that samples carry."""
         return {'labels': tuple(dict.fromkeys(pair.label for pair in self.pairs))}
-
-
-def _is_count(value: Any) -> bool:
-    return is_whole(value) and value >= 1
-
-
-def _check_choice(option: str, value: Any, choices: Sequence[str] | Mapping[str, Any]) -> None:
-    if value not in choices:
-        raise ValueError(f'{option}={value!r} must be one of {", ".join(choices)}.')
 
 
 def _report(source: DataSource, pairs: list[ImagePair], left_out: Mapping[str, int]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import numpy as np
 
 from irbox.degradations.degradation import Degradation, round_to_8_bits
@@ -9,9 +11,9 @@ from irbox.degradations.dense_rain import DenseRain
 from irbox.degradations.haze import Haze
 from irbox.degradations.low_light import LowLight
 from irbox.degradations.snow import Snow
-from irbox.registry import TRANSFORMS, suggest
+from irbox.registry import TRANSFORMS
 
-CDD11_TYPES = (
+Kind = Literal[
     'low',
     'haze',
     'rain',
@@ -23,7 +25,8 @@ CDD11_TYPES = (
     'haze_snow',
     'low_haze_rain',
     'low_haze_snow',
-)
+]
+CDD11_TYPES: tuple[str, ...] = get_args(Kind)
 
 
 @TRANSFORMS.register_module()
@@ -38,9 +41,7 @@ class CDD11Composition(Degradation):
         kind: One of the eleven folder names, such as ``low_haze_rain``.
     """
 
-    def __init__(self, kind: str) -> None:
-        if kind not in CDD11_TYPES:
-            raise ValueError(f'CDD11 has no kind {kind!r}. {suggest(kind, CDD11_TYPES)}')
+    def __init__(self, kind: Kind) -> None:
         order = {
             'low': LowLight(),
             'rain': DenseRain(),

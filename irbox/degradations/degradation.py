@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 
 import numpy as np
 
-Range = float | Sequence[float]
+Range = float | tuple[float, float]
 """A number, or the lowest and the highest of the numbers to draw from."""
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
+from annotated_types import MinLen
 
 from irbox.degradations.degradation import Degradation
 from irbox.registry import TRANSFORMS
+from irbox.utils.bounded import NonNegativeFloat
 
 
 @TRANSFORMS.register_module()
@@ -21,10 +24,11 @@ class GaussianNoise(Degradation):
         sigma: Standard deviation in grey levels of 255. One of several is chosen per image.
     """
 
-    def __init__(self, sigma: float | Sequence[float] = (15, 25, 50)) -> None:
+    def __init__(
+        self,
+        sigma: NonNegativeFloat | Annotated[Sequence[NonNegativeFloat], MinLen(1)] = (15, 25, 50),
+    ) -> None:
         self.sigmas = tuple(np.atleast_1d(sigma).tolist())
-        if not self.sigmas or not all(_is_strength(value) for value in self.sigmas):
-            raise ValueError(f'sigma={sigma!r} must be one or more numbers of at least 0.')
 
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
@@ -33,7 +37,3 @@ class GaussianNoise(Degradation):
         sigma = np.float32(self.sigmas[rng.integers(len(self.sigmas))])
         noise = rng.standard_normal(image.shape, dtype=np.float32)
         return np.floor((image * 255 + sigma * noise).clip(0, 255)) / np.float32(255)
-
-
-def _is_strength(value: object) -> bool:
-    return isinstance(value, int | float) and 0 <= value < float('inf')

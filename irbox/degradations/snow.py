@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from irbox.degradations.degradation import Degradation, Range, check_range
 from irbox.registry import TRANSFORMS
+from irbox.utils.bounded import NonNegativeFloat
 
 # Flakes are drawn at this many times the size and averaged.
 OVERSAMPLING = 4
@@ -57,15 +58,9 @@ class Snow(Degradation):
     def __init__(
         self,
         size: Literal['S', 'M', 'L', 'mixed'] = 'mixed',
-        amount: float = 1.0,
+        amount: NonNegativeFloat = 1.0,
         veil: Range = (0.0, 0.09),
     ) -> None:
-        if size not in (*SIZES, 'mixed'):
-            raise ValueError(f"size={size!r} must be 'S', 'M', 'L' or 'mixed'.")
-        if amount < 0:
-            raise ValueError(
-                f'amount={amount} must be at least 0: it multiplies the number of flakes.'
-            )
         self.sizes = tuple(SIZES) if size == 'mixed' else (size,)
         self.amount = amount
         self.veil = check_range('veil', veil, lowest=0)

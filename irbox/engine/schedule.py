@@ -7,9 +7,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from irbox.config.check_values import arguments_of
 from irbox.engine.shorten_schedule import shorten_schedule
 from irbox.registry import PARAM_SCHEDULERS, find_part
+from irbox.utils.part_arguments import arguments_of
 
 # What a parameter scheduler may count in epochs.
 TIMES = ('begin', 'end', 'T_max', 'step_size', 'milestones')

@@ -17,9 +17,9 @@ from mmengine.registry import HOOKS, METRICS
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from irbox.config.check_values import arguments_of
 from irbox.evaluation import ImageMetric, RestorationMetric
 from irbox.registry import DATASETS, find_part
+from irbox.utils.part_arguments import arguments_of
 
 
 def settle_seed(config: Config, seed: int | None = None) -> None:

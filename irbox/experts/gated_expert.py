@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from irbox.registry import EXPERTS
+from irbox.utils.bounded import PositiveFloat
 
 
 @EXPERTS.register_module()
@@ -21,7 +22,7 @@ class GatedExpert(nn.Module):
 
     pointwise = True
 
-    def __init__(self, dim: int, ratio: float = 1.0) -> None:
+    def __init__(self, dim: int, ratio: PositiveFloat = 1.0) -> None:
         super().__init__()
         hidden = int(dim * ratio)
         self.fc1 = nn.Linear(dim, 2 * hidden)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from irbox.layers.feed_forward import GatedFeedForward
 from irbox.registry import EXPERTS
+from irbox.utils.bounded import PositiveFloat
 
 
 @EXPERTS.register_module()
@@ -18,5 +19,5 @@ class GDFNExpert(GatedFeedForward):
         ratio: Width of a branch relative to ``dim``, rounded down.
     """
 
-    def __init__(self, dim: int, ratio: float = 1.0) -> None:
+    def __init__(self, dim: int, ratio: PositiveFloat = 1.0) -> None:
         super().__init__(dim, ratio)

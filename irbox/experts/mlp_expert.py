@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from irbox.registry import EXPERTS
+from irbox.utils.bounded import PositiveFloat
 
 
 @EXPERTS.register_module()
@@ -19,7 +20,7 @@ class MLPExpert(nn.Module):
 
     pointwise = True
 
-    def __init__(self, dim: int, ratio: float = 2.66) -> None:
+    def __init__(self, dim: int, ratio: PositiveFloat = 2.66) -> None:
         super().__init__()
         hidden = int(dim * ratio)
         self.fc1 = nn.Linear(dim, hidden)

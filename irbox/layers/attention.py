@@ -133,7 +133,7 @@ class TransposedCrossAttention(nn.Module):
             same at every pixel the first leaves nothing but the signs.
 
     Raises:
-        ValueError: ``heads`` does not divide ``dim``, or ``query_norm`` is unknown.
+        ValueError: ``heads`` does not divide ``dim``.
     """
 
     def __init__(
@@ -141,8 +141,6 @@ class TransposedCrossAttention(nn.Module):
     ) -> None:
         super().__init__()
         _check_heads(dim, heads)
-        if query_norm not in ('channel', 'head'):
-            raise ValueError(f"query_norm={query_norm!r} is unknown. Choose 'channel' or 'head'.")
         self.query_norm = query_norm
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
         self.q = PointwiseConv2d(dim, dim, bias=bias)

@@ -37,8 +37,6 @@ class BandSplit(nn.Module):
 
     def __init__(self, dim: int, mask: Mask = 'box') -> None:
         super().__init__()
-        if mask not in ('box', 'soft'):
-            raise ValueError(f"mask={mask!r} is unknown. Choose 'box' (published) or 'soft'.")
         self.mask = mask
         hidden = max(dim // 8, 1)
         self.rate_conv = nn.Sequential(

@@ -32,7 +32,7 @@ class MambaStyleAttention(nn.Module):
             without it, the cost is the same.
 
     Raises:
-        ValueError: ``mask_mode`` is unknown, or ``heads`` does not divide ``dim``.
+        ValueError: ``heads`` does not divide ``dim``.
 
     Note:
         The paper has no code. W1, W2, W3 and Wd have biases, as linear layers have in MILA, which
@@ -51,8 +51,6 @@ class MambaStyleAttention(nn.Module):
         projection: bool = True,
     ) -> None:
         super().__init__()
-        if mask_mode not in ('input', 'multiply'):
-            raise ValueError(f"mask_mode={mask_mode!r} is unknown. Choose 'input' or 'multiply'.")
         self.mask_mode = mask_mode
         self.project_in = PointwiseConv2d(dim, dim)
         self.dwconv = DepthwiseConv(dim, pointwise=separable, bias=True)

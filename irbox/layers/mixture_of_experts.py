@@ -36,8 +36,6 @@ class MixtureOfExperts(nn.Module):
         shared: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if combine not in ('sum', 'logexp'):
-            raise ValueError(f"combine={combine!r} is unknown. Choose 'sum' or 'logexp'.")
         self.experts = nn.ModuleList(experts)
         self.shared = shared
         self.combine = combine

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from irbox.registry import LOSSES
 from irbox.structures import Context
+from irbox.utils.bounded import NonNegativeFloat
 
 
 @LOSSES.register_module()
@@ -28,21 +29,20 @@ class BalanceLoss(nn.Module):
             of the images and hardly acts; M2IR's text speaks of the squared coefficient, too.
 
     Raises:
-        ValueError: ``variant`` is unknown.
         ValueError: No part of the network recorded a routing: the loss would do nothing and say
             nothing.
         RuntimeError: In training, a routing has no gradient.
     """
 
+    compares_images = False
+
     def __init__(
         self,
-        weight: float = 0.01,
-        eps: float = 1e-10,
+        weight: NonNegativeFloat = 0.01,
+        eps: NonNegativeFloat = 1e-10,
         variant: Literal['cv2', 'printed'] = 'cv2',
     ) -> None:
         super().__init__()
-        if variant not in ('cv2', 'printed'):
-            raise ValueError(f"variant={variant!r} is unknown. Choose 'cv2' or 'printed'.")
         self.weight, self.eps, self.variant = weight, eps, variant
 
     def forward(self, restored: Tensor, target: Tensor, context: Context) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from irbox.registry import LOSSES
 from irbox.structures import Context
+from irbox.utils.bounded import NonNegativeFloat
 
 
 @LOSSES.register_module()
@@ -23,7 +24,9 @@ class CharbonnierLoss(nn.Module):
             by itself.
     """
 
-    def __init__(self, weight: float = 1.0, eps: float = 1e-3, per_pixel: bool = False) -> None:
+    def __init__(
+        self, weight: NonNegativeFloat = 1.0, eps: NonNegativeFloat = 1e-3, per_pixel: bool = False
+    ) -> None:
         super().__init__()
         self.weight, self.eps, self.per_pixel = weight, eps, per_pixel
 

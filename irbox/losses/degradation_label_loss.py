@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import MinLen
 from torch import Tensor, nn
 
 from irbox.registry import LOSSES
 from irbox.structures import Context
+from irbox.utils.bounded import NonNegativeFloat
 
 
 @LOSSES.register_module()
@@ -21,7 +25,11 @@ class DegradationLabelLoss(nn.Module):
         weight: Factor.
     """
 
-    def __init__(self, names: list[str], weight: float = 0.1) -> None:
+    compares_images = False
+
+    def __init__(
+        self, names: Annotated[list[str], MinLen(1)], weight: NonNegativeFloat = 0.1
+    ) -> None:
         super().__init__()
         self.names, self.weight = list(names), weight
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from irbox.registry import LOSSES
 from irbox.structures import Context
+from irbox.utils.bounded import NonNegativeFloat
 
 
 @LOSSES.register_module()
@@ -21,7 +22,7 @@ class FFTLoss(nn.Module):
         weight: Factor (lambda 2 in Eq. 11).
     """
 
-    def __init__(self, weight: float = 0.1) -> None:
+    def __init__(self, weight: NonNegativeFloat = 0.1) -> None:
         super().__init__()
         self.weight = weight
 

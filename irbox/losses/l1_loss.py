@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from irbox.registry import LOSSES
 from irbox.structures import Context
+from irbox.utils.bounded import NonNegativeFloat
 
 
 @LOSSES.register_module()
@@ -17,7 +18,7 @@ class L1Loss(nn.Module):
         weight: Factor.
     """
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: NonNegativeFloat = 1.0) -> None:
         super().__init__()
         self.weight = weight
 

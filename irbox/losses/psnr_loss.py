@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from irbox.registry import LOSSES
 from irbox.structures import Context
+from irbox.utils.bounded import NonNegativeFloat
 
 
 @LOSSES.register_module()
@@ -20,7 +21,7 @@ class PSNRLoss(nn.Module):
         eps: Keeps an image that is already right from dominating.
     """
 
-    def __init__(self, weight: float = 1.0, eps: float = 1e-4) -> None:
+    def __init__(self, weight: NonNegativeFloat = 1.0, eps: NonNegativeFloat = 1e-4) -> None:
         super().__init__()
         self.weight, self.eps = weight, eps
 

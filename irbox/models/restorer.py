@@ -34,7 +34,7 @@ class Restorer(BaseModel):
         super().__init__(data_preprocessor or {'type': 'BaseDataPreprocessor'})
         self.network = MODELS.build(network)
         self.losses = nn.ModuleDict(
-            {name: LOSSES.build(loss) for name, loss in (losses or {}).items() if loss}
+            {name: LOSSES.build(loss) for name, loss in (losses or {}).items() if loss is not None}
         )
         for loss in self.losses.values():
             if getattr(loss, 'uses_label', False):

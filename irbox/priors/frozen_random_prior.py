@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from irbox.registry import PRIORS
 from irbox.structures import DegradationPrior
+from irbox.utils.bounded import PositiveInt
 from irbox.utils.precision import full_precision
 
 
@@ -24,7 +25,9 @@ class FrozenRandomPrior(nn.Module):
         seed: Seed of the projections.
     """
 
-    def __init__(self, num_degradations: int, feature_dim: int = 512, seed: int = 0) -> None:
+    def __init__(
+        self, num_degradations: PositiveInt, feature_dim: PositiveInt = 512, seed: int = 0
+    ) -> None:
         super().__init__()
         self.feature_dim, self.num_degradations = feature_dim, num_degradations
         generator = torch.Generator().manual_seed(seed)

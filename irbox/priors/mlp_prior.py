@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from irbox.registry import PRIORS
 from irbox.structures import DegradationPrior
+from irbox.utils.bounded import PositiveInt
 
 
 @PRIORS.register_module()
@@ -29,7 +30,9 @@ class MLPPrior(nn.Module):
         width: Channels of the first convolution, doubled by each of the two that follow.
     """
 
-    def __init__(self, num_degradations: int, feature_dim: int = 512, width: int = 24) -> None:
+    def __init__(
+        self, num_degradations: PositiveInt, feature_dim: PositiveInt = 512, width: PositiveInt = 24
+    ) -> None:
         super().__init__()
         self.feature_dim, self.num_degradations = feature_dim, num_degradations
         widths = (3, width, 2 * width, 4 * width)

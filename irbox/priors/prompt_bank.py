@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from irbox.registry import PRIORS
+from irbox.utils.bounded import PositiveInt
 
 # Two 3x3 convolutions of stride 3 without padding need this many rows and columns.
 SMALLEST = 9
@@ -25,7 +26,9 @@ class PromptBank(nn.Module):
         The attention over the prompts has a bias, as in the public code; Eq. 1 prints none.
     """
 
-    def __init__(self, num_prompts: int = 32, prompt_dim: int = 256, hidden: int = 64) -> None:
+    def __init__(
+        self, num_prompts: PositiveInt = 32, prompt_dim: PositiveInt = 256, hidden: PositiveInt = 64
+    ) -> None:
         super().__init__()
         self.prompt_dim = prompt_dim
         self.convs = nn.Sequential(

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from annotated_types import MinLen
 from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 from irbox.priors.timm_weights import FrozenPart, load_backbone, load_prior
 from irbox.registry import PRIORS
 from irbox.structures import DegradationPrior
+from irbox.utils.bounded import PositiveInt
 from irbox.utils.optional import require
 
 # Backbones shrink an image by 32; below that, some have no pixel left.
@@ -65,19 +67,15 @@ class TimmPrior(nn.Module):
     def __init__(
         self,
         backbone: str,
-        labels: Sequence[str],
-        weights: str | None = None,
+        labels: Annotated[Sequence[str], MinLen(1)],
+        weights: str | Path | None = None,
         frozen: Literal['nothing', 'backbone', 'all'] = 'nothing',
-        size: int | None = None,
+        size: PositiveInt | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(labels, str) or not labels or len(set(labels)) != len(labels):
+        if len(set(labels)) != len(labels):
             raise ValueError(f'TimmPrior: labels={labels!r} must be a list of different names.')
-        if frozen not in ('nothing', 'backbone', 'all'):
-            raise ValueError(
-                f"frozen={frozen!r} is unknown. Choose 'nothing', 'backbone' or 'all'."
-            )
         if frozen != 'nothing' and weights is None:
             raise ValueError(
                 f'TimmPrior: frozen={frozen!r} keeps random weights for ever. Name a file under '
@@ -152,8 +150,6 @@ def _size(
     name: str, model: nn.Module, input_size: tuple[int, int, int], size: int | None
 ) -> int | None:
     """The side of what the backbone sees, None for any."""
-    if size is not None and size < 1:
-        raise ValueError(f'TimmPrior: size={size} must be 1 or more, or null.')
     bound = getattr(model, 'pretrained_cfg', {}).get('fixed_input_size', False)
     if not bound:
         return size

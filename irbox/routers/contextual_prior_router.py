@@ -46,9 +46,6 @@ class ContextualPriorRouter(nn.Module):
             MDTA. The latter keeps nothing of the prior but the signs of its projections, which no
             gradient moves.
 
-    Raises:
-        ValueError: An option is unknown.
-
     Note:
         The paper does not describe its cross-attention. A single token as query gives no map, as
         key a constant one, so that attention across channels is what can be "position-aware". The
@@ -66,14 +63,6 @@ class ContextualPriorRouter(nn.Module):
         query_norm: QueryNorm = 'head',
     ) -> None:
         super().__init__()
-        for name, value, choices in (
-            ('score_mode', score_mode, ('double_softmax', 'single')),
-            ('load', load, ('hard', 'straight_through', 'noisy_topk')),
-        ):
-            if value not in choices:
-                raise ValueError(
-                    f'{name}={value!r} is unknown. Choose one of {", ".join(choices)}.'
-                )
         dim = stage.dim
         self.num_experts, self.top_k = num_experts, top_k
         self.score_mode, self.load = score_mode, load

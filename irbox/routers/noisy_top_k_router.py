@@ -12,6 +12,7 @@ from irbox.layers.expert_load import counted_load, expected_load
 from irbox.layers.top_k import Normalize, top_k_weights
 from irbox.registry import ROUTERS
 from irbox.structures import Context, Routing, Stage
+from irbox.utils.bounded import NonNegativeFloat
 from irbox.utils.precision import full_precision
 
 
@@ -47,23 +48,13 @@ class NoisyTopKRouter(nn.Module):
         num_experts: int,
         top_k: int,
         noise_mask: Literal['bernoulli', 'none'] = 'bernoulli',
-        noise_eps: float = 0.0,
+        noise_eps: NonNegativeFloat = 0.0,
         alpha: Literal['vector', 'scalar'] = 'vector',
         bias_in_prior: bool = False,
         normalize: Normalize = 'selected',
         load: Literal['count', 'corrected', 'official'] = 'count',
     ) -> None:
         super().__init__()
-        for name, value, choices in (
-            ('noise_mask', noise_mask, ('bernoulli', 'none')),
-            ('alpha', alpha, ('vector', 'scalar')),
-            ('normalize', normalize, ('selected', 'printed')),
-            ('load', load, ('count', 'corrected', 'official')),
-        ):
-            if value not in choices:
-                raise ValueError(
-                    f'{name}={value!r} is unknown. Choose one of {", ".join(choices)}.'
-                )
         self.num_experts, self.top_k = num_experts, top_k
         self.noise_mask, self.noise_eps = noise_mask, noise_eps
         self.normalize, self.load = normalize, load

@@ -113,7 +113,7 @@ MISTAKES = [
     ('log_level', 'info', "log_level: 'info' is unknown"),
     ('default_scope', 'mmengine', "default_scope: .*'irbox'|irbox"),
     ('find_unused_parameters', 'yes', 'must be true or false'),
-    ('plugins', 'x.py', 'plugins: .*a list of names'),
+    ('plugins', 'x.py', r"plugins: 'x.py' must be a list, such as \['x.py'\]"),
     ('optim_wrapper.optimizer.lr', 'abc', r"optimizer\.lr: 'abc' is text; a number is needed"),
     ('train_dataloader.sampler', {'type': 'DrawSampler', 'seed': 3}, 'is set by the program'),
     ('train_cfg.runner', 3, 'is set by the program'),

@@ -1,6 +1,8 @@
 """M2IR as its ablations train it: Rain100L alone, 20 epochs (paper, Sec. IV-C)."""
 
-_base_ = ['../../m2ir_derain.py']
+_base_ = ['label.py']
+
+model = dict(losses=dict(label=None))
 
 # The paper gives no schedule for 20 epochs: warm-up and cosine in the proportions of the recipe.
 train_cfg = dict(max_epochs=20, val_interval=5)

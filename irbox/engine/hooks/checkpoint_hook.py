@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from annotated_types import Ge, doc
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
 from irbox.registry import HOOKS
+from irbox.utils.bounded import PositiveInt
+
+Kept = Annotated[
+    int,
+    Ge(2),
+    doc('One alone would be lost if a crash interrupts the writing of the next one.'),
+]
 
 
 @HOOKS.register_module()
@@ -25,27 +33,16 @@ class CheckpointHook(MMEngineCheckpointHook):
         rule: ``greater`` or ``less``: which is better.
         save_last: Write one after the last iteration.
 
-    Raises:
-        ValueError: An option is out of its range.
     """
 
     def __init__(
         self,
-        interval: int = 1000,
-        max_keep_ckpts: int = 2,
+        interval: PositiveInt | Literal[-1] = 1000,
+        max_keep_ckpts: Kept | Literal[-1] = 2,
         save_best: str | None = 'mean/psnr',
-        rule: str = 'greater',
+        rule: Literal['greater', 'less'] = 'greater',
         save_last: bool = True,
     ) -> None:
-        if interval < 1 and interval != -1:
-            raise ValueError(f'interval={interval} must be at least 1, or -1 for the end only.')
-        if max_keep_ckpts < 2 and max_keep_ckpts != -1:
-            raise ValueError(
-                f'max_keep_ckpts={max_keep_ckpts} would leave no checkpoint when a crash '
-                'interrupts the writing of the next one. Keep at least 2, or -1 for all.'
-            )
-        if rule not in ('greater', 'less'):
-            raise ValueError(f"rule={rule!r} must be 'greater' or 'less'.")
         super().__init__(
             interval=interval,
             by_epoch=False,

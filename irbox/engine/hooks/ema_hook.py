@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Interval
 from mmengine.hooks import EMAHook as MMEngineEMAHook
 from mmengine.model import is_model_wrapper
 
 from irbox.engine.averaged_model import AveragedModel
 from irbox.registry import HOOKS
+from irbox.utils.bounded import NonNegativeFloat, NonNegativeInt
 
 
 @HOOKS.register_module()
@@ -24,16 +26,14 @@ class EMAHook(MMEngineEMAHook):
             (warm_up + iterations)``, so that the first, random weights are soon forgotten. 0 counts
             ``momentum`` from the start.
         begin_iter: Average from this iteration on; before it the average follows the weights.
-
-    Raises:
-        ValueError: An option is out of its range.
     """
 
-    def __init__(self, momentum: float = 0.001, warm_up: float = 10, begin_iter: int = 0) -> None:
-        if not 0 < momentum < 1:
-            raise ValueError(f'momentum={momentum} must lie between 0 and 1, such as 0.001.')
-        if warm_up < 0:
-            raise ValueError(f'warm_up={warm_up} must not be negative.')
+    def __init__(
+        self,
+        momentum: Annotated[float, Interval(gt=0, lt=1)] = 0.001,
+        warm_up: NonNegativeFloat = 10,
+        begin_iter: NonNegativeInt = 0,
+    ) -> None:
         super().__init__(begin_iter=begin_iter)
         self.momentum, self.warm_up = momentum, warm_up
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from irbox.evaluation import score
 from irbox.registry import HOOKS
+from irbox.utils.bounded import PositiveInt
 from irbox.utils.contact_sheet import contact_sheet
 from irbox.utils.files import rename
 
@@ -42,7 +43,7 @@ class PredictionsHook(Hook):
         self,
         out_dir: str | Path | None = None,
         sheet: str | Path | None = None,
-        rows_per_task: int = 1,
+        rows_per_task: PositiveInt = 1,
         protocol: str = 'aio',
     ) -> None:
         self.out_dir = Path(out_dir) if out_dir is not None else None

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from irbox.evaluation.tables import MEAN
 from irbox.registry import HOOKS
+from irbox.utils.bounded import NonNegativeFloat
 from irbox.utils.console import console
 
 
@@ -29,7 +30,7 @@ class ProgressHook(Hook):
 
     priority = 'LOWEST'
 
-    def __init__(self, interval: float = 30) -> None:
+    def __init__(self, interval: NonNegativeFloat = 30) -> None:
         self.interval = interval
         self.console = console()
         self.progress: Progress | None = None

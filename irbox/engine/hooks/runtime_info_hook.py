@@ -12,6 +12,7 @@ from torch import Tensor
 
 from irbox.engine.checkpoint import HISTORY_LENGTH
 from irbox.registry import HOOKS
+from irbox.utils.bounded import PositiveInt
 
 
 @HOOKS.register_module()
@@ -28,9 +29,7 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
         FloatingPointError: A loss is not finite any more.
     """
 
-    def __init__(self, interval: int = 10) -> None:
-        if interval < 1:
-            raise ValueError(f'interval={interval} must be at least 1.')
+    def __init__(self, interval: PositiveInt = 10) -> None:
         self.interval = interval
         self.pending: list[tuple[int, dict[str, Tensor]]] = []
 

@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from irbox.registry import LOOPS
+from irbox.utils.bounded import NonNegativeInt, PositiveInt
 
 
 @LOOPS.register_module()
@@ -40,9 +41,9 @@ class IterationTrainLoop(IterBasedTrainLoop):
         self,
         runner: Any,
         dataloader: DataLoader | dict[str, Any],
-        max_iters: int,
-        val_begin: int = 1,
-        val_interval: int = 1000,
+        max_iters: PositiveInt,
+        val_begin: NonNegativeInt = 1,
+        val_interval: PositiveInt = 1000,
     ) -> None:
         # Not the parent's constructor: it starts reading data at once, before a resumed training
         # could say where.

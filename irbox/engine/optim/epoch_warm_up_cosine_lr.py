@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from annotated_types import Ge, doc
 from mmengine.optim import _ParamScheduler
 
 from irbox.registry import PARAM_SCHEDULERS
+from irbox.utils.bounded import NonNegativeInt, PositiveFloat
 
 
 @PARAM_SCHEDULERS.register_module()
@@ -44,33 +46,31 @@ class EpochWarmUpCosineLR(_ParamScheduler):
         verbose: Log every value.
 
     Raises:
-        ValueError: An argument is out of its range, or the number of iterations is missing.
+        ValueError: The warm-up ends after the cosine, or the iterations of an epoch are missing.
     """
 
     def __init__(
         self,
         optimizer: Any,
-        warm_up: int,
+        warm_up: Annotated[int, Ge(2)],
         cosine_end: int,
-        iterations_per_epoch: float | None = None,
+        iterations_per_epoch: PositiveFloat | None = None,
         indexed: bool = True,
-        begin: int = 0,
+        begin: NonNegativeInt = 0,
         end: int = int(1e9),
         last_step: int = -1,
-        by_epoch: bool = False,
+        by_epoch: Annotated[Literal[False], doc('Training counts iterations.')] = False,
         verbose: bool = False,
     ) -> None:
-        if by_epoch:
-            raise ValueError('by_epoch must be false: training counts iterations.')
-        if iterations_per_epoch is None or not 0 < iterations_per_epoch < math.inf:
+        if iterations_per_epoch is None:
             raise ValueError(
-                f'iterations_per_epoch={iterations_per_epoch} must be a number above 0: samples '
-                'divided by images per iteration. tools/train.py fills it in.'
+                'iterations_per_epoch is missing: samples divided by images per iteration. '
+                'tools/train.py fills it in.'
             )
-        if not 2 <= warm_up < cosine_end:
+        if warm_up >= cosine_end:
             raise ValueError(
-                f'warm_up={warm_up} and cosine_end={cosine_end}: the warm-up takes at least 2 '
-                'steps and ends before the cosine does.'
+                f'warm_up={warm_up} and cosine_end={cosine_end}: the warm-up ends before the '
+                'cosine does.'
             )
         self.warm_up = warm_up
         self.cosine_end = cosine_end

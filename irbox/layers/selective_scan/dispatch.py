@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Literal, get_args
 
 import torch
 from mmengine.logging import print_log
@@ -16,7 +17,8 @@ from irbox.layers.selective_scan import operator as own
 # Before torch 2.7, compiling counts as exporting: the portable path is right, if slower.
 _is_exporting = getattr(torch.compiler, 'is_exporting', torch.compiler.is_compiling)
 
-BACKENDS = ('auto', 'cuda', 'torch')
+Backend = Literal['auto', 'cuda', 'torch']
+BACKENDS: tuple[str, ...] = get_args(Backend)
 
 
 def selective_scan(

@@ -70,7 +70,7 @@ def add_kind(name: str, parent: Registry | None = None, **known: Any) -> Registr
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """Say which known name is nearest, and which names there are."""
-    known = sorted(known)
+    known = sorted(map(str, known))
     near = get_close_matches(name, known, n=1)
     hint = f'Did you mean {near[0]!r}? ' if near else ''
     return f'{hint}Known: {", ".join(known) or "none"}.'

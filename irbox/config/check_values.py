@@ -125,10 +125,10 @@ def check_losses(losses: Any, path: str) -> None:
     parts = [loss for loss in (losses or {}).values() if loss is not None]
     classes = [find_part(loss['type'], registries.LOSSES) for loss in parts]
     if classes and not any(getattr(one, 'compares_images', True) for one in classes):
-        names = ', '.join(loss['type'] for loss in parts)
+        names = ' or '.join(dict.fromkeys(loss['type'] for loss in parts))
         raise ValueError(
-            f'{path}: {names} judge no image, and a network trained by nothing else restores none. '
-            'Add one that does, such as pixel: {type: L1Loss}.'
+            f'{path}: {names} compares no images, and a network learns to restore by a loss that '
+            'does. Add one, such as pixel: {type: L1Loss}.'
         )
 
 

@@ -28,7 +28,7 @@ class Restorer(BaseModel):
     def __init__(
         self,
         network: dict[str, Any],
-        losses: dict[str, Any] | None = None,
+        losses: dict[str, dict[str, Any] | None] | None = None,
         data_preprocessor: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(data_preprocessor or {'type': 'BaseDataPreprocessor'})

@@ -162,7 +162,11 @@ def _in_union(value: Any, hint: Any) -> _Misfit | None:
     numbers = sum(one is not bool and not _is_tensor(one) for one, _ in rest)
     if said and ('Write' in said[0] or len(said) == numbers):
         return _Misfit(value, said[0])
-    own = [misfit for one, misfit in rest if misfit and misfit.rule != f'must be {describe(one)}.']
+    own = [
+        misfit
+        for one, misfit in rest
+        if misfit and not misfit.rule.startswith(f'must be {describe(one)}.')
+    ]
     if len(rest) == 1 and own:
         return own[0]
     return _with_reasons(_Misfit(value, f'must be {describe(hint)}.'), hint)

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from irbox.blocks import ADEC
+from irbox.registry import BLOCKS
 from irbox.structures import Context, DegradationPrior, Stage
 from irbox.testing import check_block
 
@@ -111,12 +112,14 @@ def test_keeps_its_contract_with_other_parts(options):
     check_block(ADEC, **(PARTS | options))
 
 
-@pytest.mark.parametrize(('num_experts', 'top_k'), [(2, 3), (2, 0)])
-def test_top_k_must_fit(num_experts, top_k):
-    with pytest.raises(ValueError, match=f'top_k={top_k} must be between 1 and num_experts=2'):
-        build(num_experts=num_experts, top_k=top_k)
-
-
-def test_unknown_residual_is_refused():
-    with pytest.raises(ValueError, match="residual='sub' is unknown"):
-        build(residual='sub')
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'num_experts': 2, 'top_k': 3}, 'top_k=3 must be between 1 and num_experts=2'),
+        ({'num_experts': 2, 'top_k': 0}, 'ADEC.top_k: 0 must be a whole number above 0'),
+        ({'residual': 'sub'}, "ADEC.residual: 'sub' is unknown. Choose 'add', 'none' or 'gated'"),
+    ],
+)
+def test_mistakes_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        BLOCKS.build({'type': 'ADEC', **PARTS, **options}, stage=STAGE)

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from irbox.blocks import DDER
+from irbox.registry import BLOCKS
 from irbox.structures import Context, Stage
 from irbox.testing import check_block
 
@@ -33,10 +34,19 @@ def test_keeps_its_contract_with_m2restores_router(combine):
     check_block(DDER, router={'type': 'NoisyTopKRouter'}, expert=EXPERT, combine=combine)
 
 
-@pytest.mark.parametrize(('num_experts', 'top_k'), [(2, 3), (2, 0), (2, -1)])
-def test_top_k_must_fit(num_experts, top_k):
-    with pytest.raises(ValueError, match=f'top_k={top_k} must be between 1 and num_experts=2'):
-        build(num_experts=num_experts, top_k=top_k)
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'top_k': 3}, 'top_k=3 must be between 1 and num_experts=2'),
+        ({'top_k': 0}, 'DDER.top_k: 0 must be a whole number above 0'),
+        ({'top_k': -1}, 'DDER.top_k: -1 must be a whole number above 0'),
+        ({'combine': 'mean'}, "DDER.combine: 'mean' is unknown. Choose 'sum' or 'logexp'"),
+    ],
+)
+def test_mistakes_are_refused(options, message):
+    config = {'type': 'DDER', 'router': ROUTER, 'expert': EXPERT, 'num_experts': 2, **options}
+    with pytest.raises(ValueError, match=message):
+        BLOCKS.build(config, stage=STAGE)
 
 
 def test_a_part_in_the_wrong_place_is_refused_by_name():

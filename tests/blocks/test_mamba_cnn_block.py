@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from irbox.blocks import MambaCNNBlock
+from irbox.registry import BLOCKS
 from irbox.structures import Context, DegradationPrior, Stage
 from irbox.testing import check_block
 
@@ -132,8 +133,8 @@ def test_keeps_its_contract(options):
     ],
 )
 def test_unknown_choices_are_refused(option, value):
-    with pytest.raises(ValueError, match=f'{option}={value!r} is unknown. Choose one of'):
-        MambaCNNBlock(STAGE, **{option: value})
+    with pytest.raises(ValueError, match=f'MambaCNNBlock.{option}: {value!r} is unknown. Choose '):
+        BLOCKS.build({'type': 'MambaCNNBlock', option: value}, stage=STAGE)
 
 
 def test_gate_channels_must_be_one_or_all():
@@ -142,5 +143,7 @@ def test_gate_channels_must_be_one_or_all():
 
 
 def test_unknown_backend_is_refused():
+    with pytest.raises(ValueError, match="backend: 'gpu' is unknown. Choose 'auto', 'cuda' or 'to"):
+        BLOCKS.build({'type': 'MambaCNNBlock', 'backend': 'gpu'}, stage=STAGE)
     with pytest.raises(ValueError, match="No scan backend is called 'gpu'"):
         MambaCNNBlock(STAGE, backend='gpu')

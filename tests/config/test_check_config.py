@@ -108,6 +108,44 @@ MISTAKES = [
     ),
     ('custom_hooks', {'type': 'KillHook'}, 'must be a list'),
     ('default_hooks.logger', {'interval': 3}, 'default_hooks.logger: a hook needs the key `type`'),
+    # what the annotations of parts say
+    ('model.network.width', 2.5, 'model.network.width: 2.5 must be a whole number'),
+    ('model.network.width', True, 'model.network.width: true must be a whole number'),
+    ('model.network.width', None, 'width: null must be .* Leave it out for the default, 4'),
+    ('model.network.norm', '', "norm: '' must be true or false, without quotes"),
+    ('model.network.noise', float('nan'), 'noise: nan must be a finite number'),
+    ('model.losses', [], r'model.losses: \[\] must be a mapping or null'),
+    ('model.losses', {3: {'type': 'L1Loss'}}, 'model.losses: 3 is a name in it, and must be text'),
+    ('model.losses.pixel', {}, 'model.losses.pixel: a loss needs the key `type`'),
+    ('model.losses.pixel.type', 'BalanceLoss', 'model.losses: BalanceLoss compares no images'),
+    ('model.losses.pixel.type', 3, 'model.losses.pixel.type: .*must be a name, got 3'),
+    ('model.losses.pixel.weight', -1, 'weight: -1 must be a number of at least 0'),
+    ('train_dataloader.num_workers', '3', "train_dataloader.num_workers: '3' is text.*Write 3"),
+    ('train_dataloader.batch_size', 0, 'train_dataloader.batch_size: 0 must be .* above 0'),
+    ('train_dataloader.batch_size', 10**30, 'must be a whole number that fits into 64 bits'),
+    ('train_dataloader.dataset.labels', None, 'labels: null must be a list'),
+    ('train_dataloader.dataset.labels', 'dark', r"'dark' must be a list, such as \['dark'\]"),
+    ('train_dataloader.dataset.labels', ['dark', 3], 'labels.1: 3 must be text'),
+    ('param_scheduler.0.by_epoch', '', "param_scheduler.0.by_epoch: '' must be true or false"),
+    ('default_hooks.checkpoint', {'type': 'CheckpointHook', 'max_keep_ckpts': 1}, 'crash'),
+    ('ema.momentum', 1, 'ema.momentum: 1 must be a number above 0 and below 1'),
+    ('randomness.seed', 'x', "randomness.seed: 'x' is text; a number is needed"),
+    ('plugins', [3], 'plugins.0: 3 must be text'),
+    (
+        'train_dataloader.dataset',
+        {'type': 'PairedImageDataset', 'sources': {'a': {}}, 'strict': 'yes'},
+        "train_dataloader.dataset.strict: 'yes' must be true or false, without quotes",
+    ),
+    (
+        'train_dataloader.dataset',
+        {'type': 'PairedImageDataset', 'sources': {'a': {}}, 'weights': False},
+        "dataset.weights: false must be a mapping, 'uniform' or null",
+    ),
+    (
+        'train_dataloader.dataset',
+        {'type': 'PairedImageDataset', 'sources': {}, 'to_multiple': {'multipel': 16}},
+        "to_multiple.multipel: 'multipel' is no known key. Did you mean 'multiple'",
+    ),
     ('amp', 'bf61', "amp: 'bf61' is unknown. Did you mean 'bf16'"),
     ('launcher', 'slrum', 'launcher: '),
     ('log_level', 'info', "log_level: 'info' is unknown"),
@@ -187,6 +225,25 @@ def test_what_is_right_passes(content, key, value):
         owner = owner.setdefault(part, {})
     owner[last] = value
     check_config(config)
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [
+        ('encoder.block.mask_mode', 'bogus', "'bogus' is unknown. Choose 'input' or 'multiply'."),
+        ('encoder.block.mask_mode', 'inputs', "'inputs' is unknown. Did you mean 'input'? Choose"),
+        ('encoder.block.ratio', [1], '[1] must be a number.'),
+        ('encoder.block.ratio', 0, '0 must be a number above 0.'),
+        ('decoder.before_upsample.top_k', 1.5, '1.5 must be a whole number.'),
+        ('decoder.before_upsample.router.load', 'soft', "'soft' is unknown. Choose 'hard', 'strai"),
+        ('depths.0', True, 'true must be a whole number.'),
+        ('depths', None, 'null must be a list. Leave it out for the default, (4, 6, 6, 8).'),
+    ],
+)
+def test_a_real_network_is_checked_to_its_last_part(key, value, message):
+    with pytest.raises(ValueError) as caught:
+        load_config(ROOT / 'configs/m2ir_demo.py', {f'model.network.{key}': value})
+    assert str(caught.value).startswith(f'model.network.{key}: {message}')
 
 
 def test_every_key_of_the_runner_is_known_or_left_out_on_purpose():

@@ -32,6 +32,55 @@ def test_yaml_on_yaml_and_python_on_yaml(folder):
     assert config.randomness.seed == 3
 
 
+NAMED = 'model: {losses: {pixel: {type: L1Loss}, balance: {type: BalanceLoss}}}'
+
+
+def test_null_takes_away_what_a_base_has(folder):
+    write(
+        folder,
+        named__yaml=f'_base_: base.yaml\n{NAMED}\n',
+        plain__yaml='_base_: named.yaml\nmodel: {losses: {balance: null}}\n',
+        again__yaml='_base_: plain.yaml\nmodel: {losses: {balance: null}}\n',
+    )
+    for name in ('plain.yaml', 'again.yaml'):
+        assert load_config(folder / name).model.losses.balance is None
+    assert load_config(folder / 'named.yaml', {'model.losses.balance': None}).model.losses.pixel
+    # A config that was written whole has nulls of its own.
+    config = load_config(folder / 'plain.yaml')
+    (folder / 'whole.yaml').write_text(config_text(config))
+    assert load_config(folder / 'whole.yaml').to_dict() == config.to_dict()
+    (folder / 'on_it.yaml').write_text('_base_: whole.yaml\nrandomness: {seed: 3}\n')
+    assert load_config(folder / 'on_it.yaml').randomness.seed == 3
+
+
+def test_null_for_a_name_that_no_base_has_is_a_mistake(folder):
+    message = "model.losses.pixle: null takes away .* none has 'pixle'. Did you mean 'pixel'"
+    write(
+        folder,
+        named__yaml=f'_base_: base.yaml\n{NAMED}\n',
+        wrong__yaml='_base_: named.yaml\nmodel: {losses: {pixle: null}}\n',
+        # What stands in the way is in a base.
+        child__yaml='_base_: wrong.yaml\nrandomness: {seed: 1}\n',
+    )
+    for name in ('wrong.yaml', 'child.yaml'):
+        with pytest.raises(ValueError, match=message):
+            load_config(folder / name)
+    for options in ({'model.losses.pixle': None}, {'model': {'losses': {'pixle': None}}}):
+        with pytest.raises(ValueError, match=message):
+            load_config(folder / 'named.yaml', options)
+
+
+def test_null_for_a_source_that_no_base_has_is_a_mistake(folder):
+    data = 'train_dataloader: {dataset: {type: PairedImageDataset, sources: {rain: {set: x}}}}'
+    write(folder, data__yaml=f'_base_: base.yaml\n{data}\n')
+    key = 'train_dataloader.dataset.sources'
+    with pytest.raises(ValueError, match=f"{key}.rian: null .* Did you mean 'rain'"):
+        load_config(folder / 'data.yaml', {f'{key}.rian': None}, sections=())
+    # A rule of a set is switched off by null; the base does not have it, the set may.
+    load_config(folder / 'data.yaml', {f'{key}.rain.exclude_ids': None}, sections=())
+    load_config(folder / 'data.yaml', {'model.network.norm': True, 'val_cfg': None}, sections=())
+
+
 def test_options_replace_values_anywhere(folder):
     write(folder, list__yaml='_base_: base.yaml\n_depths: [4, 6, 6, 8]\n')
     options = {

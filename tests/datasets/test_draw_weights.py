@@ -28,11 +28,7 @@ def test_shares():
     ('weights', 'message'),
     [
         ({'hase': 1}, "no degradation is labelled 'hase'. Did you mean 'haze'"),
-        ({'haze': -1}, 'haze=-1 must be a number of at least 0'),
-        ({'haze': '2'}, "haze='2' must be a number"),
-        ({'haze': float('nan')}, 'haze=nan must be a number'),
         ({'haze': 0, 'rain': 0}, 'all of them are 0'),
-        ('equal', "weights='equal'"),
     ],
 )
 def test_mistakes_are_named(weights, message):

@@ -189,23 +189,24 @@ def test_metainfo_names_the_labels():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'split': 'val'}, "split='val'"),
-        ({'dead_leaves': 1.5}, 'dead_leaves=1.5'),
-        ({'max_scale': 0.5}, 'max_scale=0.5'),
-        ({'patch_size': 0}, 'patch_size=0'),
+        ({'split': 'val'}, "split: 'val' is unknown. Choose 'train' or 'test'"),
+        ({'dead_leaves': 1.5}, 'dead_leaves: 1.5 must be a number of at least 0 and of at most 1'),
+        ({'max_scale': 0.5}, 'max_scale: 0.5 must be .*at least 1. Crops are never enlarged'),
+        ({'patch_size': 0}, 'patch_size: 0 must'),
         ({'patch_size': 390}, 'patch_size=390 does not fit the photograph coffee. Use 388'),
-        ({'crops': 0}, 'crops=0'),
+        ({'crops': 0}, 'crops: 0 must'),
         ({'degradations': {}}, 'degradations is empty'),
         ({'degradations': {'a/b': {'type': 'Haze'}}}, "contains '/'"),
         ({'degradations': {'haze': {'type': 'Hase'}}}, "Did you mean 'Haze'"),
         ({'weights': {'hase': 1}}, "labelled 'hase'. Did you mean 'haze'"),
-        ({'weights': {'haze': -1}}, 'haze=-1'),
+        ({'weights': {'haze': -1}}, 'weights.haze: -1 must be a number of at least 0'),
         ({'weights': dict.fromkeys(DEGRADATIONS, 0)}, 'all of them are 0'),
     ],
 )
 def test_mistakes_are_named(options, message):
+    config = {'type': 'EmbeddedDataset', 'degradations': DEGRADATIONS, **options}
     with pytest.raises(ValueError, match=message):
-        make(**options)
+        DATASETS.build(config)
 
 
 def test_index_out_of_range():

@@ -6,6 +6,7 @@ from torch.utils.data import DataLoader
 
 from irbox.datasets import paired_image_dataset
 from irbox.datasets.paired_image_dataset import PairedImageDataset
+from irbox.registry import DATASETS
 
 
 def picture(seed, height=24, width=30):
@@ -257,36 +258,40 @@ def test_unreadable_image(root):
             {'sources': {'rain': NOISY | {'degrade': {'type': 'GausianNoise'}}}},
             "No transform is called 'GausianNoise'. Did you mean 'GaussianNoise'",
         ),
-        ({'augment': 'flip'}, "augment='flip' must be one of none, flips, dihedral"),
-        ({'size_policy': 'crop'}, "size_policy='crop'"),
-        ({'small_images': 'pad'}, "small_images='pad'"),
-        ({'to_multiple': {'multiple': 16}}, 'to_multiple needs policy'),
-        ({'to_multiple': {'multiple': 16, 'policy': 'x'}}, "to_multiple.policy='x'"),
+        (
+            {'augment': 'flip'},
+            "augment: 'flip' is unknown. Did you mean 'flips'. Choose 'none', 'fli",
+        ),
+        ({'size_policy': 'crop'}, "size_policy: 'crop' is unknown"),
+        ({'small_images': 'pad'}, "small_images: 'pad' is unknown"),
+        ({'to_multiple': {'multiple': 16}}, 'to_multiple: .* needs policy'),
+        ({'to_multiple': {'multiple': 16, 'policy': 'x'}}, "to_multiple.policy: 'x' is unknown"),
         (
             {'to_multiple': {'multiple': 16, 'policy': 'center_crop', 'longest_side': 9}},
             'longest_side goes with resize_up, not with center_crop',
         ),
-        ({'patch_size': 0}, 'patch_size=0'),
-        ({'patch_size': 12.5}, 'patch_size=12.5 must be a whole number'),
-        ({'seed': 'x'}, "seed='x' must be a whole number"),
-        ({'sources': None}, 'sources=None must be a mapping'),
-        ({'sources': ['rain']}, r"sources=\['rain'\] must be a mapping"),
-        ({'to_multiple': 16}, 'to_multiple=16 must be a mapping'),
+        ({'patch_size': 0}, 'patch_size: 0 must be a whole number above 0'),
+        ({'patch_size': 12.5}, 'patch_size: 12.5 must be a whole number'),
+        ({'seed': 'x'}, "seed: 'x' is text; a number is needed"),
+        ({'sources': None}, 'sources: null must be a mapping'),
+        ({'sources': ['rain']}, r"sources: \['rain'\] must be a mapping"),
+        ({'to_multiple': 16}, 'to_multiple: 16 must be a mapping'),
         (
             {'to_multiple': {'multiple': 0, 'policy': 'center_crop'}},
-            'to_multiple.multiple=0 must be a whole number of at least 1',
+            'to_multiple.multiple: 0 must be a whole number above 0',
         ),
         (
             {'to_multiple': {'multiple': 2, 'policy': 'resize_up', 'longest_side': 'x'}},
-            "to_multiple.longest_side='x'",
+            "to_multiple.longest_side: 'x' is text",
         ),
-        ({'weights': ['rain']}, r"weights=\['rain'\]: give a number for each label"),
-        ({'weights': {'rain': float('inf')}}, 'weights: rain=inf must be a number'),
+        ({'weights': ['rain']}, r"weights: \['rain'\] must be a mapping, 'uniform' or null"),
+        ({'weights': {'rain': float('inf')}}, 'weights.rain: inf must be a finite number'),
     ],
 )
 def test_mistakes_are_named(root, options, message):
+    config = {'sources': {'rain': {'input': 'in', 'target': 'gt'}}, 'data_root': str(root)}
     with pytest.raises(ValueError, match=message):
-        make(root, **options)
+        DATASETS.build({'type': 'PairedImageDataset', **config, **options})
 
 
 def test_a_data_root_that_is_no_path():

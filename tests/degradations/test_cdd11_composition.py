@@ -6,6 +6,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from irbox.datasets.photographs import HELD_OUT, TRAINING, photograph
 from irbox.degradations import CDD11_TYPES, CDD11Composition, DenseRain, Haze, LowLight
 from irbox.degradations.degradation import round_to_8_bits
+from irbox.registry import TRANSFORMS
 
 # Mean PSNR and SSIM of the degraded images of CDD11's test set.
 PUBLISHED = {
@@ -82,5 +83,5 @@ def test_results_fit_8_bits(photographs):
 
 
 def test_unknown_kind():
-    with pytest.raises(ValueError, match="no kind 'low_hase'. Did you mean 'low_haze'"):
-        CDD11Composition('low_hase')
+    with pytest.raises(ValueError, match="kind: 'low_hase' is unknown. Did you mean 'low_haze'"):
+        TRANSFORMS.build({'type': 'CDD11Composition', 'kind': 'low_hase'})

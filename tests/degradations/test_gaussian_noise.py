@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from irbox.degradations import GaussianNoise
+from irbox.registry import TRANSFORMS
 
 
 def grey(value=128, side=256):
@@ -38,5 +39,5 @@ def test_chooses_one_sigma_per_image():
 
 @pytest.mark.parametrize('sigma', [[], -1, [15, -2], 'a', None, [15, '25'], float('inf')])
 def test_refuses_what_is_no_deviation(sigma):
-    with pytest.raises(ValueError, match='sigma='):
-        GaussianNoise(sigma)
+    with pytest.raises(ValueError, match=r'GaussianNoise\.sigma(\.1)?: '):
+        TRANSFORMS.build({'type': 'GaussianNoise', 'sigma': sigma})

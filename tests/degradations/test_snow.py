@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from irbox.degradations import Snow
+from irbox.registry import TRANSFORMS
 
 
 def black(side=192):
@@ -54,7 +55,7 @@ def test_a_flake_hides_what_is_behind_it():
 
 
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="size='XL'"):
-        Snow('XL')
-    with pytest.raises(ValueError, match='amount=-1'):
-        Snow(amount=-1)
+    with pytest.raises(ValueError, match="size: 'XL' is unknown. Did you mean 'L'. Choose 'S', 'M'"):
+        TRANSFORMS.build({'type': 'Snow', 'size': 'XL'})
+    with pytest.raises(ValueError, match='amount: -1 must be a number of at least 0'):
+        TRANSFORMS.build({'type': 'Snow', 'amount': -1})

@@ -109,11 +109,6 @@ def test_a_constant_query_keeps_its_size_with_a_norm_per_head_alone():
         assert torch.allclose(*answers, atol=1e-5) == same
 
 
-def test_unknown_query_norm_is_refused():
-    with pytest.raises(ValueError, match="query_norm='pixel' is unknown"):
-        TransposedCrossAttention(8, 2, query_norm='pixel')
-
-
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16])
 def test_an_empty_query_attends_evenly_with_finite_gradients(dtype):
     layer = TransposedCrossAttention(8, 2)

@@ -113,8 +113,3 @@ def test_modulation_equals_the_formula():
         mixed = high[image] * per_channel[:, None, None] + low[image] * per_pixel
         wanted = F.conv2d(mixed[None], layer.proj.weight, layer.proj.bias)[0]
         torch.testing.assert_close(layer(low, high)[image], wanted, atol=1e-5, rtol=1e-4)
-
-
-def test_unknown_mask_is_refused():
-    with pytest.raises(ValueError, match="mask='hard' is unknown"):
-        BandSplit(8, 'hard')

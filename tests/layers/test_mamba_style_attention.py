@@ -55,8 +55,3 @@ def test_the_attention_sees_the_pixels_from_the_start():
     mask = torch.sigmoid(layer.dwconv(layer.project_in(x)))
     assert mask.std(dim=(2, 3)).min() > 0.2
     assert abs(mask.mean() - 0.5) < 0.05
-
-
-def test_unknown_mask_mode_is_refused():
-    with pytest.raises(ValueError, match="mask_mode='output' is unknown"):
-        MambaStyleAttention(8, 2, mask_mode='output')

@@ -160,8 +160,3 @@ def test_compiles_into_one_graph():
     x, choice = torch.randn(1, 6, 3, 3), routing(torch.randn(1, 4, 3, 3))
     compiled = torch.compile(mixture, backend='eager', fullgraph=True)
     torch.testing.assert_close(compiled(x, choice), mixture(x, choice), atol=1e-5, rtol=1e-5)
-
-
-def test_unknown_combine_is_refused():
-    with pytest.raises(ValueError, match="combine='mean' is unknown"):
-        MixtureOfExperts([Perceptron()], 'mean')

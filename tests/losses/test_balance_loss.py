@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from irbox.losses import BalanceLoss
+from irbox.registry import LOSSES
 from irbox.structures import Context, Routing
 
 IMAGE = torch.zeros(1, 3, 2, 2)
@@ -64,8 +65,8 @@ def test_printed_vanishes_with_the_number_of_pixels():
 
 
 def test_unknown_variant_is_refused():
-    with pytest.raises(ValueError, match="variant='cv' is unknown"):
-        BalanceLoss(variant='cv')
+    with pytest.raises(ValueError, match="variant: 'cv' is unknown. Did you mean 'cv2'"):
+        LOSSES.build({'type': 'BalanceLoss', 'variant': 'cv'})
 
 
 def test_does_not_depend_on_the_number_of_pixels():

@@ -10,7 +10,7 @@ from irbox.config.load_config import load_config
 from irbox.engine.checkpoint import check_frozen, check_weights, frozen_records, write_checkpoint
 from irbox.losses import DegradationLabelLoss
 from irbox.priors import TimmPrior
-from irbox.registry import MODELS
+from irbox.registry import MODELS, PRIORS
 from irbox.structures import Context
 from irbox.testing import check_prior
 from support.paths import ROOT
@@ -186,11 +186,15 @@ def test_a_learned_prior_starts_from_a_checkpoint(trained):
     [
         ({'backbone': 'resnet81'}, ValueError, r"no model 'resnet81'\. Did you mean .*resnet"),
         ({'backbone': TINY, 'options': {'depht': 2}}, ValueError, f'cannot build {TINY} with'),
-        ({'labels': 'haze'}, ValueError, "labels='haze' must be a list"),
+        ({'labels': 'haze'}, ValueError, r"labels: 'haze' must be a list, such as \['haze'\]"),
         ({'labels': ['haze', 'haze']}, ValueError, 'must be a list of different names'),
-        ({'frozen': 'head'}, ValueError, "frozen='head' is unknown"),
+        (
+            {'frozen': 'head'},
+            ValueError,
+            "frozen: 'head' is unknown. Choose 'nothing', 'backbone' or 'all'",
+        ),
         ({'frozen': 'all'}, ValueError, 'keeps random weights for ever'),
-        ({'size': 0}, ValueError, 'size=0 must be 1 or more'),
+        ({'size': 0}, ValueError, 'size: 0 must be a whole number above 0'),
         ({'backbone': 'test_vit', 'size': 64}, ValueError, r'bound to images of 160.*img_size: 64'),
         (
             {'backbone': 'resnet18', 'weights': 'none.pth'},
@@ -201,7 +205,7 @@ def test_a_learned_prior_starts_from_a_checkpoint(trained):
 )
 def test_mistakes_are_explained(options, error, text):
     with pytest.raises(error, match=text):
-        TimmPrior(**({'backbone': TINY, 'labels': LABELS} | options))
+        PRIORS.build({'type': 'TimmPrior', 'backbone': TINY, 'labels': LABELS, **options})
 
 
 def test_files_that_do_not_fit_are_refused(tmp_path, published, trained):

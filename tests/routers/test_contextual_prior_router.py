@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from irbox.losses import BalanceLoss
+from irbox.registry import ROUTERS
 from irbox.routers import ContextualPriorRouter
 from irbox.structures import Context, DegradationPrior, Stage
 from irbox.testing import check_router
@@ -181,11 +182,15 @@ def test_keeps_its_contract_with_its_options(options):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'score_mode': 'triple'}, "score_mode='triple' is unknown"),
-        ({'load': 'soft'}, "load='soft' is unknown"),
-        ({'query_norm': 'none'}, "query_norm='none' is unknown"),
+        (
+            {'score_mode': 'triple'},
+            "score_mode: 'triple' is unknown. Choose 'double_softmax' or",
+        ),
+        ({'load': 'soft'}, "load: 'soft' is unknown"),
+        ({'query_norm': 'none'}, "query_norm: 'none' is unknown"),
     ],
 )
 def test_unknown_options_are_refused(options, message):
+    config = {'type': 'ContextualPriorRouter', **options}
     with pytest.raises(ValueError, match=message):
-        build(**options)
+        ROUTERS.build(config, stage=STAGE, num_experts=4, top_k=2)

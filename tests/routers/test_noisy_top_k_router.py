@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from irbox.layers.top_k import top_k_weights
+from irbox.registry import ROUTERS
 from irbox.routers import NoisyTopKRouter
 from irbox.structures import Context, DegradationPrior, Stage
 from irbox.testing import check_router
@@ -205,5 +206,6 @@ def test_keeps_its_contract_as_published_and_with_all_experts():
     [('noise_mask', 'half'), ('alpha', 'matrix'), ('normalize', 'none'), ('load', 'sum')],
 )
 def test_unknown_choices_are_refused(option, value):
-    with pytest.raises(ValueError, match=f"{option}='{value}' is unknown. Choose one of"):
-        NoisyTopKRouter(STAGE, NUM, K, **{option: value})
+    with pytest.raises(ValueError, match=f"{option}: '{value}' is unknown. .*Choose '"):
+        config = {'type': 'NoisyTopKRouter', option: value}
+        ROUTERS.build(config, stage=STAGE, num_experts=NUM, top_k=K)

@@ -5,20 +5,21 @@ import pytest
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
 from irbox.engine.hooks import CheckpointHook
+from irbox.registry import HOOKS
 
 
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'interval': 0}, 'interval=0'),
-        ({'max_keep_ckpts': 1}, 'max_keep_ckpts=1 would leave no checkpoint'),
-        ({'max_keep_ckpts': 0}, 'max_keep_ckpts=0'),
-        ({'rule': 'bigger'}, "rule='bigger'"),
+        ({'interval': 0}, 'interval: 0 must be a whole number above 0 or -1'),
+        ({'max_keep_ckpts': 1}, 'max_keep_ckpts: 1 must be .*at least 2 or -1. .*crash interrupts'),
+        ({'max_keep_ckpts': 0}, 'max_keep_ckpts: 0 must'),
+        ({'rule': 'bigger'}, "rule: 'bigger' is unknown. .*Choose 'greater' or 'less'"),
     ],
 )
 def test_options_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):
-        CheckpointHook(**options)
+        HOOKS.build({'type': 'CheckpointHook', **options})
 
 
 def test_counts_iterations_and_keeps_two():

@@ -5,6 +5,7 @@ import torch
 from mmengine.logging import MessageHub
 
 from irbox.engine.hooks import RuntimeInfoHook
+from irbox.registry import HOOKS
 
 
 def make_runner(name, max_iters=7):
@@ -58,5 +59,5 @@ def test_histories_stay_short():
 
 
 def test_interval_must_be_positive():
-    with pytest.raises(ValueError, match='interval=0'):
-        RuntimeInfoHook(interval=0)
+    with pytest.raises(ValueError, match='interval: 0 must be a whole number above 0'):
+        HOOKS.build({'type': 'RuntimeInfoHook', 'interval': 0})

@@ -8,6 +8,7 @@ from irbox.config.load_config import load_config
 from irbox.engine.checkpoint import read_checkpoint
 from irbox.engine.optim import EpochWarmUpCosineLR
 from irbox.engine.train import find_checkpoint, train
+from irbox.registry import PARAM_SCHEDULERS
 from support.paths import TINY
 
 LR = 2e-4
@@ -133,7 +134,8 @@ def test_resumes_from_its_state():
 )
 def test_mistakes(options, message):
     with pytest.raises(ValueError, match=message):
-        EpochWarmUpCosineLR(optimizer(LR), **({'iterations_per_epoch': 2} | options))
+        config = {'type': 'EpochWarmUpCosineLR', 'iterations_per_epoch': 2, **options}
+        PARAM_SCHEDULERS.build(config, optimizer=optimizer(LR))
 
 
 def run(work_dir, resume=None):

@@ -54,6 +54,7 @@ setup(
         # trusts (CVE-2026-24747).
         'torch>=2.10',
         'torchvision',
+        'annotated-types',
         # The light distribution of mmengine (same modules) and headless OpenCV: plain mmengine asks
         # for an OpenCV that needs a display library, which servers and containers lack. The Runner
         # imports cv2 and, on Python 3.12, distutils (from setuptools).

@@ -31,7 +31,7 @@ FITS = [
     (bool, False),
     (str, '1e-4'),
     (None, None),
-    (Any, object()),
+    (Any, ...),
     (object, 3),
     (Choice, 'input'),
     (Literal[1, 2, None], None),

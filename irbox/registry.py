@@ -69,7 +69,11 @@ def add_kind(name: str, parent: Registry | None = None, **known: Any) -> Registr
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Say which known name is nearest, and which names there are."""
+    """Say which known name is nearest, and which names there are.
+
+    >>> suggest('hase', ['haze', 'rain'])
+    "Did you mean 'haze'? Known: haze, rain."
+    """
     known = sorted(map(str, known))
     near = get_close_matches(name, known, n=1)
     hint = f'Did you mean {near[0]!r}? ' if near else ''
@@ -77,14 +81,14 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def known_names(registry: Registry) -> set[str]:
-    """Names that a registry can build, those that it inherits included."""
+    """Give the names that a registry can build, those that it inherits included."""
     registry.import_from_location()
     names = set(registry.module_dict)
     return names | known_names(registry.parent) if registry.parent is not None else names
 
 
 def our_registries() -> list[Registry]:
-    """Every registry of irbox, the parts of its own folders in it."""
+    """List every registry of irbox, the parts of its own folders in it."""
     found = [kind.registry for kind in _KINDS]
     for one in found:
         one.import_from_location()
@@ -101,7 +105,7 @@ def refuse_dotted(name: str, place: str) -> None:
 
 
 def find_part(name: Any, registry: Registry) -> Any:
-    """The class registered under a name; installed plug-ins are imported if nothing else has it.
+    """Find the class of a name; installed plug-ins are imported if nothing else has it.
 
     Raises:
         ValueError: The name is no text, is dotted, or is unknown.
@@ -174,6 +178,12 @@ def build_part(cfg: Mapping[str, Any], registry: Registry, **injected: Any) -> A
     Raises:
         ValueError: The type or an argument is unknown, set twice or missing, or a value does not
             fit the annotation of its argument.
+
+    >>> build_part({'type': 'MLPExpert', 'ratio': 2}, EXPERTS, dim=16).fc1
+    Linear(in_features=16, out_features=32, bias=True)
+    >>> build_part({'type': 'MLPExpert', 'ratio': -1}, EXPERTS, dim=16)
+    Traceback (most recent call last):
+    ValueError: MLPExpert.ratio: -1 must be a number above 0.
     """
     kind = registry.name
     if not isinstance(cfg, Mapping) or 'type' not in cfg:

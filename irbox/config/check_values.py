@@ -26,7 +26,7 @@ PLACEHOLDER = re.compile(r'"_\w[\w.]*_[0-9a-f]{6}"')
 
 
 def join(path: str, key: Any) -> str:
-    """The dotted path of an entry."""
+    """Write the dotted path of an entry."""
     return f'{path}.{key}' if path else str(key)
 
 
@@ -133,7 +133,7 @@ def check_losses(losses: Any, path: str) -> None:
 
 
 def _kind_at(path: str) -> Registry | None:
-    """What kind of part stands at a place, as far as the keys tell."""
+    """Tell what kind of part stands at a place, as far as the keys tell."""
     one = {key: kind.registry for kind in part_kinds() for key in kind.keys}
     several = {key: kind.registry for kind in part_kinds() for key in kind.collections}
     keys = path.split('.')

@@ -77,7 +77,7 @@ def names_of_kinds() -> list[str]:
 
 
 def _is_config(path: Path) -> bool:
-    """Whether a file is a config, and no plug-in: it sets what only configs set."""
+    """Tell whether a file is a config, and no plug-in: it sets what only configs set."""
     if path.suffix != '.py':
         return path.suffix in ('.yaml', '.yml', '.json')
     if not path.is_file():

@@ -36,7 +36,7 @@ class CheckedSet:
 
     @property
     def samples(self) -> int:
-        """In an epoch."""
+        """Count them, in an epoch."""
         return sum(len(source.pairs) * source.repeat for source in self.sources)
 
 
@@ -81,7 +81,7 @@ def _datasets(config: Config) -> Iterator[tuple[str, bool, Mapping[str, Any]]]:
 
 
 def _inner(place: str, given: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The sets inside those that wrap others, such as mmengine's ConcatDataset."""
+    """Find the sets inside those that wrap others, such as mmengine's ConcatDataset."""
     if isinstance(given.get('dataset'), Mapping):
         yield from _inner(f'{place}.dataset', given['dataset'])
     elif isinstance(given.get('datasets'), Sequence):

@@ -43,7 +43,7 @@ KNOWN = (
 
 
 def check_scenes(sets: Sequence[CheckedSet]) -> Iterator[Finding]:
-    """Training images of scenes that a test set shows."""
+    """Find training images of scenes that a test set shows."""
     for known in KNOWN:
         tested = {
             scene: checked.place

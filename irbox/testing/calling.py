@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from torch import nn
 
 # pytest shows the author's own line, not ours.
 __tracebackhide__ = True
+
+T = TypeVar('T')
 
 
 class BrokenPromiseError(AssertionError):
@@ -59,7 +61,7 @@ def check_signatures(
             f'options: give what has no default here, too, as in check_{kind}({name}, option=...).'
         ) from error
     try:
-        inspect.signature(part.forward).bind(None, *inputs)
+        inspect.signature(cast(type[nn.Module], part).forward).bind(None, *inputs)
     except TypeError as error:
         raise BrokenPromiseError(
             f'{name} is called as {kind}({", ".join(inputs)}), which its forward does not take: '
@@ -67,8 +69,8 @@ def check_signatures(
         ) from error
 
 
-def answer(name: str, call: Callable[[], Any], where: str, hint: str) -> Any:
-    """What a part answers.
+def answer(name: str, call: Callable[[], T], where: str, hint: str) -> T:
+    """Give what a part answers.
 
     Args:
         name: Of the part.

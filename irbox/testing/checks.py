@@ -46,6 +46,10 @@ def check_expert(
 
     Raises:
         AssertionError: A promise is broken.
+
+    >>> check_expert(nn.GELU)
+    Traceback (most recent call last):
+    irbox.testing.calling.BrokenPromiseError: GELU ...
     """
     check_signatures(expert, 'expert', given=['dim'], options=options, inputs=['x'])
     case = Case(
@@ -107,9 +111,7 @@ def check_block(
         case = Case(
             name=block.__name__,
             build=partial(block, stage=place, **options),
-            inputs=lambda batch, height, width, place=place: sample_inputs(
-                place, batch, height, width
-            ),
+            inputs=partial(sample_inputs, place),
             call=call,
             verify=_same_as_x,
             no_gradient=no_gradient,
@@ -174,9 +176,7 @@ def check_router(
         case = Case(
             name=name,
             build=partial(router, stage=place, num_experts=num_experts, top_k=top_k, **options),
-            inputs=lambda batch, height, width, place=place: sample_inputs(
-                place, batch, height, width
-            ),
+            inputs=partial(sample_inputs, place),
             call=call,
             verify=verify,
             no_gradient=no_gradient,

@@ -43,7 +43,7 @@ def check_prior(
     def build() -> nn.Module:
         module = prior(**options)
         if hasattr(module, 'prompt_dim'):
-            sizes.update(prompt=module.prompt_dim)
+            said = {'prompt': 'prompt_dim'}
         else:
             for attribute in ('feature_dim', 'num_degradations'):
                 require(
@@ -52,11 +52,12 @@ def check_prior(
                     f'does not say {attribute}. Set it in __init__: parts are built with it '
                     '(a prompt says prompt_dim instead)',
                 )
-            sizes.update(
-                features=module.feature_dim,
-                probabilities=module.num_degradations,
-                content=module.feature_dim,
-            )
+            said = {
+                'features': 'feature_dim',
+                'probabilities': 'num_degradations',
+                'content': 'feature_dim',
+            }
+        sizes.update({key: getattr(module, attribute) for key, attribute in said.items()})
         return module
 
     def call(module: nn.Module, given: Inputs) -> Inputs:

@@ -6,7 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -70,8 +70,8 @@ def check_metric(
     _check_worse_than_equal(built, name, first, compares)
     second = _report(built, name, [[0], [1, 2], [3]])
     kept = 'reports something else when the same images come in other batches, or a second time'
-    for key, value in first.items():
-        require(math.isclose(value, second[key], rel_tol=1e-5, abs_tol=1e-6), name, kept)
+    for key, reported in first.items():
+        require(math.isclose(reported, second[key], rel_tol=1e-5, abs_tol=1e-6), name, kept)
 
 
 def _build(metric: Any, options: Mapping[str, Any]) -> ImageMetric:
@@ -94,7 +94,7 @@ def _build(metric: Any, options: Mapping[str, Any]) -> ImageMetric:
     )
     built = answer(
         name,
-        partial(metric, **options),
+        partial(cast(type[ImageMetric], metric), **options),
         'when it is built',
         'A config gives its options: give what has no default here, too',
     )
@@ -225,9 +225,10 @@ def _report(
     def evaluate() -> dict[str, float]:
         for batch in batches:
             metric.process({}, [samples[i] for i in batch])
-        return metric.evaluate(len(samples))
+        scores: dict[str, float] = metric.evaluate(len(samples))
+        return scores
 
-    found: dict[str, float] = answer(name, evaluate, 'when it is evaluated', HINT)
+    found = answer(name, evaluate, 'when it is evaluated', HINT)
     prefixes = ('input_', '') if metric.judges_input else ('',)
     wanted = [
         f'{label}/{p}{s}' for label in ('rain', 'haze') for p in prefixes for s in metric.scores

@@ -115,7 +115,7 @@ def _evaluation(case: Case, module: nn.Module, size: tuple[int, int, int]) -> No
 
 
 def attributes(module: nn.Module) -> Iterator[tuple[str, Any]]:
-    """What is set on a module and its children, as values that can be compared."""
+    """Give what is set on a module and its children, as values that can be compared."""
     torchs_own = set(vars(nn.Module()))
     for path, child in module.named_modules():
         for name, value in vars(child).items():
@@ -166,12 +166,12 @@ def _gradients(case: Case, module: nn.Module) -> None:
             break
         # Random factors: some sums, such as that of a softmax, are constant.
         total = sum((output * torch.randn_like(output)).sum() for output in outputs.values())
-        require(
-            isinstance(total, Tensor) and total.requires_grad,
-            case.name,
-            'gives an answer without a gradient. Remove detach() and no_grad() from its forward',
-        )
-        total.backward()
+        if not (isinstance(total, Tensor) and total.requires_grad):
+            raise BrokenPromiseError(
+                f'{case.name} gives an answer without a gradient. Remove detach() and no_grad() '
+                'from its forward.'
+            )
+        torch.autograd.backward(total)
         for name, weight in trainable.items():
             if weight.grad is None:
                 continue
@@ -238,7 +238,7 @@ def _autocast(case: Case, module: nn.Module) -> None:
         outputs = case.call(module.train(), given)
         total = sum(output.float().square().mean() for output in outputs.values())
     if isinstance(total, Tensor) and total.requires_grad:
-        total.backward()
+        torch.autograd.backward(total)
         for name, weight in module.named_parameters():
             require(
                 weight.grad is None or bool(weight.grad.isfinite().all()),

@@ -42,11 +42,11 @@ class DataSource:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Pairs of each label."""
+        """Count the pairs of each label."""
         return dict(sorted(Counter(pair.label for pair in self.pairs).items()))
 
     def differences(self) -> list[str]:
-        """A sentence for each count that is not as published."""
+        """Give a sentence for each count that is not as published."""
         found = {**self.counts, '': len(self.pairs)}
         return [
             f'Data source {self.name}: {self.title} is known with {number:,} pairs'
@@ -57,7 +57,7 @@ class DataSource:
 
 
 def find_source(
-    name: str, given: Mapping[str, Any], data_root: str = '', strict: bool = True
+    name: str, given: Mapping[str, Any], data_root: str | Path = '', strict: bool = True
 ) -> DataSource:
     """Find the pairs that an entry of ``sources`` describes.
 
@@ -147,16 +147,16 @@ def check_keys(
 
 
 def _root(given: Mapping[str, Any], base: Path) -> Path:
-    """Where a set is: what is said; the folder of a declaration of one's own; else its name."""
+    """Locate a set: what is said; the folder of a declaration of one's own; else its name."""
     if given.get('root') is not None:
         return base / Path(given['root']).expanduser()
     if is_file_name(given['set']):
         return Path(given['set']).expanduser().parent
-    return base / given['set']
+    return base / Path(given['set'])
 
 
 def _repeat(what: str, given: Mapping[str, Any]) -> int:
-    count = given.get('repeat', 1)
+    count: int = given.get('repeat', 1)
     if not is_whole(count) or count < 1:
         raise ValueError(f'{what}: repeat={count!r} must be a whole number of at least 1.')
     return count
@@ -174,7 +174,7 @@ def _chain(what: str, given: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _as_floats(value: Any) -> Any:
-    """The same with all numbers as floats, so that 25 and 25.0 are the same strength."""
+    """Make all numbers floats, so that 25 and 25.0 are the same strength."""
     if isinstance(value, Mapping):
         return {key: _as_floats(item) for key, item in value.items()}
     if is_list(value):

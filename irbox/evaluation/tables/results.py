@@ -37,13 +37,14 @@ class Row:
 
     @property
     def gain(self) -> float:
-        """Decibels that restoring gained."""
+        """Give the decibels that restoring gained."""
         return self.psnr - self.input_psnr
 
     def flat(self) -> dict[str, Any]:
-        """All of it in one mapping; other metrics' scores stand at the end."""
+        """Give all of it in one mapping; other metrics' scores stand at the end."""
         content = asdict(self)
-        return content | content.pop('extra')
+        extra: dict[str, Any] = content.pop('extra')
+        return content | extra
 
 
 def to_rows(metrics: Mapping[str, float], protocol: str | Sequence[str]) -> list[Row]:
@@ -74,7 +75,8 @@ def to_rows(metrics: Mapping[str, float], protocol: str | Sequence[str]) -> list
                 for score, value in found.items()
                 if number == 0 and score not in SCORES and '@' not in score
             }
-            rows.append(Row(task, one, *(found[name] for name in names), extra))
+            input_psnr, input_ssim, psnr, ssim = (found[name] for name in names)
+            rows.append(Row(task, one, input_psnr, input_ssim, psnr, ssim, extra))
     return rows
 
 

@@ -29,7 +29,7 @@ class Origin:
 
     @property
     def short(self) -> str:
-        """The first twelve digits of the hash."""
+        """Give the first twelve digits of the hash."""
         return self.sha256[:12]
 
 
@@ -49,12 +49,12 @@ class Line:
 
     @property
     def published(self) -> bool:
-        """Whether a paper printed it, and nobody measured it here."""
+        """Tell whether a paper printed it, and nobody measured it here."""
         return self.source.startswith('as published')
 
     @property
     def protocol_text(self) -> str:
-        """The protocol for readers, who must see what is a guess."""
+        """Name the protocol for readers, who must see what is a guess."""
         if not self.published:
             return str(self.protocol)
         return f'likely {self.protocol}' if self.protocol else 'not known'

@@ -30,7 +30,7 @@ LATEX = {
 
 
 def text_tables(table: ScoreTable, width: int | None = None) -> list[Table]:
-    """Tables for the terminal; the columns are dealt out to several where one would be too wide.
+    """Make tables for the terminal; columns are dealt out to several where one is too wide.
 
     Args:
         table: What to show.
@@ -77,12 +77,12 @@ def text_tables(table: ScoreTable, width: int | None = None) -> list[Table]:
 
 
 def table_notes(table: ScoreTable) -> list[str]:
-    """What stands below a table: what is in a cell, and the table's own notes."""
+    """Give what stands below a table: what is in a cell, and the table's own notes."""
     return [_cells_note(table), *table.notes]
 
 
 def to_text(table: ScoreTable) -> str:
-    """Plain text: the table, however wide, and its notes."""
+    """Write plain text: the table, however wide, and its notes."""
     from rich.console import Console
 
     console = Console(file=io.StringIO(), width=10_000, color_system=None)
@@ -94,7 +94,7 @@ def to_text(table: ScoreTable) -> str:
 
 
 def to_csv(table: ScoreTable) -> str:
-    """A line per method; measured values in full, published ones as printed."""
+    """Write a line per method; measured values in full, published ones as printed."""
     titles = [*table.columns, *([AVERAGE] if table.average else [])]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator='\n')
@@ -108,7 +108,7 @@ def to_csv(table: ScoreTable) -> str:
 
 
 def to_json(table: ScoreTable) -> str:
-    """Everything, measured values as numbers and published ones as printed."""
+    """Write everything, measured values as numbers and published ones as printed."""
     titles = [*table.columns, *([AVERAGE] if table.average else [])]
     content: dict[str, Any] = {
         'title': table.title,
@@ -202,13 +202,13 @@ def _name(table: ScoreTable, score: str) -> str:
 
 
 def _heading(line: Line) -> list[str]:
-    """What stands above lines that were not measured here."""
+    """Give what stands above lines that were not measured here."""
     what, _, where = line.source.partition(' (')
     return [what, f'({where}:'] if line.published else []
 
 
 def _parts(needed: Sequence[int], room: int | None) -> list[list[int]]:
-    """Numbers of columns, as many together as there is room for."""
+    """Deal out numbers of columns, as many together as there is room for."""
     parts: list[list[int]] = [[]]
     for i, width in enumerate(needed):
         taken = sum(needed[j] for j in parts[-1])

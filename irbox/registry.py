@@ -148,21 +148,26 @@ def check_arguments(
         ValueError: An argument is unknown, set by the program, or its value does not fit; the
             message begins with the place of the argument.
     """
-    taken, closed = arguments_of(part)
+    parameters, closed = arguments_of(part)
     for key, value in given.items():
         where = f'{place or name}.{key}'
         if key in extra:
             continue
         if key in injected:
             raise ValueError(f'{where}: {key!r} is set by the program. Remove it from the config.')
-        if key in taken:
-            taken[key].check(value, where)
+        if key in parameters:
+            parameters[key].check(value, where)
         elif closed:
-            told = {name for one in _KINDS if one.registry.name == kind for name in one.injected}
-            known = (set(taken) - set(injected) - told) | set(extra)
+            set_by_program = {
+                name
+                for part_kind in _KINDS
+                if part_kind.registry.name == kind
+                for name in part_kind.injected
+            }
+            settable = (set(parameters) - set(injected) - set_by_program) | set(extra)
             raise ValueError(
-                f'{where}: {kind} {name} takes no argument {key!r}. {suggest(str(key), known)} If '
-                'a base config left it behind, add `_delete_: true` beside `type`.'
+                f'{where}: {kind} {name} takes no argument {key!r}. {suggest(str(key), settable)} '
+                'If a base config left it behind, add `_delete_: true` beside `type`.'
             )
 
 
@@ -193,11 +198,11 @@ def build_part(cfg: Mapping[str, Any], registry: Registry, **injected: Any) -> A
     part = find_part(name, registry)
     check_arguments(name, part, arguments, kind, injected=injected)
     arguments.update(injected)
-    taken, closed = arguments_of(part)
-    if closed and (unknown := sorted(set(injected) - set(taken))):
+    parameters, closed = arguments_of(part)
+    if closed and (unknown := sorted(set(injected) - set(parameters))):
         raise ValueError(
             f'{kind} {name} takes no argument {unknown[0]!r}, which is what it is told where it '
-            f'stands. {suggest(unknown[0], taken)}'
+            f'stands. {suggest(unknown[0], parameters)}'
         )
     missing = [
         p.name
@@ -274,7 +279,13 @@ DATA_SAMPLERS = add_kind(
     folders=('datasets',),
     injected=('dataset',),
 )
-METRICS = add_kind('metric', mmengine_registry.METRICS, plural='metrics', folders=('evaluation',))
+METRICS = add_kind(
+    'metric',
+    mmengine_registry.METRICS,
+    plural='metrics',
+    folders=('evaluation',),
+    check='check_metric',
+)
 HOOKS = add_kind('hook', mmengine_registry.HOOKS, plural='hooks', folders=('engine.hooks',))
 LOOPS = add_kind(
     'loop',

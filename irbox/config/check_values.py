@@ -93,12 +93,14 @@ def check_part(
         part = find_part(name, registry)
     except ValueError as error:
         raise ValueError(f'{join(path, "type")}: {error}') from error
-    given = {key: item for key, item in value.items() if key != 'type'}
-    check_arguments(name, part, given, registry.name, injected=injected, extra=extra, place=path)
-    taken, _ = arguments_of(part)
-    for key, item in given.items():
+    arguments = {key: item for key, item in value.items() if key != 'type'}
+    check_arguments(
+        name, part, arguments, registry.name, injected=injected, extra=extra, place=path
+    )
+    parameters, _ = arguments_of(part)
+    for key, item in arguments.items():
         if key not in extra:
-            check_nested(item, join(path, key), key in taken and taken[key].takes_text)
+            check_nested(item, join(path, key), key in parameters and parameters[key].takes_text)
 
 
 def check_nested(value: Any, path: str, text_allowed: bool = False) -> None:

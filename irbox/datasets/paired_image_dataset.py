@@ -126,11 +126,14 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         named = {name: source for name, source in sources.items() if source is not None}
         if not named:
             raise ValueError('sources is empty: name at least one, with `input` and `target`.')
-        for name, given in named.items():
-            source = find_source(name, given, data_root, strict)
+        for name, entry in named.items():
+            source = find_source(name, entry, data_root, strict)
             pairs, left_out = self._check_sizes(source)
             prefix = f'{name}_' if len(named) > 1 else ''
-            names = [prefix + one for one in distinct_names([pair.degraded for pair in pairs])]
+            names = [
+                prefix + file_name
+                for file_name in distinct_names([pair.degraded for pair in pairs])
+            ]
             self.pairs += pairs * source.repeat
             self.names += names * source.repeat
             self.chains += [source.chain] * len(pairs) * source.repeat

@@ -65,8 +65,8 @@ def ssim(
     dims = (-2,) if columns else (-2, -1)
     # Plane by plane: what is averaged stays in the processor's cache.
     planes = zip(restored.flatten(0, 1), target.flatten(0, 1), strict=True)
-    found = torch.stack([_similarity(x, y, weights, dims, unbiased) for x, y in planes])
-    return found.view(restored.shape[:2]).mean(dim=1)
+    similarities = torch.stack([_similarity(x, y, weights, dims, unbiased) for x, y in planes])
+    return similarities.view(restored.shape[:2]).mean(dim=1)
 
 
 def _similarity(

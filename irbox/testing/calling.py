@@ -48,7 +48,7 @@ def check_signatures(
     require(
         issubclass(part, nn.Module), name, 'is no nn.Module: its weights would not be found by it'
     )
-    call = f'{name}({", ".join([f"{one}=..." for one in given] + [f"{o}=..." for o in options])})'
+    call = f'{name}({", ".join(f"{argument}=..." for argument in [*given, *options])})'
     # nn.Module seems to take everything and refuses it later.
     bare = part.__init__ is nn.Module.__init__
     constructor = inspect.Signature() if bare else inspect.signature(part)

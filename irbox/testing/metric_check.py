@@ -48,19 +48,19 @@ def check_metric(
     name = type(built).__name__
     for height, width in SIZES:
         restored, target = _images(height, width)
-        found = _score(built, name, restored, target, f'on images of {height}x{width}')
-        for key, value in found.items():
+        scores = _score(built, name, restored, target, f'on images of {height}x{width}')
+        for key, value in scores.items():
             require(bool(value.isfinite().all()), name, f'gives {key} that are not finite: {value}')
         again = _score(built, name, restored, target, 'when called twice')
-        _same(name, found, again, 'gives two answers for the same images')
+        _same(name, scores, again, 'gives two answers for the same images')
         for index in range(len(restored)):
             alone = _score(
                 built, name, restored[index, None], target[index, None], 'on a single image'
             )
-            there = {key: value[index, None] for key, value in found.items()}
+            in_batch = {key: value[index, None] for key, value in scores.items()}
             _same(
                 name,
-                there,
+                in_batch,
                 alone,
                 'gives an image another answer alone than in a batch. Average over all dimensions '
                 'but the first, as in .mean((1, 2, 3))',
@@ -100,7 +100,7 @@ def _build(metric: Any, options: Mapping[str, Any]) -> ImageMetric:
     )
     require(hasattr(built, 'results'), name, 'does not call super().__init__() in its own __init__')
     require(
-        bool(built.scores) and all(isinstance(one, ScoreInfo) for one in built.scores.values()),
+        bool(built.scores) and all(isinstance(info, ScoreInfo) for info in built.scores.values()),
         name,
         "declares no scores. Write scores = {'name': ScoreInfo(digits=4, higher_is_better=False)}",
     )
@@ -228,21 +228,21 @@ def _report(
         scores: dict[str, float] = metric.evaluate(len(samples))
         return scores
 
-    found = answer(name, evaluate, 'when it is evaluated', HINT)
+    reported = answer(name, evaluate, 'when it is evaluated', HINT)
     prefixes = ('input_', '') if metric.judges_input else ('',)
     wanted = [
         f'{label}/{p}{s}' for label in ('rain', 'haze') for p in prefixes for s in metric.scores
     ]
     require(
-        list(found) == wanted,
+        list(reported) == wanted,
         name,
-        f'reports {", ".join(found)}; {", ".join(wanted)} are needed: the declared scores for '
+        f'reports {", ".join(reported)}; {", ".join(wanted)} are needed: the declared scores for '
         'each label',
     )
-    for key, value in found.items():
+    for key, value in reported.items():
         require(
             isinstance(value, int | float) and not math.isnan(value),
             name,
             f'reports {key} as {value!r}, which is no number',
         )
-    return found
+    return reported

@@ -68,13 +68,13 @@ class ImageSelection:
             )
 
     def select(
-        self, images: list[FoundImage], place: Path
+        self, images: list[FoundImage], folder: Path
     ) -> tuple[list[FoundImage], dict[str, int]]:
         """Leave out what shall not be used.
 
         Args:
             images: All that were found.
-            place: Where, for messages.
+            folder: Where, for messages.
 
         Returns:
             The others, and how many were left out for which reason; also, how many are listed
@@ -92,7 +92,7 @@ class ImageSelection:
             return kept
 
         if self.only is not None:
-            images = self._of_labels(images, place)
+            images = self._of_labels(images, folder)
         if self.exclude_ids is not None:
             first, last = self.exclude_ids['first'], self.exclude_ids['last']
             number = _numbering(self.exclude_ids.get('pattern', self.id_pattern))
@@ -113,15 +113,15 @@ class ImageSelection:
             images = drop('copies of test images', self._without_copies(images))
         if self.allow_list is not None:
             allowed = self._listed_in(self.root / self.allow_list)
-            there = {self._alias(image.stem) for image in images}
-            if missing := len(allowed - there):
+            present = {self._alias(image.stem) for image in images}
+            if missing := len(allowed - present):
                 left_out['in the allow-list, but not there'] = missing
             images = drop(
                 'not in the allow-list', [i for i in images if self._alias(i.stem) in allowed]
             )
         if not images:
             reasons = ', '.join(f'{count} {reason}' for reason, count in left_out.items())
-            raise ValueError(f'No image of {place} is left: {reasons}.')
+            raise ValueError(f'No image of {folder} is left: {reasons}.')
         return images, left_out
 
     def _of_labels(self, images: list[FoundImage], place: Path) -> list[FoundImage]:

@@ -95,11 +95,11 @@ class SetDeclaration:
                 'is.'
             )
         if (fitting := self._fitting(root)) is not None:
-            place, layout = fitting
+            folder, layout = fitting
             rules = {'label': label, **layout.rules, **changes}
             return PairedSource(
-                input=_join(place, layout.input),
-                target=_join(place, layout.target),
+                input=_join(folder, layout.input),
+                target=_join(folder, layout.target),
                 root=root,
                 **{key: value for key, value in rules.items() if value is not None},
             ), layout.clean_only
@@ -162,18 +162,18 @@ def load_declaration(name: str, split: str | None = None) -> SetDeclaration:
         FileNotFoundError: There is no such file.
         ValueError: There is no such set or split, or the file is wrong.
     """
-    own = is_file_name(name)
-    if not own and name not in known_sets():
+    is_path = is_file_name(name)
+    if not is_path and name not in known_sets():
         raise ValueError(
             f'No data set is called {name!r}. {suggest(name, known_sets())} A declaration of your '
             'own is named by its path, which ends in .yaml.'
         )
-    path = Path(name).expanduser() if own else SETS / f'{name}.yaml'
+    path = Path(name).expanduser() if is_path else SETS / f'{name}.yaml'
     if not path.is_file():
         raise FileNotFoundError(
             f'The declaration {path} does not exist (looked from {Path.cwd()}).'
         )
-    title = path.stem if own else name
+    title = path.stem if is_path else name
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -123,13 +123,13 @@ def read_published(name: str) -> PublishedTable:
     >>> table.label, table.rows[-1].method, table.rows[-1].cells[0]
     ('M2IR, Table I', 'M2IR', {'psnr': '32.63', 'ssim': '0.984'})
     """
-    own = name.endswith(('.yaml', '.yml'))
-    if not own and name not in published_names():
+    is_path = name.endswith(('.yaml', '.yml'))
+    if not is_path and name not in published_names():
         raise ValueError(
             f'No published table is called {name!r}. {suggest(name, published_names())} A table of '
             'your own is named by its path, which ends in .yaml.'
         )
-    path = Path(name).expanduser() if own else FOLDER / f'{name}.yaml'
+    path = Path(name).expanduser() if is_path else FOLDER / f'{name}.yaml'
     if not path.is_file():
         raise FileNotFoundError(
             f'The published table {path} does not exist (looked from {Path.cwd()}).'

@@ -65,18 +65,18 @@ def to_rows(metrics: Mapping[str, float], protocol: str | Sequence[str]) -> list
         task, _, score = name.rpartition('/')
         tasks.setdefault(task, {})[score] = float(value)
     rows = []
-    for number, one in enumerate(protocols):
-        names = [f'{score}@{one}' if number else score for score in SCORES]
-        for task, found in tasks.items():
-            if not all(name in found for name in names):
+    for number, protocol_name in enumerate(protocols):
+        names = [f'{score}@{protocol_name}' if number else score for score in SCORES]
+        for task, scores in tasks.items():
+            if not all(name in scores for name in names):
                 continue
             extra = {
                 score: value
-                for score, value in found.items()
+                for score, value in scores.items()
                 if number == 0 and score not in SCORES and '@' not in score
             }
-            input_psnr, input_ssim, psnr, ssim = (found[name] for name in names)
-            rows.append(Row(task, one, input_psnr, input_ssim, psnr, ssim, extra))
+            input_psnr, input_ssim, psnr, ssim = (scores[name] for name in names)
+            rows.append(Row(task, protocol_name, input_psnr, input_ssim, psnr, ssim, extra))
     return rows
 
 

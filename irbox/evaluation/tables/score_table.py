@@ -121,9 +121,9 @@ def score_table(
         scores += [score for score in layout.scores if score not in scores]
     lines: list[Line] = []
     for protocol in dict.fromkeys(row.protocol for row in rows):
-        found = {row.task: row for row in rows if row.protocol == protocol}
+        row_of_task = {row.task: row for row in rows if row.protocol == protocol}
         for method, degraded in (('degraded', True), (origin.config, False)):
-            cells = tuple(_cell(found.get(task or ''), degraded) for task in matched)
+            cells = tuple(_cell(row_of_task.get(task or ''), degraded) for task in matched)
             lines.append(Line(method, 'measured', protocol, cells, {}))
     if average is not None:
         lines = [replace(line, average=_average(line.cells, infos)) for line in lines]

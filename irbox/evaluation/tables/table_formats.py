@@ -56,24 +56,24 @@ def text_tables(table: ScoreTable, width: int | None = None) -> list[Table]:
         3 + max(len(part) for text in [*title.split(), *column] for part in text.split('\n'))
         for title, *column in zip(titles, *cells, strict=True)
     ]
-    found = []
+    tables = []
     for number, part in enumerate(_parts(needed, None if width is None else width - fixed - 1)):
-        one = Table(title=table.title if number == 0 else None)
-        one.add_column('method', no_wrap=True)
+        grid = Table(title=table.title if number == 0 else None)
+        grid.add_column('method', no_wrap=True)
         for i in part:
-            one.add_column(titles[i], justify='right', max_width=needed[i] - 3)
-        one.add_column('protocol', no_wrap=True)
+            grid.add_column(titles[i], justify='right', max_width=needed[i] - 3)
+        grid.add_column('protocol', no_wrap=True)
         previous: tuple[str, Any] | None = None
         for line, row in zip(table.lines, cells, strict=True):
             group = (line.source, line.published or line.protocol)
             if group != previous:
-                one.add_section()
+                grid.add_section()
                 for heading in _heading(line):
-                    one.add_row(heading)
+                    grid.add_row(heading)
             previous = group
-            one.add_row(line.method, *(row[i] for i in part), line.protocol_text)
-        found.append(one)
-    return found
+            grid.add_row(line.method, *(row[i] for i in part), line.protocol_text)
+        tables.append(grid)
+    return tables
 
 
 def table_notes(table: ScoreTable) -> list[str]:

@@ -43,6 +43,7 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=['irbox', 'irbox.*']),
     package_data={
+        'irbox': ['py.typed'],
         'irbox.datasets': ['sets/*.yaml'],
         'irbox.evaluation': ['published/*.yaml'],
     },

@@ -69,7 +69,11 @@ def add_kind(name: str, parent: Registry | None = None, **known: Any) -> Registr
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Say which known name is nearest, and which names there are."""
+    """Say which known name is nearest, and which names there are.
+
+    >>> suggest('hase', ['haze', 'rain'])
+    "Did you mean 'haze'? Known: haze, rain."
+    """
     known = sorted(map(str, known))
     near = get_close_matches(name, known, n=1)
     hint = f'Did you mean {near[0]!r}? ' if near else ''
@@ -77,14 +81,14 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def known_names(registry: Registry) -> set[str]:
-    """Names that a registry can build, those that it inherits included."""
+    """Give the names that a registry can build, those that it inherits included."""
     registry.import_from_location()
     names = set(registry.module_dict)
     return names | known_names(registry.parent) if registry.parent is not None else names
 
 
 def our_registries() -> list[Registry]:
-    """Every registry of irbox, the parts of its own folders in it."""
+    """List every registry of irbox, the parts of its own folders in it."""
     found = [kind.registry for kind in _KINDS]
     for one in found:
         one.import_from_location()
@@ -101,7 +105,7 @@ def refuse_dotted(name: str, place: str) -> None:
 
 
 def find_part(name: Any, registry: Registry) -> Any:
-    """The class registered under a name; installed plug-ins are imported if nothing else has it.
+    """Find the class of a name; installed plug-ins are imported if nothing else has it.
 
     Raises:
         ValueError: The name is no text, is dotted, or is unknown.
@@ -144,21 +148,26 @@ def check_arguments(
         ValueError: An argument is unknown, set by the program, or its value does not fit; the
             message begins with the place of the argument.
     """
-    taken, closed = arguments_of(part)
+    parameters, closed = arguments_of(part)
     for key, value in given.items():
         where = f'{place or name}.{key}'
         if key in extra:
             continue
         if key in injected:
             raise ValueError(f'{where}: {key!r} is set by the program. Remove it from the config.')
-        if key in taken:
-            taken[key].check(value, where)
+        if key in parameters:
+            parameters[key].check(value, where)
         elif closed:
-            told = {name for one in _KINDS if one.registry.name == kind for name in one.injected}
-            known = (set(taken) - set(injected) - told) | set(extra)
+            set_by_program = {
+                name
+                for part_kind in _KINDS
+                if part_kind.registry.name == kind
+                for name in part_kind.injected
+            }
+            settable = (set(parameters) - set(injected) - set_by_program) | set(extra)
             raise ValueError(
-                f'{where}: {kind} {name} takes no argument {key!r}. {suggest(str(key), known)} If '
-                'a base config left it behind, add `_delete_: true` beside `type`.'
+                f'{where}: {kind} {name} takes no argument {key!r}. {suggest(str(key), settable)} '
+                'If a base config left it behind, add `_delete_: true` beside `type`.'
             )
 
 
@@ -174,6 +183,12 @@ def build_part(cfg: Mapping[str, Any], registry: Registry, **injected: Any) -> A
     Raises:
         ValueError: The type or an argument is unknown, set twice or missing, or a value does not
             fit the annotation of its argument.
+
+    >>> build_part({'type': 'MLPExpert', 'ratio': 2}, EXPERTS, dim=16).fc1
+    Linear(in_features=16, out_features=32, bias=True)
+    >>> build_part({'type': 'MLPExpert', 'ratio': -1}, EXPERTS, dim=16)
+    Traceback (most recent call last):
+    ValueError: MLPExpert.ratio: -1 must be a number above 0.
     """
     kind = registry.name
     if not isinstance(cfg, Mapping) or 'type' not in cfg:
@@ -183,11 +198,11 @@ def build_part(cfg: Mapping[str, Any], registry: Registry, **injected: Any) -> A
     part = find_part(name, registry)
     check_arguments(name, part, arguments, kind, injected=injected)
     arguments.update(injected)
-    taken, closed = arguments_of(part)
-    if closed and (unknown := sorted(set(injected) - set(taken))):
+    parameters, closed = arguments_of(part)
+    if closed and (unknown := sorted(set(injected) - set(parameters))):
         raise ValueError(
             f'{kind} {name} takes no argument {unknown[0]!r}, which is what it is told where it '
-            f'stands. {suggest(unknown[0], taken)}'
+            f'stands. {suggest(unknown[0], parameters)}'
         )
     missing = [
         p.name
@@ -264,7 +279,13 @@ DATA_SAMPLERS = add_kind(
     folders=('datasets',),
     injected=('dataset',),
 )
-METRICS = add_kind('metric', mmengine_registry.METRICS, plural='metrics', folders=('evaluation',))
+METRICS = add_kind(
+    'metric',
+    mmengine_registry.METRICS,
+    plural='metrics',
+    folders=('evaluation',),
+    check='check_metric',
+)
 HOOKS = add_kind('hook', mmengine_registry.HOOKS, plural='hooks', folders=('engine.hooks',))
 LOOPS = add_kind(
     'loop',

@@ -99,7 +99,7 @@ def _loader(value: Any, path: str) -> None:
 
 
 def _loaders(value: Any, path: str) -> None:
-    """One loader, or a mapping from the name of a set to its loader."""
+    """Give one loader, or a mapping from the name of a set to its loader."""
     _is_mapping(value, path)
     if 'dataset' in value or not all(isinstance(v, Mapping | None) for v in value.values()):
         _loader(value, path)

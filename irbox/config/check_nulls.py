@@ -12,7 +12,7 @@ SECTIONS = ('model', 'train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def names_set_to_null(config: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Keys of all nulls that stand for a named thing that is not wanted.
+    """List the keys of all nulls that stand for a named thing that is not wanted.
 
     They stand beside mappings in one that is no part itself: such as ``losses: {balance: null}``.
     """
@@ -42,7 +42,7 @@ def check_null(keys: tuple[str, ...], known: Collection[str]) -> None:
 
 
 def names_at(config: Mapping[str, Any], keys: tuple[str, ...]) -> Mapping[str, Any]:
-    """What stands beside a key, itself included; empty where there is no such mapping."""
+    """Give what stands beside a key, itself included; empty where there is no such mapping."""
     owner: Any = config
     for key in keys[:-1]:
         owner = owner.get(key) if isinstance(owner, Mapping) else None
@@ -50,12 +50,12 @@ def names_at(config: Mapping[str, Any], keys: tuple[str, ...]) -> Mapping[str, A
 
 
 def is_named(config: Mapping[str, Any], keys: tuple[str, ...]) -> bool:
-    """Whether a null at a place would take a named thing away."""
+    """Tell whether a null at a place would take a named thing away."""
     return keys[0] in SECTIONS and _holds_names(names_at(config, keys))
 
 
 def _holds_names(owner: Mapping[str, Any]) -> bool:
-    """Whether the keys of a mapping are names of things: it is no part, no loader, no options."""
+    """Tell whether a mapping's keys name things: it is no part, no loader, no options."""
     values = [value for value in owner.values() if value is not None]
     return (
         not {'type', 'dataset'} & set(owner)
@@ -65,7 +65,7 @@ def _holds_names(owner: Mapping[str, Any]) -> bool:
 
 
 def nulls_of(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Keys of all nulls in what is merged at a place."""
+    """List the keys of all nulls in what is merged at a place."""
     if value is None:
         yield keys
     elif isinstance(value, Mapping) and '_delete_' not in value:

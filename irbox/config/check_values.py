@@ -26,7 +26,7 @@ PLACEHOLDER = re.compile(r'"_\w[\w.]*_[0-9a-f]{6}"')
 
 
 def join(path: str, key: Any) -> str:
-    """The dotted path of an entry."""
+    """Write the dotted path of an entry."""
     return f'{path}.{key}' if path else str(key)
 
 
@@ -93,12 +93,14 @@ def check_part(
         part = find_part(name, registry)
     except ValueError as error:
         raise ValueError(f'{join(path, "type")}: {error}') from error
-    given = {key: item for key, item in value.items() if key != 'type'}
-    check_arguments(name, part, given, registry.name, injected=injected, extra=extra, place=path)
-    taken, _ = arguments_of(part)
-    for key, item in given.items():
+    arguments = {key: item for key, item in value.items() if key != 'type'}
+    check_arguments(
+        name, part, arguments, registry.name, injected=injected, extra=extra, place=path
+    )
+    parameters, _ = arguments_of(part)
+    for key, item in arguments.items():
         if key not in extra:
-            check_nested(item, join(path, key), key in taken and taken[key].takes_text)
+            check_nested(item, join(path, key), key in parameters and parameters[key].takes_text)
 
 
 def check_nested(value: Any, path: str, text_allowed: bool = False) -> None:
@@ -133,7 +135,7 @@ def check_losses(losses: Any, path: str) -> None:
 
 
 def _kind_at(path: str) -> Registry | None:
-    """What kind of part stands at a place, as far as the keys tell."""
+    """Tell what kind of part stands at a place, as far as the keys tell."""
     one = {key: kind.registry for kind in part_kinds() for key in kind.keys}
     several = {key: kind.registry for kind in part_kinds() for key in kind.collections}
     keys = path.split('.')

@@ -23,10 +23,16 @@ INTERRUPTED = 130
 PACKAGE = Path(irbox.__file__).resolve().parent
 
 
-class OptionsAction(DictAction):
+class OptionsAction(DictAction):  # type: ignore[misc]  # mmengine has no types
     """mmengine's ``key=value`` options, with messages for what is malformed and spaces kept.
 
     ``null`` and mappings are read as in a YAML file, such as ``'router={type: PixelRouter}'``.
+
+    >>> parser = ArgumentParser()
+    >>> add_config_options(parser)
+    >>> options = ['model.network.dim=24', 'router={type: PixelRouter}', 'seed=null']
+    >>> parser.parse_args(['--cfg-options', *options]).cfg_options
+    {'model.network.dim': 24, 'router': {'type': 'PixelRouter'}, 'seed': None}
     """
 
     def __call__(
@@ -124,7 +130,7 @@ def run_tool(main: Callable[[], Any], interrupted: str = 'Interrupted.') -> None
 
 
 def users_mistake(error: BaseException) -> str | None:
-    """The message for an error that the user can mend, or None for a bug.
+    """Give the message for an error that the user can mend, or None for a bug.
 
     The user's are: files and folders that cannot be used, packages that are missing, memory that
     does not suffice, a training that diverges, and every ValueError or ImportError that irbox
@@ -151,7 +157,7 @@ def users_mistake(error: BaseException) -> str | None:
 
 
 def _raised_on_purpose(error: BaseException) -> bool:
-    """Whether the error comes from a ``raise`` statement of ours or of a plug-in."""
+    """Tell whether the error comes from a ``raise`` statement of ours or of a plug-in."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and _is_ours(frames[-1].filename, frames[-1].lineno or 0)
 
@@ -165,7 +171,7 @@ def _is_ours(filename: str, line: int) -> bool:
 
 
 def _workers_message(text: str) -> str | None:
-    """The last line of a worker's traceback, if it was raised on purpose."""
+    """Find the last line of a worker's traceback, if it was raised on purpose."""
     frames = re.findall(r'File "([^"]+)", line (\d+)', text)
     lines = [line for line in text.splitlines() if line and not line.startswith(' ')]
     if not frames or not _is_ours(frames[-1][0], int(frames[-1][1])):
@@ -174,7 +180,7 @@ def _workers_message(text: str) -> str | None:
 
 
 def _say(message: str, mistake: bool = True) -> None:
-    """One message, from one of several processes as long as all do the same."""
+    """Print one message, from one of several processes as long as all do the same."""
     rank = os.environ.get('RANK', '0')
     distributed = sys.modules.get('torch.distributed')
     joined = distributed is not None and distributed.is_initialized()

@@ -58,14 +58,14 @@ def list_parts(
             load_plugins([source])
     broken = import_all_installed(our_registries())
     origins = part_origins()
-    found = []
+    listed = []
     for kind in part_kinds():
         if kind.plural and (kinds is None or kind.plural in kinds):
             kind.registry.import_from_location()
             parts = kind.registry.module_dict.items()
-            for name, part in sorted(parts, key=lambda one: one[0].lower()):
-                found.append(_describe(kind, name, part, origins))
-    return found, broken
+            for name, part in sorted(parts, key=lambda item: item[0].lower()):
+                listed.append(_describe(kind, name, part, origins))
+    return listed, broken
 
 
 def names_of_kinds() -> list[str]:
@@ -77,7 +77,7 @@ def names_of_kinds() -> list[str]:
 
 
 def _is_config(path: Path) -> bool:
-    """Whether a file is a config, and no plug-in: it sets what only configs set."""
+    """Tell whether a file is a config, and no plug-in: it sets what only configs set."""
     if path.suffix != '.py':
         return path.suffix in ('.yaml', '.yml', '.json')
     if not path.is_file():

@@ -74,7 +74,7 @@ def load_config(
 
 
 def config_text(config: Config) -> str:
-    """The whole config, bases resolved, as YAML that can be read back."""
+    """Write the whole config, bases resolved, as YAML that can be read back."""
     return yaml.safe_dump(_plain(config.to_dict()), sort_keys=False, allow_unicode=True)
 
 
@@ -127,7 +127,7 @@ def _explain(error: Exception) -> str:
 
 
 def _bases(path: Path) -> Iterator[Path]:
-    """Files that a config names under ``_base_``, as far as its text tells."""
+    """List the files that a config names under ``_base_``, as far as its text tells."""
     text = path.read_text(encoding='utf-8', errors='replace')
     found = re.search(r'^_base_\s*[:=]\s*(\[[^\]]*\]|[^\n]*(?:\n\s*-[^\n]*)*)', text, re.MULTILINE)
     for name in re.findall(r'[^\s\'",\[\]]+\.(?:py|ya?ml|json)\b', found[1] if found else ''):
@@ -135,7 +135,7 @@ def _bases(path: Path) -> Iterator[Path]:
 
 
 def _all_bases(path: Path) -> Iterator[Path]:
-    """The bases, and theirs."""
+    """List the bases, and theirs."""
     for base in _bases(path):
         if base.is_file():
             yield base
@@ -143,7 +143,7 @@ def _all_bases(path: Path) -> Iterator[Path]:
 
 
 def _culprit(path: Path) -> Path:
-    """The deepest file of a chain of bases that cannot be read itself."""
+    """Find the deepest file of a chain of bases that cannot be read itself."""
     for base in _bases(path):
         if base.is_file():
             try:
@@ -217,7 +217,7 @@ def _apply(config: Config, options: Mapping[str, Any]) -> None:
 
 
 def _lookup(config: Any, key: str) -> Any:
-    """The value at a dotted key, or None."""
+    """Look up the value at a dotted key, or None."""
     for part in key.split('.'):
         if isinstance(config, list):
             config = config[int(part)] if part.isdigit() and int(part) < len(config) else None

@@ -13,7 +13,8 @@ _SafeLoader: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 _SafeDumper: Any = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)
 
 
-class UniqueKeyLoader(_SafeLoader):
+# PyYAML's stubs leave half of a loader's methods without types, and not every build has the C one.
+class UniqueKeyLoader(_SafeLoader):  # type: ignore[misc]
     """Plain YAML that refuses a key given twice, of which YAML would keep the last in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -30,10 +31,11 @@ class UniqueKeyLoader(_SafeLoader):
                 )
             if isinstance(key, Hashable):
                 seen.add(key)
-        return super().construct_mapping(node, deep=deep)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
 
 
-class YamlHandler(BaseFileHandler):
+class YamlHandler(BaseFileHandler):  # type: ignore[misc]  # mmengine has no types
     """Reads and writes YAML for mmengine, in place of its own handler.
 
     mmengine's runs the code that tags such as ``!!python/object/apply`` ask for.
@@ -48,8 +50,9 @@ class YamlHandler(BaseFileHandler):
         yaml.dump(obj, file, **({'Dumper': _SafeDumper} | kwargs))
 
     def dump_to_str(self, obj: Any, **kwargs: Any) -> str:
-        """Plain YAML as text."""
-        return yaml.dump(obj, **({'Dumper': _SafeDumper} | kwargs))
+        """Write plain YAML as text."""
+        text: str = yaml.dump(obj, **({'Dumper': _SafeDumper} | kwargs))
+        return text
 
 
 def install() -> None:

@@ -36,7 +36,7 @@ class CheckedSet:
 
     @property
     def samples(self) -> int:
-        """In an epoch."""
+        """Count them, in an epoch."""
         return sum(len(source.pairs) * source.repeat for source in self.sources)
 
 
@@ -81,7 +81,7 @@ def _datasets(config: Config) -> Iterator[tuple[str, bool, Mapping[str, Any]]]:
 
 
 def _inner(place: str, given: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The sets inside those that wrap others, such as mmengine's ConcatDataset."""
+    """Find the sets inside those that wrap others, such as mmengine's ConcatDataset."""
     if isinstance(given.get('dataset'), Mapping):
         yield from _inner(f'{place}.dataset', given['dataset'])
     elif isinstance(given.get('datasets'), Sequence):
@@ -92,41 +92,41 @@ def _inner(place: str, given: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[
 
 
 def _find_sources(checked: CheckedSet) -> list[Finding]:
-    given = checked.given
-    content = given.get('sources') or {}
+    options = checked.given
+    content = options.get('sources') or {}
     if not isinstance(content, Mapping):
         message = f'sources: {content!r} must be a mapping from names to sources.'
         return [Finding('source', checked.place, message)]
     sources = {name: source for name, source in content.items() if source is not None}
-    strict = given.get('strict', True)
+    strict = options.get('strict', True)
     findings = []
     for name, source in sources.items():
-        place = f'{checked.place}, source {name}'
-        data_root = given.get('data_root', '')
+        where = f'{checked.place}, source {name}'
+        data_root = options.get('data_root', '')
         try:
             if not isinstance(source, Mapping):
                 raise ValueError(
                     f'{source!r} must be a mapping, such as {{input: ..., target: ...}}.'
                 )
-            found = find_source(name, source, data_root, strict=True)
+            data_source = find_source(name, source, data_root, strict=True)
         except UnmatchedImagesError as error:
-            findings.append(_unmatched(place, error, strict))
+            findings.append(_unmatched(where, error, strict))
             try:
                 checked.sources.append(find_source(name, source, data_root, strict=False))
             except ValueError:
                 continue  # not one of them has a clean image, which was said
         except FileNotFoundError as error:
-            findings.append(Finding('missing', place, str(error)))
+            findings.append(Finding('missing', where, str(error)))
         except (ValueError, OSError) as error:
-            findings.append(Finding('source', place, str(error)))
+            findings.append(Finding('source', where, str(error)))
         else:
-            checked.sources.append(found)
+            checked.sources.append(data_source)
             findings += [
-                Finding('count', place, text, serious=False) for text in found.differences()
+                Finding('count', where, text, serious=False) for text in data_source.differences()
             ]
     if not any(finding.serious for finding in findings):
         try:
-            DATASETS.build(given)
+            DATASETS.build(options)
         except (ValueError, OSError, ImportError) as error:
             findings.append(Finding('source', checked.place, str(error)))
     return findings

@@ -15,7 +15,7 @@ _SAMPLE = 4096
 def equal_files(
     facts: Mapping[Path, FileFacts], matters: Callable[[Sequence[Path]], bool]
 ) -> Groups:
-    """Groups of files that are the same.
+    """Group files that are the same.
 
     Files are compared by length first, then by 4 KiB from their middle, then as a whole. Where the
     images were decoded, pixels are compared instead: a copy in another file type is found as well.

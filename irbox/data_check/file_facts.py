@@ -56,7 +56,7 @@ def in_threads(
     function: Callable[[Path], Key],
     advance: Callable[[int], None] = lambda number: None,
 ) -> dict[Path, Key]:
-    """What a function gives for each of many files; it waits for the disk in many threads."""
+    """Give what a function says of each of many files; many threads wait for the disk."""
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
 
     def run(chunk: Iterable[Path]) -> list[Key]:
@@ -111,7 +111,7 @@ def _looks_whole(file: BinaryIO, kind: str, length: int) -> bool:
 
 
 def _explain(error: Exception) -> str:
-    """Damaged files make decoders raise nearly anything."""
+    """Say what is wrong: damaged files make decoders raise nearly anything."""
     if isinstance(error, UnidentifiedImageError):
         return 'it is empty, or no image of a known type'
     return str(error).split('. Replace the file')[0].rstrip('.') or type(error).__name__

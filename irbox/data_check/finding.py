@@ -27,7 +27,7 @@ class Finding:
     """Whether the data cannot be used as they are; otherwise it is only worth knowing."""
 
     def text(self) -> str:
-        """A line on what it is, one for each of the first files, and one on what to do."""
+        """Give a line on what it is, one for each of the first files, and one on what to do."""
         lines = [f'{self.place}: {self.message}', *(f'    {file}' for file in self.files[:SHOWN])]
         if len(self.files) > SHOWN:
             lines.append(f'    and {len(self.files) - SHOWN:,} more')
@@ -37,5 +37,5 @@ class Finding:
 
 
 def as_text(paths: Sequence[Path]) -> tuple[str, ...]:
-    """Paths as people write them."""
+    """Write paths as people do."""
     return tuple(str(path) for path in paths)

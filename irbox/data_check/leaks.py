@@ -41,7 +41,7 @@ def check_contents(
 
 
 def _roles(sets: Sequence[CheckedSet]) -> Roles:
-    """What each file is in which set."""
+    """Tell what each file is in which set."""
     roles: Roles = defaultdict(set)
     for number, checked in enumerate(sets):
         for source in checked.sources:
@@ -94,7 +94,7 @@ def _copies(sets: Sequence[CheckedSet], roles: Roles, groups: Groups) -> Iterato
 
 
 def _listed_twice(checked: CheckedSet) -> Iterator[Finding]:
-    """Sources that overlap; those that degrade an image in other ways do not."""
+    """Find sources that overlap; those that degrade an image in other ways do not."""
     seen: dict[tuple[Path, str], dict[str, None]] = defaultdict(dict)
     for source in checked.sources:
         for pair in source.pairs:

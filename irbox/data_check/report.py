@@ -28,16 +28,16 @@ class Report:
 
     @property
     def serious(self) -> list[Finding]:
-        """What keeps the data from being used as they are."""
+        """List what keeps the data from being used as they are."""
         return [finding for finding in self.findings if finding.serious]
 
     @property
     def notes(self) -> list[Finding]:
-        """What is only worth knowing."""
+        """List what is only worth knowing."""
         return [finding for finding in self.findings if not finding.serious]
 
     def table(self) -> Table:
-        """A row for each source."""
+        """Lay out a row for each source."""
         table = Table()
         for name in COLUMNS:
             table.add_column(name, overflow='fold')
@@ -63,7 +63,7 @@ class Report:
         return table
 
     def content(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Give the same as plain values."""
         return {
             'deep': self.deep,
             'files': len(self.facts),

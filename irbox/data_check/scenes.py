@@ -43,35 +43,35 @@ KNOWN = (
 
 
 def check_scenes(sets: Sequence[CheckedSet]) -> Iterator[Finding]:
-    """Training images of scenes that a test set shows."""
-    for known in KNOWN:
+    """Find training images of scenes that a test set shows."""
+    for scenes in KNOWN:
         tested = {
             scene: checked.place
             for checked in sets
             if not checked.training
-            for scene in _scenes(checked, known)
+            for scene in _scenes(checked, scenes)
         }
         for checked in sets:
             if not checked.training:
                 continue
             shared = {
                 scene: files
-                for scene, files in _scenes(checked, known).items()
-                if scene in tested or (scene.isdecimal() and int(scene) in known.of_tests)
+                for scene, files in _scenes(checked, scenes).items()
+                if scene in tested or (scene.isdecimal() and int(scene) in scenes.of_tests)
             }
             if not shared:
                 continue
-            files = [path for found in shared.values() for path in found]
+            files = [path for paths in shared.values() for path in paths]
             where = sorted({tested[scene] for scene in shared if scene in tested})
             test = f'of {", ".join(where)}' if where else 'that its published test set shows'
             yield Finding(
                 'leak',
                 checked.place,
                 f'{len(files):,} training images are named for {len(shared):,} scenes of '
-                f'{known.title} {test}.',
+                f'{scenes.title} {test}.',
                 as_text(files),
-                known.remedy,
-                known.serious,
+                scenes.remedy,
+                scenes.serious,
             )
 
 

@@ -28,7 +28,7 @@ class SizeSummary(NamedTuple):
 
 
 def summarise(source: DataSource, facts: Facts) -> SizeSummary | None:
-    """The sizes of a source's degraded images; None where none can be read."""
+    """Sum up the sizes of a source's degraded images; None where none can be read."""
     sizes = Counter(
         size for pair in source.pairs if (size := facts[pair.degraded].size) is not None
     )
@@ -40,7 +40,7 @@ def summarise(source: DataSource, facts: Facts) -> SizeSummary | None:
 
 
 def check_sizes(checked: CheckedSet, facts: Facts) -> Iterator[Finding]:
-    """What cannot be read, does not fit its partner, or is smaller than the patch."""
+    """Find what cannot be read, does not fit its partner, or is smaller than the patch."""
     for source in checked.sources:
         place = f'{checked.place}, source {source.name}'
         yield from _unreadable(place, source.pairs, facts)
@@ -49,7 +49,7 @@ def check_sizes(checked: CheckedSet, facts: Facts) -> Iterator[Finding]:
 
 
 def shown(size: Size) -> str:
-    """A size as people write it."""
+    """Write a size as people do."""
     return f'{size[0]}x{size[1]}'
 
 

@@ -53,7 +53,7 @@ def suggest_pairing(images: Sequence[tuple[Path, Path]]) -> str:
 def _matches(
     rule: Rule, images: Iterable[tuple[Path, Path]], stems: Mapping[Path, Mapping[str, str]]
 ) -> int:
-    """How many images a rule finds exactly one clean image for."""
+    """Count the images that a rule finds exactly one clean image for."""
     made = pairing_rule(rule)
     keys = {folder: Counter(map(made.clean_key, names)) for folder, names in stems.items()}
     wanted = ((made.degraded_key(stem_of(path.name)), folder) for path, folder in images)
@@ -63,7 +63,7 @@ def _matches(
 def _made_up(
     images: Sequence[tuple[Path, Path]], stems: Mapping[Path, Mapping[str, str]]
 ) -> list[Rule]:
-    """Rules that exchange what stands before and after the last number, the commonest first."""
+    """Make up rules that exchange what is around the last number, the commonest first."""
     by_number: dict[tuple[Path, str], list[tuple[str, str]]] = {}
     for folder, names in stems.items():
         for name in names:

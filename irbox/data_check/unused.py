@@ -10,7 +10,7 @@ from irbox.datasets.pairs.image_folders import list_images
 
 
 def check_unused(checked: CheckedSet) -> Iterator[Finding]:
-    """Clean images that no pair of a source has, unless the config leaves some pairs out."""
+    """Find clean images that no pair of a source has, unless the config leaves pairs out."""
     for source in checked.sources:
         if source.left_out or checked.given['sources'][source.name].get('only') is not None:
             continue

@@ -12,7 +12,7 @@ from irbox.registry import DATA_SAMPLERS
 
 
 @DATA_SAMPLERS.register_module()
-class DrawSampler(Sampler):
+class DrawSampler(Sampler[tuple[int, int]]):
     """Yields ``(index, draw)`` for ever; where it starts is a number, so resuming costs nothing.
 
     The draws of a whole run are numbered 0, 1, 2, ... over all processes. Process ``rank`` of
@@ -88,5 +88,5 @@ class DrawSampler(Sampler):
         return rng.choice(size, size, p=self.weights)
 
     def __len__(self) -> int:
-        """Items in an epoch (over all processes); the iteration itself never ends."""
+        """Count the items in an epoch (over all processes); the iteration itself never ends."""
         return len(self.dataset)

@@ -28,16 +28,17 @@ def label_shares(weights: Mapping[str, float], labels: Sequence[str]) -> np.ndar
             raise ValueError(
                 f'weights: no degradation is labelled {label!r}. {suggest(label, labels)}'
             )
-    shares = np.array([weights.get(label, 1.0) for label in labels], dtype=float)
-    if shares.sum() == 0:
+    counts = np.array([weights.get(label, 1.0) for label in labels], dtype=float)
+    if counts.sum() == 0:
         raise ValueError('weights: all of them are 0, so nothing can be drawn.')
-    return shares / shares.sum()
+    shares: np.ndarray = counts / counts.sum()
+    return shares
 
 
 def draw_weights(
     labels: Sequence[str], weights: Mapping[str, float] | Literal['uniform'] | None
 ) -> np.ndarray | None:
-    """Probability of each sample, for ``DrawSampler``.
+    """Compute the probability of each sample, for ``DrawSampler``.
 
     Args:
         labels: Of all samples.

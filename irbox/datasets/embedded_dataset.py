@@ -29,7 +29,7 @@ DRAWS_PER_CANVAS = 256
 
 
 @DATASETS.register_module()
-class EmbeddedDataset(Dataset):
+class EmbeddedDataset(Dataset[dict[str, Any]]):
     """Photographs that installed packages bring along, and dead leaves, degraded on the fly.
 
     Training samples are random crops of five photographs and of dead-leaves canvases with depth;
@@ -125,12 +125,12 @@ class EmbeddedDataset(Dataset):
 
     @property
     def metainfo(self) -> dict[str, Any]:
-        """What mmengine passes on to evaluators: the labels that samples carry."""
+        """Give what mmengine passes on to evaluators: the labels that samples carry."""
         return {'labels': self.labels}
 
     @property
     def task_counts(self) -> dict[str, float]:
-        """Label to samples in an epoch, in training on average."""
+        """Map a label to its samples in an epoch, in training on average."""
         shares = dict(zip(self.labels, self.shares.tolist(), strict=True))
         if self.split == 'test':
             shares = dict.fromkeys(self.labels, 1 / len(self.labels))
@@ -138,17 +138,19 @@ class EmbeddedDataset(Dataset):
 
     def _training_sample(self, index: int, draw: int, rng: np.random.Generator) -> dict[str, Any]:
         which = rng.choice(len(self.labels), p=self.shares)
+        picture_depth: Image.Image | None
         if rng.random() < self.dead_leaves:
             # Canvases come and go with the draws, so that a long training sees ever new ones; which
             # one a draw uses does not depend on what was drawn before.
             number = draw // DRAWS_PER_CANVAS + int(rng.integers(CANVASES))
-            name, picture, depth = f'leaves_{number}', *_canvas(self.seed, number)
+            name = f'leaves_{number}'
+            picture, picture_depth = _canvas(self.seed, number)
         else:
             source = self.photographs[rng.integers(len(self.photographs))]
-            name, picture, depth = source.name, source.image, source.depth
+            name, picture, picture_depth = source.name, source.image, source.depth
         side = self.patch_size + 2 * self.margins[which]
         window = self._draw_window(picture.size, side, rng)
-        clean, depth = _cut(picture, depth, window, side, rng)
+        clean, depth = _cut(picture, picture_depth, window, side, rng)
         if self.dihedral:
             mode = int(rng.integers(8))
             clean, depth = dihedral(clean, mode), dihedral(depth, mode)
@@ -189,15 +191,16 @@ class EmbeddedDataset(Dataset):
     def _draw_window(
         self, size: tuple[int, int], side: int, rng: np.random.Generator
     ) -> tuple[float, float, float, float]:
-        """A random square, ``side`` to ``side * max_scale`` wide: left, top, right, bottom."""
+        """Draw a square, ``side`` to ``side * max_scale`` wide: left, top, right, bottom."""
         width, height = size
         wide = side * rng.uniform(1, max(1, min(self.max_scale, min(width, height) / side)))
         # Whole pixels where nothing is scaled, so that the crop is the photograph's own pixels.
         if self.max_scale == 1:
-            left, top = rng.integers(width - side + 1), rng.integers(height - side + 1)
+            left = float(rng.integers(width - side + 1))
+            top = float(rng.integers(height - side + 1))
         else:
             left, top = rng.uniform(0, width - wide), rng.uniform(0, height - wide)
-        return float(left), float(top), float(left + wide), float(top + wide)
+        return left, top, left + wide, top + wide
 
     def _check_patch_fits(self) -> None:
         smallest = min(self.photographs, key=lambda source: min(source.image.size))
@@ -226,24 +229,24 @@ def _cut(
     side: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A square of a picture scaled to ``side``, 0 to 1, and its depth (drawn if unknown)."""
+    """Cut a square of a picture, scaled to ``side``, 0 to 1, and its depth (drawn if unknown)."""
     # Pillow widens its filter when it shrinks, so that nothing aliases.
-    clean = np.asarray(picture.resize((side, side), Image.HAMMING, box=window))
+    clean = np.asarray(picture.resize((side, side), Image.Resampling.HAMMING, box=window))
     if depth is None:
         width, height = picture.size
         parts = (window[0] / width, window[1] / height, window[2] / width, window[3] / height)
         far = synthetic_depth(rng, (side, side), parts)
     else:
-        far = np.asarray(depth.resize((side, side), Image.BILINEAR, box=window))
+        far = np.asarray(depth.resize((side, side), Image.Resampling.BILINEAR, box=window))
     return clean.astype(np.float32) / np.float32(255), far
 
 
 @lru_cache(maxsize=CANVASES + 1)
 def _canvas(seed: int, number: int) -> tuple[Image.Image, Image.Image]:
-    """Dead leaves number so-and-so with their depth: a pure function of seed and number."""
+    """Draw dead leaves number so-and-so with their depth: a pure function of seed and number."""
     rng = np.random.default_rng((seed, number))
     colours = photograph(TRAINING[rng.integers(len(TRAINING))]).image.resize(
-        (64, 64), Image.NEAREST
+        (64, 64), Image.Resampling.NEAREST
     )
     palette = np.asarray(colours).reshape(-1, 3)
     canvas, depth = dead_leaves(rng, CANVAS_SIZE, palette)

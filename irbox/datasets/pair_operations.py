@@ -36,7 +36,7 @@ AUGMENTATIONS: Mapping[Augmentation, tuple[int, ...]] = {
 
 
 def dihedral(image: np.ndarray, mode: int) -> np.ndarray:
-    """One of the eight flips and quarter turns of an image or a map.
+    """Apply one of the eight flips and quarter turns to an image or a map.
 
     Args:
         image: (H, W) or (H, W, C).
@@ -69,8 +69,10 @@ def match_sizes(degraded: np.ndarray, clean: np.ndarray, policy: str, name: str)
             f'size_policy to {" or ".join(get_args(SizePolicy)[1:])} if that is expected.'
         )
     if policy == 'resize_clean_to_input':
-        return degraded, _resize(clean, *degraded.shape[:2], Image.BICUBIC)
-    height, width = np.minimum(degraded.shape[:2], clean.shape[:2])
+        height, width = degraded.shape[:2]
+        return degraded, _resize(clean, height, width, Image.Resampling.BICUBIC)
+    height = min(degraded.shape[0], clean.shape[0])
+    width = min(degraded.shape[1], clean.shape[1])
     return center_crop(degraded, height, width), center_crop(clean, height, width)
 
 
@@ -117,20 +119,22 @@ def to_multiple(pair: Pair, multiple: int, policy: str, longest_side: int | None
             f'An image of {width}x{height} cannot be cropped to a multiple of {multiple}. '
             "Use 'reflect_pad' or 'resize_up'."
         )
-    return tuple(center_crop(image, *wanted) for image in pair)
+    degraded, clean = pair
+    return center_crop(degraded, *wanted), center_crop(clean, *wanted)
 
 
 def random_crop(pair: Pair, size: int, rng: np.random.Generator) -> Pair:
-    """The same random square of both images."""
+    """Cut the same random square of both images."""
     height, width = pair[0].shape[:2]
     top, left = _corner(height, width, size, rng)
-    return tuple(image[top : top + size, left : left + size] for image in pair)
+    part = slice(top, top + size), slice(left, left + size)
+    return pair[0][part], pair[1][part]
 
 
 def random_crop_of_images(
     image: Image.Image, target: Image.Image, size: int, rng: np.random.Generator
 ) -> Pair:
-    """What ``random_crop`` gives for the arrays of two images of one size, at less cost.
+    """Do what ``random_crop`` does to the arrays of two images of one size, at less cost.
 
     Turning a whole image into an array takes a fifth of the time of decoding it, and most of it is
     not in the crop.
@@ -142,13 +146,13 @@ def random_crop_of_images(
 
 
 def center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The middle of an image; of an odd number of spare rows the smaller half goes at the top."""
+    """Cut out the middle; of an odd number of spare rows the smaller half goes at the top."""
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     return image[top : top + height, left : left + width]
 
 
 def to_tensor(image: np.ndarray) -> Tensor:
-    """(H, W, 3) uint8 or float32 to a (3, H, W) float32 tensor in 0 to 1 with memory of its own."""
+    """Turn (H, W, 3) uint8 or float32 into (3, H, W) float32 in 0 to 1 with memory of its own."""
     pixels = image.transpose(2, 0, 1).astype(np.float32, order='C')
     return torch.from_numpy(pixels / np.float32(255) if image.dtype == np.uint8 else pixels)
 
@@ -158,13 +162,15 @@ def _corner(height: int, width: int, size: int, rng: np.random.Generator) -> tup
 
 
 def _grow(pair: Pair, wanted: tuple[int, int], policy: str) -> Pair:
-    height, width = pair[0].shape[:2]
+    degraded, clean = pair
+    height, width = degraded.shape[:2]
     if wanted == (height, width):
         return pair
     if policy == 'resize_up':
-        return tuple(_resize(image, *wanted, Image.LANCZOS) for image in pair)
+        method = Image.Resampling.LANCZOS
+        return _resize(degraded, *wanted, method), _resize(clean, *wanted, method)
     pad = ((0, wanted[0] - height), (0, wanted[1] - width), (0, 0))
-    return tuple(np.pad(image, pad, mode='reflect') for image in pair)
+    return np.pad(degraded, pad, mode='reflect'), np.pad(clean, pad, mode='reflect')
 
 
 def _resize(image: np.ndarray, height: int, width: int, method: Image.Resampling) -> np.ndarray:

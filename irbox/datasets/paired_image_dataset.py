@@ -39,7 +39,7 @@ from irbox.utils.bounded import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 
 @DATASETS.register_module()
-class PairedImageDataset(Dataset):
+class PairedImageDataset(Dataset[dict[str, Any]]):
     """Pairs of image files: of published data sets, and of folders of one's own.
 
     Everything that differs between data sets is declared: folders, which clean image belongs to a
@@ -126,11 +126,14 @@ class PairedImageDataset(Dataset):
         named = {name: source for name, source in sources.items() if source is not None}
         if not named:
             raise ValueError('sources is empty: name at least one, with `input` and `target`.')
-        for name, given in named.items():
-            source = find_source(name, given, data_root, strict)
+        for name, entry in named.items():
+            source = find_source(name, entry, data_root, strict)
             pairs, left_out = self._check_sizes(source)
             prefix = f'{name}_' if len(named) > 1 else ''
-            names = [prefix + one for one in distinct_names([pair.degraded for pair in pairs])]
+            names = [
+                prefix + file_name
+                for file_name in distinct_names([pair.degraded for pair in pairs])
+            ]
             self.pairs += pairs * source.repeat
             self.names += names * source.repeat
             self.chains += [source.chain] * len(pairs) * source.repeat
@@ -170,7 +173,7 @@ class PairedImageDataset(Dataset):
         }
 
     def _read(self, files: ImagePair, margin: int, rng: np.random.Generator) -> Pair:
-        """Both images, or the same random part of both, with a margin for what reaches in."""
+        """Read both images, or the same random part of both, with a margin for what reaches in."""
         image = open_image(files.degraded)
         target = image if files.clean == files.degraded else open_image(files.clean)
         side = None if self.patch_size is None else self.patch_size + 2 * margin
@@ -185,17 +188,18 @@ class PairedImageDataset(Dataset):
             return random_crop(enlarge(pair, side, self.small_images), side, rng)
         if margin:
             pad = ((margin, margin), (margin, margin), (0, 0))
-            return tuple(np.pad(array, pad, mode='reflect') for array in pair)
+            degraded, clean = pair
+            return np.pad(degraded, pad, mode='reflect'), np.pad(clean, pad, mode='reflect')
         return pair
 
     def _generator_of_file(self, index: int, draw: int) -> np.random.Generator:
-        """Randomness that depends on the file's stem and the degradation, not on other files."""
+        """Seed by the file's stem and the degradation, whatever other files there are."""
         stem = self.pairs[index].degraded.stem
         digest = hashlib.sha256(f'{stem}\n{self.recipes[index]}'.encode()).digest()
         return np.random.default_rng((self.seed, draw, *np.frombuffer(digest, np.uint32).tolist()))
 
     def _check_sizes(self, source: DataSource) -> tuple[list[ImagePair], dict[str, int]]:
-        """The pairs that are large enough, and what there is to tell about the others."""
+        """Give the pairs that are large enough, and what there is to tell about the others."""
         pairs, told = source.pairs, dict(source.left_out)
         if self.small_images == 'skip' and self.patch_size is not None:
             pairs = [p for p in pairs if min(image_size(p.degraded)) >= self.patch_size]
@@ -208,7 +212,7 @@ class PairedImageDataset(Dataset):
 
     @property
     def task_counts(self) -> dict[str, float]:
-        """Label to samples in an epoch; with ``weights``, to how many there are on average."""
+        """Map a label to its samples in an epoch; with ``weights``, to their mean number."""
         labels = [pair.label for pair in self.pairs]
         if self.draw_weights is None:
             return dict(Counter(labels))
@@ -219,7 +223,7 @@ class PairedImageDataset(Dataset):
 
     @property
     def metainfo(self) -> dict[str, Any]:
-        """What mmengine passes on to evaluators: the labels that samples carry."""
+        """Give what mmengine passes on to evaluators: the labels that samples carry."""
         return {'labels': tuple(dict.fromkeys(pair.label for pair in self.pairs))}
 
 

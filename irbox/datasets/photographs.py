@@ -41,23 +41,25 @@ def photograph(name: str) -> Photograph:
     """
     if name in ('china', 'flower'):
         package = require('sklearn', package='scikit-learn', needed_by=f'The photograph {name!r}')
-        path = Path(package.__file__).parent / 'datasets' / 'images' / f'{name}.jpg'
+        path = Path(package.__path__[0]) / 'datasets' / 'images' / f'{name}.jpg'
         return Photograph(name, Image.open(path).convert('RGB'))
 
     from skimage import data
 
     if name == 'motorcycle':
-        left, _, disparity = data.stereo_motorcycle()
+        # scikit-image says that it is typed; its data are not.
+        left, _, disparity = data.stereo_motorcycle()  # type: ignore[no-untyped-call]
         return Photograph(name, Image.fromarray(left), Image.fromarray(_depth(disparity)))
     return Photograph(name, Image.fromarray(getattr(data, name)()))
 
 
 def _depth(disparity: np.ndarray) -> np.ndarray:
-    """Depth, 0 near to 1 far, from a disparity map whose holes are infinite."""
+    """Compute depth, 0 near to 1 far, from a disparity map whose holes are infinite."""
     hole = ~np.isfinite(disparity)
     rows, columns = ndimage.distance_transform_edt(
         hole, return_distances=False, return_indices=True
     )
     filled = disparity[rows, columns]
     near, far = filled.max(), filled.min()
-    return ndimage.median_filter((near - filled) / (near - far), 5).astype(np.float32)
+    depth: np.ndarray = ndimage.median_filter((near - filled) / (near - far), 5)
+    return depth.astype(np.float32)

@@ -48,7 +48,7 @@ def open_image(path: str | Path) -> Image.Image:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Width and height of an image file, of which only the beginning is read.
+    """Read width and height of an image file, of which only the beginning is read.
 
     Raises:
         FileNotFoundError: There is no such file.

@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 def frechet_distance(features: Tensor, reference: Tensor) -> float:
-    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) of Gaussians fitted to two sets (FID).
+    """Compute the distance of Gaussians fitted to two sets, FID: |m1 - m2|^2 + tr(S1 + S2 - 2 R).
 
-    Means and covariances (divided by n - 1) are of the rows. The root's trace is computed without a
-    root: with centred features X and Y, S1 S2 has the eigenvalues of (X Y^T)(X Y^T)^T / ((n1 - 1)
-    (n2 - 1)), so it is the sum of the singular values of X Y^T. That is exact also for few images,
-    where the covariances are singular and a matrix root fails.
+    R is (S1 S2)^(1/2). Means and covariances (divided by n - 1) are of the rows. The root's trace
+    is computed without a root: with centred features X and Y, S1 S2 has the eigenvalues of
+    (X Y^T)(X Y^T)^T / ((n1 - 1) (n2 - 1)), so it is the sum of the singular values of X Y^T. That
+    is exact also for few images, where the covariances are singular and a matrix root fails.
 
     Args:
         features: (N1, F).
@@ -36,8 +36,9 @@ def frechet_distance(features: Tensor, reference: Tensor) -> float:
 
 
 def _root(features: Tensor) -> Tensor:
-    """R with R^T R = the covariance, with no more rows than columns."""
-    centred = (features - features.mean(0)) / (len(features) - 1) ** 0.5
+    """Compute R with R^T R = the covariance, with no more rows than columns."""
+    centred: Tensor = (features - features.mean(0)) / (len(features) - 1) ** 0.5
     if len(centred) <= centred.shape[1]:
         return centred
-    return torch.linalg.qr(centred, mode='r').R
+    root: Tensor = torch.linalg.qr(centred, mode='r').R
+    return root

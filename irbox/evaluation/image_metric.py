@@ -18,7 +18,7 @@ Values = Mapping[str, Tensor]
 """What is known of images: name to a tensor, the images first."""
 
 
-class ImageMetric(BaseMetric):
+class ImageMetric(BaseMetric):  # type: ignore[misc]  # mmengine has no types
     """Judges restored images one by one; their mean per degradation is reported.
 
     A metric of one's own declares ``scores`` and writes ``score``. Everything else has a default:

@@ -51,7 +51,7 @@ class LPIPSMetric(NetworkMetric):
             network: nn.Module = package.LPIPS(
                 net='alex', version='0.1', pnet_rand=True, verbose=False
             )
-        _load_alexnet(network.net, file)
+        _load_alexnet(network.get_submodule('net'), file)
         return network
 
     def score(self, restored: Tensor, target: Tensor) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ import torch
 
 
 def find_weights(path: str | Path | None, name: str, needed_by: str, source: str) -> Path:
-    """The file with a network's weights.
+    """Find the file with a network's weights.
 
     Args:
         path: As the user gave it; by default the file stands where torch.hub would put it.

@@ -20,6 +20,9 @@ class Protocol:
     The steps are taken in the order of the fields. Without any, both images are RGB and clipped to
     0..1, PSNR is 10 log10(1 / MSE) with one mean over all pixels and channels, and SSIM is the
     default of scikit-image. Scores are of each image; means are over images.
+
+    >>> Protocol(crop_multiple=16) == PROTOCOLS['aio']
+    True
     """
 
     crop_multiple: int = 1
@@ -83,10 +86,16 @@ PROTOCOLS = {
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of a name.
+    """Give the protocol of a name.
 
     Raises:
         ValueError: There is none; the message names the nearest.
+
+    >>> find_protocol('aio_gauss').window
+    'gaussian'
+    >>> find_protocol('cdd12')
+    Traceback (most recent call last):
+    ValueError: No protocol is called 'cdd12'. Did you mean 'cdd11'? Known: ...
     """
     if name not in PROTOCOLS:
         raise ValueError(f'No protocol is called {name!r}. {suggest(str(name), PROTOCOLS)}')

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def psnr(restored: Tensor, target: Tensor, per_channel: bool = False) -> Tensor:
-    """Peak signal-to-noise ratio of each image: 10 log10(1 / MSE).
+    """Compute the peak signal-to-noise ratio of each image: 10 log10(1 / MSE).
 
     Args:
         restored: (B, C, H, W), 0 to 1.
@@ -20,6 +20,9 @@ def psnr(restored: Tensor, target: Tensor, per_channel: bool = False) -> Tensor:
 
     Raises:
         ValueError: The shapes differ.
+
+    >>> psnr(torch.full((1, 3, 8, 8), 0.6), torch.full((1, 3, 8, 8), 0.5)).round(decimals=3)
+    tensor([20.], dtype=torch.float64)
     """
     if restored.shape != target.shape:
         raise ValueError(

@@ -20,7 +20,7 @@ def ssim(
     covariance: Literal['sample', 'population'] = 'sample',
     columns: bool = False,
 ) -> Tensor:
-    """Structural similarity of each image (Wang et al., 2004), as scikit-image computes it.
+    """Compute each image's structural similarity (Wang et al., 2004) as scikit-image does.
 
     The mean over the channels and over the positions where the window fits.
 
@@ -40,6 +40,12 @@ def ssim(
     Raises:
         ValueError: The shapes differ, the images are smaller than the window, or an option is
             unknown.
+
+    >>> image = torch.linspace(0, 1, 64).view(1, 1, 8, 8)
+    >>> ssim(image, image)
+    tensor([1.], dtype=torch.float64)
+    >>> bool(ssim(image, 1 - image) < 0)
+    True
     """
     if restored.shape != target.shape:
         raise ValueError(
@@ -59,14 +65,14 @@ def ssim(
     dims = (-2,) if columns else (-2, -1)
     # Plane by plane: what is averaged stays in the processor's cache.
     planes = zip(restored.flatten(0, 1), target.flatten(0, 1), strict=True)
-    found = torch.stack([_similarity(x, y, weights, dims, unbiased) for x, y in planes])
-    return found.view(restored.shape[:2]).mean(dim=1)
+    similarities = torch.stack([_similarity(x, y, weights, dims, unbiased) for x, y in planes])
+    return similarities.view(restored.shape[:2]).mean(dim=1)
 
 
 def _similarity(
     restored: Tensor, target: Tensor, weights: Sequence[float], dims: tuple[int, ...], scale: float
 ) -> Tensor:
-    """The mean similarity of (H, W)."""
+    """Compute the mean similarity of (H, W)."""
     # The variances are small differences of large means: float32 would lose digits.
     x, y = restored.double(), target.double()
     # Of the two variances only the sum is needed.
@@ -77,11 +83,12 @@ def _similarity(
     variances = squares.sub_(mean_squares).mul_(scale).add_(C2)
     covariance = products.sub_(mean_xy).mul_(2 * scale).add_(C2)
     top = mean_xy.mul_(2).add_(C1).mul_(covariance)
-    return top.div_(mean_squares.add_(C1).mul_(variances)).mean()
+    similarity: Tensor = top.div_(mean_squares.add_(C1).mul_(variances)).mean()
+    return similarity
 
 
 def _weights(window: str) -> list[float]:
-    """The window's weights along one side."""
+    """Give the window's weights along one side."""
     if window == 'uniform':
         return [1 / UNIFORM_SIZE] * UNIFORM_SIZE
     if window == 'gaussian':
@@ -92,7 +99,7 @@ def _weights(window: str) -> list[float]:
 
 
 def _averages(maps: Tensor, weights: Sequence[float], dims: tuple[int, ...]) -> Tensor:
-    """Weighted means under a separable window, where it fits.
+    """Compute weighted means under a separable window, where it fits.
 
     Sums of shifted maps: in float64, on a CPU, six times as fast as a convolution.
     """

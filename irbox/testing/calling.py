@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from torch import nn
 
 # pytest shows the author's own line, not ours.
 __tracebackhide__ = True
+
+T = TypeVar('T')
 
 
 class BrokenPromiseError(AssertionError):
@@ -46,7 +48,7 @@ def check_signatures(
     require(
         issubclass(part, nn.Module), name, 'is no nn.Module: its weights would not be found by it'
     )
-    call = f'{name}({", ".join([f"{one}=..." for one in given] + [f"{o}=..." for o in options])})'
+    call = f'{name}({", ".join(f"{argument}=..." for argument in [*given, *options])})'
     # nn.Module seems to take everything and refuses it later.
     bare = part.__init__ is nn.Module.__init__
     constructor = inspect.Signature() if bare else inspect.signature(part)
@@ -59,7 +61,7 @@ def check_signatures(
             f'options: give what has no default here, too, as in check_{kind}({name}, option=...).'
         ) from error
     try:
-        inspect.signature(part.forward).bind(None, *inputs)
+        inspect.signature(cast(type[nn.Module], part).forward).bind(None, *inputs)
     except TypeError as error:
         raise BrokenPromiseError(
             f'{name} is called as {kind}({", ".join(inputs)}), which its forward does not take: '
@@ -67,8 +69,8 @@ def check_signatures(
         ) from error
 
 
-def answer(name: str, call: Callable[[], Any], where: str, hint: str) -> Any:
-    """What a part answers.
+def answer(name: str, call: Callable[[], T], where: str, hint: str) -> T:
+    """Give what a part answers.
 
     Args:
         name: Of the part.

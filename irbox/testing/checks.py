@@ -46,6 +46,10 @@ def check_expert(
 
     Raises:
         AssertionError: A promise is broken.
+
+    >>> check_expert(nn.GELU)
+    Traceback (most recent call last):
+    irbox.testing.calling.BrokenPromiseError: GELU ...
     """
     check_signatures(expert, 'expert', given=['dim'], options=options, inputs=['x'])
     case = Case(
@@ -103,18 +107,16 @@ def check_block(
             _verify_routing(block.__name__, routing, given['x'])
         return {'output': output}
 
-    for place in places(block, stage, options):
+    for tried_stage in places(block, stage, options):
         case = Case(
             name=block.__name__,
-            build=partial(block, stage=place, **options),
-            inputs=lambda batch, height, width, place=place: sample_inputs(
-                place, batch, height, width
-            ),
+            build=partial(block, stage=tried_stage, **options),
+            inputs=partial(sample_inputs, tried_stage),
             call=call,
             verify=_same_as_x,
             no_gradient=no_gradient,
         )
-        _check_at(place, case)
+        _check_at(tried_stage, case)
 
 
 def check_router(
@@ -143,9 +145,9 @@ def check_router(
     Raises:
         AssertionError: A promise is broken.
     """
-    taken = ['stage', 'num_experts', 'top_k']
+    injected = ['stage', 'num_experts', 'top_k']
     inputs = ['x', 'context']
-    check_signatures(router, 'router', given=taken, options=options, inputs=inputs)
+    check_signatures(router, 'router', given=injected, options=options, inputs=inputs)
     name = router.__name__
 
     def call(module: nn.Module, given: Inputs) -> Inputs:
@@ -170,19 +172,19 @@ def check_router(
                 f'not 1 to top_k={top_k}. Set the weights of the others to exactly zero',
             )
 
-    for place in places(router, stage, options, num_experts=num_experts, top_k=top_k):
+    for tried_stage in places(router, stage, options, num_experts=num_experts, top_k=top_k):
         case = Case(
             name=name,
-            build=partial(router, stage=place, num_experts=num_experts, top_k=top_k, **options),
-            inputs=lambda batch, height, width, place=place: sample_inputs(
-                place, batch, height, width
+            build=partial(
+                router, stage=tried_stage, num_experts=num_experts, top_k=top_k, **options
             ),
+            inputs=partial(sample_inputs, tried_stage),
             call=call,
             verify=verify,
             no_gradient=no_gradient,
             exact_under_autocast=True,
         )
-        _check_at(place, case)
+        _check_at(tried_stage, case)
 
 
 def _check_at(place: Stage, case: Case) -> None:

@@ -43,7 +43,7 @@ def check_prior(
     def build() -> nn.Module:
         module = prior(**options)
         if hasattr(module, 'prompt_dim'):
-            sizes.update(prompt=module.prompt_dim)
+            size_attributes = {'prompt': 'prompt_dim'}
         else:
             for attribute in ('feature_dim', 'num_degradations'):
                 require(
@@ -52,11 +52,14 @@ def check_prior(
                     f'does not say {attribute}. Set it in __init__: parts are built with it '
                     '(a prompt says prompt_dim instead)',
                 )
-            sizes.update(
-                features=module.feature_dim,
-                probabilities=module.num_degradations,
-                content=module.feature_dim,
-            )
+            size_attributes = {
+                'features': 'feature_dim',
+                'probabilities': 'num_degradations',
+                'content': 'feature_dim',
+            }
+        sizes.update(
+            {key: getattr(module, attribute) for key, attribute in size_attributes.items()}
+        )
         return module
 
     def call(module: nn.Module, given: Inputs) -> Inputs:
@@ -131,11 +134,11 @@ def check_loss(
             torch.manual_seed(0)
             target = torch.rand(2, 3, 17, 12)
             restored = target.clone() if perfect else torch.rand_like(target)
-            given = sample_inputs(STAGE, 2, 17, 12)
+            sampled = sample_inputs(STAGE, 2, 17, 12)
             scores = torch.randn(2, 2, 4, 17, 12, requires_grad=True)
         restored.requires_grad_()
-        given['probabilities'].requires_grad_()
-        context = sample_context(given)
+        sampled['probabilities'].requires_grad_()
+        context = sample_context(sampled)
         context.labels = list(labels)
         for score in scores:
             context.record(Routing(weights=score.softmax(1), load=score.softmax(1).sum((0, 2, 3))))
@@ -155,7 +158,7 @@ def check_loss(
         require(torch.equal(value, again), name, 'gives two values for the same images')
         twice = double(restored, target, context, *label)
         require(torch.allclose(twice, 2 * value), name, 'is not multiplied by its weight')
-        leaves = [restored, given['probabilities'], scores]
+        leaves = [restored, sampled['probabilities'], scores]
         require(value.requires_grad, name, 'gives a value without a gradient')
         gradients = torch.autograd.grad(value, leaves, allow_unused=True)
         reached = [gradient for gradient in gradients if gradient is not None]

@@ -6,7 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -48,19 +48,19 @@ def check_metric(
     name = type(built).__name__
     for height, width in SIZES:
         restored, target = _images(height, width)
-        found = _score(built, name, restored, target, f'on images of {height}x{width}')
-        for key, value in found.items():
+        scores = _score(built, name, restored, target, f'on images of {height}x{width}')
+        for key, value in scores.items():
             require(bool(value.isfinite().all()), name, f'gives {key} that are not finite: {value}')
         again = _score(built, name, restored, target, 'when called twice')
-        _same(name, found, again, 'gives two answers for the same images')
+        _same(name, scores, again, 'gives two answers for the same images')
         for index in range(len(restored)):
             alone = _score(
                 built, name, restored[index, None], target[index, None], 'on a single image'
             )
-            there = {key: value[index, None] for key, value in found.items()}
+            in_batch = {key: value[index, None] for key, value in scores.items()}
             _same(
                 name,
-                there,
+                in_batch,
                 alone,
                 'gives an image another answer alone than in a batch. Average over all dimensions '
                 'but the first, as in .mean((1, 2, 3))',
@@ -70,8 +70,8 @@ def check_metric(
     _check_worse_than_equal(built, name, first, compares)
     second = _report(built, name, [[0], [1, 2], [3]])
     kept = 'reports something else when the same images come in other batches, or a second time'
-    for key, value in first.items():
-        require(math.isclose(value, second[key], rel_tol=1e-5, abs_tol=1e-6), name, kept)
+    for key, reported in first.items():
+        require(math.isclose(reported, second[key], rel_tol=1e-5, abs_tol=1e-6), name, kept)
 
 
 def _build(metric: Any, options: Mapping[str, Any]) -> ImageMetric:
@@ -94,13 +94,13 @@ def _build(metric: Any, options: Mapping[str, Any]) -> ImageMetric:
     )
     built = answer(
         name,
-        partial(metric, **options),
+        partial(cast(type[ImageMetric], metric), **options),
         'when it is built',
         'A config gives its options: give what has no default here, too',
     )
     require(hasattr(built, 'results'), name, 'does not call super().__init__() in its own __init__')
     require(
-        bool(built.scores) and all(isinstance(one, ScoreInfo) for one in built.scores.values()),
+        bool(built.scores) and all(isinstance(info, ScoreInfo) for info in built.scores.values()),
         name,
         "declares no scores. Write scores = {'name': ScoreInfo(digits=4, higher_is_better=False)}",
     )
@@ -225,23 +225,24 @@ def _report(
     def evaluate() -> dict[str, float]:
         for batch in batches:
             metric.process({}, [samples[i] for i in batch])
-        return metric.evaluate(len(samples))
+        scores: dict[str, float] = metric.evaluate(len(samples))
+        return scores
 
-    found: dict[str, float] = answer(name, evaluate, 'when it is evaluated', HINT)
+    reported = answer(name, evaluate, 'when it is evaluated', HINT)
     prefixes = ('input_', '') if metric.judges_input else ('',)
     wanted = [
         f'{label}/{p}{s}' for label in ('rain', 'haze') for p in prefixes for s in metric.scores
     ]
     require(
-        list(found) == wanted,
+        list(reported) == wanted,
         name,
-        f'reports {", ".join(found)}; {", ".join(wanted)} are needed: the declared scores for '
+        f'reports {", ".join(reported)}; {", ".join(wanted)} are needed: the declared scores for '
         'each label',
     )
-    for key, value in found.items():
+    for key, value in reported.items():
         require(
             isinstance(value, int | float) and not math.isnan(value),
             name,
             f'reports {key} as {value!r}, which is no number',
         )
-    return found
+    return reported

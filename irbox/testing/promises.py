@@ -81,20 +81,20 @@ def _verify(case: Case, given: Inputs, outputs: Inputs, where: str = '') -> None
 
 
 def _evaluation(case: Case, module: nn.Module, size: tuple[int, int, int]) -> None:
-    given = case.inputs(*size)
-    copies = {name: tensor.clone() for name, tensor in given.items()}
+    inputs = case.inputs(*size)
+    copies = {name: tensor.clone() for name, tensor in inputs.items()}
     before = dict(attributes(module))
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     with torch.no_grad():
-        first = case.answer(module, given)
+        first = case.answer(module, inputs)
         for name, tensor in copies.items():
             require(
-                torch.equal(tensor, given[name]),
+                torch.equal(tensor, inputs[name]),
                 case.name,
                 f'changes its input {name} in place. Others use the same tensor: make a new one',
             )
-        second = case.call(module, given)
-    _verify(case, given, first)
+        second = case.call(module, inputs)
+    _verify(case, inputs, first)
     for name, output in first.items():
         require(
             bool(output.isfinite().all()), case.name, f'gives {name} that is not finite at {size}'
@@ -115,7 +115,7 @@ def _evaluation(case: Case, module: nn.Module, size: tuple[int, int, int]) -> No
 
 
 def attributes(module: nn.Module) -> Iterator[tuple[str, Any]]:
-    """What is set on a module and its children, as values that can be compared."""
+    """Give what is set on a module and its children, as values that can be compared."""
     torchs_own = set(vars(nn.Module()))
     for path, child in module.named_modules():
         for name, value in vars(child).items():
@@ -160,18 +160,18 @@ def _gradients(case: Case, module: nn.Module) -> None:
     never, moved = set(trainable), set()
     for draw in range(DRAWS):
         module.zero_grad(set_to_none=True)
-        given = case.inputs(*case.sizes[draw % 2])
-        outputs = case.answer(module, given, 'training mode')
+        inputs = case.inputs(*case.sizes[draw % 2])
+        outputs = case.answer(module, inputs, 'training mode')
         if not trainable:
             break
         # Random factors: some sums, such as that of a softmax, are constant.
         total = sum((output * torch.randn_like(output)).sum() for output in outputs.values())
-        require(
-            isinstance(total, Tensor) and total.requires_grad,
-            case.name,
-            'gives an answer without a gradient. Remove detach() and no_grad() from its forward',
-        )
-        total.backward()
+        if not (isinstance(total, Tensor) and total.requires_grad):
+            raise BrokenPromiseError(
+                f'{case.name} gives an answer without a gradient. Remove detach() and no_grad() '
+                'from its forward.'
+            )
+        torch.autograd.backward(total)
         for name, weight in trainable.items():
             if weight.grad is None:
                 continue
@@ -214,15 +214,15 @@ def _gradients(case: Case, module: nn.Module) -> None:
 
 
 def _autocast(case: Case, module: nn.Module) -> None:
-    given = case.inputs(*case.sizes[1])
+    inputs = case.inputs(*case.sizes[1])
     with torch.no_grad():
-        full = case.call(module, given)
+        full = case.call(module, inputs)
         with torch.autocast('cpu', torch.bfloat16):
-            low = case.answer(module, given, 'automatic mixed precision')
-            halves = {name: tensor.bfloat16() for name, tensor in given.items() if name == 'x'}
-            half = case.answer(module, given | halves, 'automatic mixed precision')
-            _verify(case, given, low, ' under automatic mixed precision')
-            _verify(case, given | halves, half, ' under automatic mixed precision')
+            low = case.answer(module, inputs, 'automatic mixed precision')
+            halves = {name: tensor.bfloat16() for name, tensor in inputs.items() if name == 'x'}
+            half = case.answer(module, inputs | halves, 'automatic mixed precision')
+            _verify(case, inputs, low, ' under automatic mixed precision')
+            _verify(case, inputs | halves, half, ' under automatic mixed precision')
     # bfloat16 keeps 8 bits: an error of some percent means a sum or an exponential went wrong.
     limit = 1e-4 if case.exact_under_autocast else 0.1
     for name, output in full.items():
@@ -235,10 +235,10 @@ def _autocast(case: Case, module: nn.Module) -> None:
         )
     module.zero_grad(set_to_none=True)
     with torch.autocast('cpu', torch.bfloat16):
-        outputs = case.call(module.train(), given)
+        outputs = case.call(module.train(), inputs)
         total = sum(output.float().square().mean() for output in outputs.values())
     if isinstance(total, Tensor) and total.requires_grad:
-        total.backward()
+        torch.autograd.backward(total)
         for name, weight in module.named_parameters():
             require(
                 weight.grad is None or bool(weight.grad.isfinite().all()),

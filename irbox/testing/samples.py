@@ -26,7 +26,7 @@ IMAGES = ((2, 32, 40), (2, 21, 30), (2, 1, 1))
 def places(
     part: Callable[..., nn.Module], stage: Stage, options: dict[str, Any], **injected: Any
 ) -> list[Stage]:
-    """The stage, and the same one in a network without prior and prompt if the part allows it."""
+    """Give the stage, and the same without prior and prompt if the part allows it."""
     bare = Stage(dim=stage.dim, heads=stage.heads)
     try:
         part(stage=bare, **injected, **options)
@@ -36,7 +36,7 @@ def places(
 
 
 def sample_inputs(stage: Stage, batch: int, height: int, width: int) -> Inputs:
-    """Random map, image, and what a network with a prior and a prompt would know about it."""
+    """Draw a map, an image, and what a network with prior and prompt would know about it."""
     inputs = {
         'x': torch.randn(batch, stage.dim, height, width),
         'image': torch.rand(batch, 3, 2 * height, 2 * width),
@@ -51,7 +51,7 @@ def sample_inputs(stage: Stage, batch: int, height: int, width: int) -> Inputs:
 
 
 def sample_context(given: Inputs) -> Context:
-    """The context that holds ``sample_inputs``."""
+    """Make the context that holds ``sample_inputs``."""
     prior = None
     if 'features' in given:
         prior = DegradationPrior(given['features'], given['probabilities'], given['content'])

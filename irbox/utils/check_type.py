@@ -143,7 +143,7 @@ def _is_tensor(kind: Any) -> bool:
 
 
 def _in_union(value: Any, hint: Any) -> _Misfit | None:
-    """Why a value fits none of several annotations: said for the one that was meant, if clear."""
+    """Say why a value fits none of several annotations: of the one that was meant, if clear."""
     tried = [(one, _misfit(value, one)) for one in get_args(hint)]
     misfits = [misfit for _, misfit in tried if misfit is not None]
     if len(misfits) < len(tried):
@@ -203,7 +203,7 @@ def _in_mapping(value: Any, hint: Any) -> _Misfit | None:
 
 
 def _in_record(value: Any, hint: Any) -> _Misfit | None:
-    """Why something is no such ``TypedDict``."""
+    """Say why something is no such ``TypedDict``."""
     if not isinstance(value, Mapping):
         return _Misfit(value, 'must be a mapping.')
     declared = get_type_hints(hint, include_extras=True)
@@ -242,7 +242,7 @@ def _out_of_bounds(value: Any, hint: Any) -> _Misfit | None:
 
 
 def _with_reasons(misfit: _Misfit, hint: Any) -> _Misfit:
-    """The same with what an annotation, or those in a union, say of it."""
+    """Give the same with what an annotation, or those in a union, say of it."""
     if misfit.place:
         return misfit
     several = get_args(hint) if get_origin(hint) in UNIONS else (hint,)

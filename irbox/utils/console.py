@@ -9,7 +9,7 @@ from rich.console import Console
 
 
 def console() -> Console:
-    """The terminal, wherever standard output goes at the moment."""
+    """Give the terminal, wherever standard output goes at the moment."""
     return Console(soft_wrap=True, highlight=False, markup=False)
 
 
@@ -25,7 +25,7 @@ class DropMessages(logging.Filter):
     )
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to keep a record."""
+        """Tell whether to keep a record."""
         return not record.getMessage().startswith(self.TEXTS)
 
 

@@ -23,11 +23,12 @@ class FrozenModule(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_state_dict_post_hook(_leave_out)
-        self.register_load_state_dict_pre_hook(_keep_own)
+        # torch gives these two methods no types.
+        self.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_keep_own)  # type: ignore[no-untyped-call]
 
     def freeze(self) -> None:
-        """No gradient for any weight, evaluation mode for every part."""
+        """Switch gradients off for every weight, and put every part in evaluation mode."""
         self.requires_grad_(False)
         super().train(False)
 

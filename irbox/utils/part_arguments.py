@@ -38,14 +38,14 @@ class Argument:
 
     @property
     def takes_text(self) -> bool:
-        """Whether text may stand in it, or somewhere inside."""
+        """Tell whether text may stand in it, or somewhere inside."""
         if self.declared is inspect.Parameter.empty:
             return isinstance(self.default, str)
         return takes_text(self.declared)
 
 
 def arguments_of(part: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
-    """Arguments that a class or function takes, and whether it refuses all others.
+    """List the arguments that a class or function takes; say whether it refuses all others.
 
     ``**kwargs`` are followed to the base class that they are passed on to. An annotation that
     cannot be resolved is not known.
@@ -70,7 +70,7 @@ def arguments_of(part: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
 def _signatures(
     part: Callable[..., Any],
 ) -> Iterator[tuple[Iterable[inspect.Parameter], dict[str, Any]]]:
-    """Parameters and annotations of a function, or of each constructor of a class."""
+    """Read parameters and annotations of a function, or of each constructor of a class."""
     if not inspect.isclass(part):
         yield list(inspect.signature(part).parameters.values()), _hints(part)
         return

@@ -53,7 +53,7 @@ def importing(
 
 
 def installed_plugins() -> list[EntryPoint]:
-    """What installed packages offer under ``irbox.plugins``, by name; nothing is imported."""
+    """Find what installed packages offer under ``irbox.plugins``, by name; none is imported."""
     return sorted(entry_points(group=GROUP), key=lambda one: (one.name, one.value))
 
 
@@ -109,12 +109,12 @@ def import_all_installed(registries: Sequence[Registry]) -> list[str]:
 
 
 def part_origins() -> dict[str, str]:
-    """Name of a part -> name of the installed plug-in that brought it, for those imported."""
+    """Map a part's name to that of the installed plug-in that brought it, for those imported."""
     return dict(_parts)
 
 
 def installed_plugins_used(config: Any) -> list[str]:
-    """Names of the installed plug-ins whose parts stand in a config under ``type``."""
+    """Name the installed plug-ins whose parts stand in a config under ``type``."""
     found: set[str] = set()
     if isinstance(config, Mapping):
         name = config.get('type')
@@ -127,7 +127,7 @@ def installed_plugins_used(config: Any) -> list[str]:
 
 
 def source_of(module: str) -> Path | None:
-    """The file of a module, or the folder of the package that it is in; nothing is imported."""
+    """Find a module's file, or the folder of the package that it is in; nothing is imported."""
     try:
         spec = importlib.util.find_spec(module.partition('.')[0])
     except (ImportError, ValueError):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[object]:
-    """A context in which automatic mixed precision leaves operations on the device of ``x`` alone.
+    """Give a context where automatic mixed precision leaves operations on ``x``'s device alone.
 
     Inputs must be cast to float32 by the caller. Some devices (meta) know no automatic mixed
     precision.

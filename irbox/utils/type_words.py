@@ -38,7 +38,7 @@ UNIONS = (Union, types.UnionType)
 
 
 def show(value: Any) -> str:
-    """A value as a config would write it, not too long."""
+    """Show a value as a config would write it, not too long."""
     if value is None or isinstance(value, bool):
         return {None: 'null', True: 'true', False: 'false'}[value]
     text = repr(value)
@@ -73,13 +73,13 @@ def number_as_text(text: str) -> str | None:
 
 
 def bounds(hint: Any) -> Iterator[Any]:
-    """The bounds and other metadata of an ``Annotated``, one by one."""
+    """List the bounds and other metadata of an ``Annotated``, one by one."""
     for one in hint.__metadata__:
         yield from one if isinstance(one, at.GroupedMetadata) else (one,)
 
 
 def describe(hint: Any) -> str:
-    """An annotation in words: 'a whole number above 0'."""
+    """Put an annotation into words: 'a whole number above 0'."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         said = [
@@ -108,12 +108,12 @@ def describe(hint: Any) -> str:
 
 
 def is_path(kind: Any) -> bool:
-    """Whether a class is one of paths."""
+    """Tell whether a class is one of paths."""
     return kind is os.PathLike or (isinstance(kind, type) and issubclass(kind, PurePath))
 
 
 def is_list(kind: Any) -> bool:
-    """Whether a class is one that a list of YAML stands for."""
+    """Tell whether a class is one that a list of YAML stands for."""
     return kind in LISTS or (isinstance(kind, type) and issubclass(kind, list | tuple))
 
 

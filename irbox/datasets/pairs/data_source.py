@@ -42,11 +42,11 @@ class DataSource:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Pairs of each label."""
+        """Count the pairs of each label."""
         return dict(sorted(Counter(pair.label for pair in self.pairs).items()))
 
     def differences(self) -> list[str]:
-        """A sentence for each count that is not as published."""
+        """Give a sentence for each count that is not as published."""
         found = {**self.counts, '': len(self.pairs)}
         return [
             f'Data source {self.name}: {self.title} is known with {number:,} pairs'
@@ -57,13 +57,13 @@ class DataSource:
 
 
 def find_source(
-    name: str, given: Mapping[str, Any], data_root: str = '', strict: bool = True
+    name: str, entry: Mapping[str, Any], data_root: str | Path = '', strict: bool = True
 ) -> DataSource:
     """Find the pairs that an entry of ``sources`` describes.
 
     Args:
         name: Of the entry: the label, where nothing else gives one.
-        given: ``set`` (and ``split``, ``root``) or ``input`` and ``target``; ``repeat``,
+        entry: ``set`` (and ``split``, ``root``) or ``input`` and ``target``; ``repeat``,
             ``degrade`` and the rules of ``PairedSource``.
         data_root: Folder that paths are relative to.
         strict: Refuse degraded images without a clean one, instead of leaving them out.
@@ -73,29 +73,29 @@ def find_source(
         ValueError: A key, value or rule is wrong, or images are missing.
     """
     what = f'source {name}'
-    if not isinstance(given, Mapping):
+    if not isinstance(entry, Mapping):
         raise ValueError(
-            f'{what}: {given!r} must be a mapping, such as {{set: rain100l, split: train}} or '
+            f'{what}: {entry!r} must be a mapping, such as {{set: rain100l, split: train}} or '
             '{input: ..., target: ...}.'
         )
     if not isinstance(data_root, str | Path):
         raise ValueError(f'data_root={data_root!r} must be the path of a folder.')
-    given = {key: value for key, value in given.items() if value is not None or key not in _PLACES}
-    if isinstance(given.get('exclude_ids'), Mapping):
+    entry = {key: value for key, value in entry.items() if value is not None or key not in _PLACES}
+    if isinstance(entry.get('exclude_ids'), Mapping):
         keys = ('pattern', 'first', 'last')
-        check_keys(f'{what}: exclude_ids', given['exclude_ids'], keys, keys[1:])
-    check_rule_values(given, f'{what}: ')
+        check_keys(f'{what}: exclude_ids', entry['exclude_ids'], keys, keys[1:])
+    check_rule_values(entry, f'{what}: ')
     base = Path(data_root).expanduser()
-    if given.get('set') is not None:
-        if both := [key for key in ('input', 'target') if given.get(key) is not None]:
+    if entry.get('set') is not None:
+        if clash := [key for key in ('input', 'target') if entry.get(key) is not None]:
             raise ValueError(
-                f'{what} has `set` and {" and ".join(both)}: give one or the other. If a base '
+                f'{what} has `set` and {" and ".join(clash)}: give one or the other. If a base '
                 'config left one behind, add `_delete_: true` beside it.'
             )
-        check_keys(what, given, ('set', 'split', 'root', *_COMMON), ())
+        check_keys(what, entry, ('set', 'split', 'root', *_COMMON), ())
     else:
-        check_keys(what, given, (*_FIELDS, *_COMMON), ('input', 'target'))
-    rules = {key: given[key] for key in _FIELDS if key in given}
+        check_keys(what, entry, (*_FIELDS, *_COMMON), ('input', 'target'))
+    rules = {key: entry[key] for key in _FIELDS if key in entry}
     for key in _PATHS:
         if rules.get(key) is not None:
             rules[key] = (base / Path(rules[key]).expanduser()).absolute()
@@ -106,11 +106,11 @@ def find_source(
         for folder in rules['exclude_copies_of']:
             if not folder.is_dir():
                 raise missing_folder(folder)
-    repeat, chain = _repeat(what, given), _chain(what, given)
+    repeat, chain = _repeat(what, entry), _chain(what, entry)
     title, published = '', {}
-    if given.get('set') is not None:
-        declaration = load_declaration(given['set'], given.get('split'))
-        source, clean_only = declaration.find(_root(given, base), name, rules)
+    if entry.get('set') is not None:
+        declaration = load_declaration(entry['set'], entry.get('split'))
+        source, clean_only = declaration.find(_root(entry, base), name, rules)
         title = declaration.title
         if clean_only and not chain:
             raise ValueError(
@@ -124,9 +124,9 @@ def find_source(
         source = PairedSource(**{'label': name, **given_rules})
     pairs, left_out = source.find_pairs(strict)
     if title:
-        own = given.get('label') is None and given.get('choices') is None
-        published = declaration.published(own, source.only and as_list(source.only))
-    recipe = json.dumps(_as_floats(given.get('degrade') or []), sort_keys=True, default=str)
+        labels_as_declared = entry.get('label') is None and entry.get('choices') is None
+        published = declaration.published(labels_as_declared, source.only and as_list(source.only))
+    recipe = json.dumps(_as_floats(entry.get('degrade') or []), sort_keys=True, default=str)
     return DataSource(name, pairs, left_out, published, title, repeat, chain, recipe)
 
 
@@ -147,16 +147,16 @@ def check_keys(
 
 
 def _root(given: Mapping[str, Any], base: Path) -> Path:
-    """Where a set is: what is said; the folder of a declaration of one's own; else its name."""
+    """Locate a set: what is said; the folder of a declaration of one's own; else its name."""
     if given.get('root') is not None:
         return base / Path(given['root']).expanduser()
     if is_file_name(given['set']):
         return Path(given['set']).expanduser().parent
-    return base / given['set']
+    return base / Path(given['set'])
 
 
 def _repeat(what: str, given: Mapping[str, Any]) -> int:
-    count = given.get('repeat', 1)
+    count: int = given.get('repeat', 1)
     if not is_whole(count) or count < 1:
         raise ValueError(f'{what}: repeat={count!r} must be a whole number of at least 1.')
     return count
@@ -174,7 +174,7 @@ def _chain(what: str, given: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _as_floats(value: Any) -> Any:
-    """The same with all numbers as floats, so that 25 and 25.0 are the same strength."""
+    """Make all numbers floats, so that 25 and 25.0 are the same strength."""
     if isinstance(value, Mapping):
         return {key: _as_floats(item) for key, item in value.items()}
     if is_list(value):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """A name for each file, all different: the stem, where that is enough.
+    """Name each file, all differently: the stem, where that is enough.
 
     Where stems come twice, as frame 000047 of every sequence, the names of the folders stand before
     all of them, as far as those differ: ``GOPR0372_07_00_000047``. Files of one folder that differ

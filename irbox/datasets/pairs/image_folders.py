@@ -30,7 +30,7 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 
 
 def stem_of(name: str) -> str:
-    """A file's name without its folders and, if it is an image's, without its suffix.
+    """Give a file's name without its folders and, if it is an image's, without its suffix.
 
     ``0001_0.8_0.2`` is a whole stem, although it has a dot.
     """
@@ -40,7 +40,7 @@ def stem_of(name: str) -> str:
 
 
 def list_images(folder: Path) -> list[str]:
-    """Names of the images in a folder, in natural order. No image is opened."""
+    """List the names of the images in a folder, in natural order. No image is opened."""
     with os.scandir(folder) as entries:
         names = [
             entry.name
@@ -52,18 +52,18 @@ def list_images(folder: Path) -> list[str]:
 
 
 def holds_images(folder: Path) -> bool:
-    """Whether there is an image in a folder: stops at the first."""
+    """Tell whether there is an image in a folder: stops at the first."""
     with os.scandir(folder) as entries:
         return any(is_image_name(entry.name) and not entry.is_dir() for entry in entries)
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file of this name counts as an image: by its suffix, in any case of letters."""
+    """Tell whether a file of this name is an image: by its suffix, in any case of letters."""
     return name.lower().endswith(SUFFIXES) and not name.startswith('.')
 
 
 def find_folders(root: Path, pattern: str | Path, choices: Choices) -> list[Folder]:
-    """Folders that a pattern names, in natural order.
+    """Find the folders that a pattern names, in natural order.
 
     Args:
         root: Folder that the pattern starts in, unless it is absolute.
@@ -85,7 +85,7 @@ def find_folders(root: Path, pattern: str | Path, choices: Choices) -> list[Fold
 def partner_folder(
     root: Path, pattern: str | Path, values: Mapping[str, str], choices: Choices
 ) -> Path | None:
-    """The folder that belongs to one that was found, or None if there is none.
+    """Find the folder that belongs to one that was found, or None if there is none.
 
     Args:
         root: As for ``find_folders``.
@@ -111,7 +111,7 @@ def partner_folder(
 
 
 def placeholders(pattern: str | Path) -> list[str]:
-    """Names of a pattern's placeholders."""
+    """List the names of a pattern's placeholders."""
     return _PLACEHOLDER.findall(str(pattern))
 
 
@@ -135,8 +135,8 @@ def _walk(
             between = inner.relative_to(folder).as_posix()
             yield from _walk(inner, rest, {**values, f'{_ANY_DEPTH}{number}': between}, choices)
     elif not _PLACEHOLDER.search(part):
-        if (inner := _child(folder, part)) is not None:
-            yield from _walk(inner, rest, values, choices)
+        if (child := _child(folder, part)) is not None:
+            yield from _walk(child, rest, values, choices)
     else:
         wanted = _expression(part, values, choices)
         for name in _subfolders(folder):

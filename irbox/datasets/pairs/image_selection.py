@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,13 +68,13 @@ class ImageSelection:
             )
 
     def select(
-        self, images: list[FoundImage], place: Path
+        self, images: list[FoundImage], folder: Path
     ) -> tuple[list[FoundImage], dict[str, int]]:
         """Leave out what shall not be used.
 
         Args:
             images: All that were found.
-            place: Where, for messages.
+            folder: Where, for messages.
 
         Returns:
             The others, and how many were left out for which reason; also, how many are listed
@@ -92,33 +92,36 @@ class ImageSelection:
             return kept
 
         if self.only is not None:
-            images = self._of_labels(images, place)
+            images = self._of_labels(images, folder)
         if self.exclude_ids is not None:
             first, last = self.exclude_ids['first'], self.exclude_ids['last']
             number = _numbering(self.exclude_ids.get('pattern', self.id_pattern))
             images = drop(
                 'excluded by number',
-                [i for i in images if not first <= number(i.stem, first - 1) <= last],
+                [i for i in images if (n := number(i.stem)) is None or not first <= n <= last],
             )
         if self.exclude_ids_from is not None:
-            number, ids = _numbering(self.id_pattern), self._ids_elsewhere()
+            number, ids = (
+                _numbering(self.id_pattern),
+                self._ids_in(self.root / self.exclude_ids_from),
+            )
             images = drop(
                 f'of scenes in {self.exclude_ids_from}',
-                [i for i in images if number(i.stem, None) not in ids],
+                [i for i in images if number(i.stem) not in ids],
             )
         if self.exclude_copies_of:
             images = drop('copies of test images', self._without_copies(images))
         if self.allow_list is not None:
-            allowed = self._allowed()
-            there = {self._alias(image.stem) for image in images}
-            if missing := len(allowed - there):
+            allowed = self._listed_in(self.root / self.allow_list)
+            present = {self._alias(image.stem) for image in images}
+            if missing := len(allowed - present):
                 left_out['in the allow-list, but not there'] = missing
             images = drop(
                 'not in the allow-list', [i for i in images if self._alias(i.stem) in allowed]
             )
         if not images:
             reasons = ', '.join(f'{count} {reason}' for reason, count in left_out.items())
-            raise ValueError(f'No image of {place} is left: {reasons}.')
+            raise ValueError(f'No image of {folder} is left: {reasons}.')
         return images, left_out
 
     def _of_labels(self, images: list[FoundImage], place: Path) -> list[FoundImage]:
@@ -131,13 +134,12 @@ class ImageSelection:
                 )
         return [image for image in images if image.label in wanted]
 
-    def _ids_elsewhere(self) -> set[int]:
-        folder = self.root / self.exclude_ids_from
+    def _ids_in(self, folder: Path) -> set[int]:
         if not folder.is_dir():
             raise missing_folder(folder)
         number = _numbering(self.id_pattern)
-        found = [number(stem_of(name), None) for name in list_images(folder)]
-        ids = {one for one in found if one is not None}
+        numbers = [number(stem_of(name)) for name in list_images(folder)]
+        ids = {n for n in numbers if n is not None}
         if not ids:
             raise ValueError(
                 f'exclude_ids_from: no image of {folder} has a number by {self.id_pattern!r}.'
@@ -157,8 +159,7 @@ class ImageSelection:
 
         return [image for image in images if not is_copy(image)] if sizes else images
 
-    def _allowed(self) -> set[str]:
-        path = self.root / self.allow_list
+    def _listed_in(self, path: Path) -> set[str]:
         if not path.is_file():
             problem = 'is a folder, no file' if path.is_dir() else 'does not exist'
             raise FileNotFoundError(f'The allow_list {path} {problem}.')
@@ -178,12 +179,12 @@ class ImageSelection:
         return match.expand(self.name_alias[1]) if match else stem
 
 
-def _numbering(pattern: str | None) -> Any:
+def _numbering(pattern: str | None) -> Callable[[str], int | None]:
     expression = re.compile(pattern or '')
 
-    def number(stem: str, default: Any) -> Any:
+    def number(stem: str) -> int | None:
         match = expression.fullmatch(stem)
-        return int(match[1]) if match and match[1] and match[1].isdecimal() else default
+        return int(match[1]) if match and match[1] and match[1].isdecimal() else None
 
     return number
 
@@ -193,7 +194,7 @@ def _content(path: Path) -> bytes:
 
 
 def missing_folder(folder: Path) -> FileNotFoundError:
-    """The error that says so."""
+    """Make the error that says that a folder is missing."""
     problem = 'is a file, no folder' if folder.is_file() else 'does not exist'
     return FileNotFoundError(
         f'Data folder {folder} {problem} (looked from {Path.cwd()}). Put the data set '
@@ -202,10 +203,10 @@ def missing_folder(folder: Path) -> FileNotFoundError:
 
 
 def no_images(folder: Path) -> ValueError:
-    """The error that says so."""
+    """Make the error that says that a folder holds no images."""
     return ValueError(f'Data folder {folder} holds no images ({", ".join(SUFFIXES)}).')
 
 
 def first_names(names: list[str], count: int = 3) -> str:
-    """The first few names, for messages."""
+    """Join the first few names, for messages."""
     return ', '.join(names[:count]) + (', ...' if len(names) > count else '')

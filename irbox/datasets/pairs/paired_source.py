@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from irbox.datasets.pairs.image_folders import (
     Choices,
@@ -25,11 +25,21 @@ from irbox.datasets.pairs.image_selection import (
     missing_folder,
     no_images,
 )
-from irbox.datasets.pairs.pairing_rule import PairingRule, Rule, check_expression, pairing_rule
+from irbox.datasets.pairs.pairing_rule import (
+    Key,
+    PairingRule,
+    Rule,
+    check_expression,
+    pairing_rule,
+)
 from irbox.datasets.pairs.schema import as_list
 from irbox.datasets.read_image import SUFFIXES
 
 __all__ = ['ImagePair', 'PairedSource', 'UnmatchedImagesError', 'natural_key']
+
+Indices = dict[tuple[Path, Callable[[str], Key]], dict[Key, list[str]]]
+"""Folder and the key of its clean names, to names by key."""
+LabelRule = tuple[re.Pattern[str], str]
 
 
 class ImagePair(NamedTuple):
@@ -114,31 +124,32 @@ class PairedSource(ImageSelection):
         listed: dict[Path, list[str]] = {}
         # Many degraded images share a clean one: its path is made once.
         paths: dict[Path, dict[str, Path]] = {}
-        indices: dict[tuple[Path, Any], dict[Any, list[str]]] = {}
+        indices: Indices = {}
         rules = self._rules()
         pairs, missing = [], []
-        for folder, found in _by_folder(images).items():
-            clean_folder = self._clean_folder(found[0].folder)
+        for degraded_folder, of_folder in _by_folder(images).items():
+            clean_folder = self._clean_folder(of_folder[0].folder)
             if clean_folder not in listed:
                 listed[clean_folder] = list_images(clean_folder)
             if not listed[clean_folder]:
                 raise no_images(clean_folder)
-            known = paths.setdefault(clean_folder, {})
-            for image in found:
+            clean_paths = paths.setdefault(clean_folder, {})
+            for image in of_folder:
                 name = _clean_name(image, rules, clean_folder, listed[clean_folder], indices)
                 if name is None:
                     missing.append(image)
                     continue
-                if name not in known:
-                    known[name] = clean_folder / name
-                pairs.append(ImagePair(folder / image.name, known[name], image.label))
+                if name not in clean_paths:
+                    clean_paths[name] = clean_folder / name
+                degraded = degraded_folder / image.name
+                pairs.append(ImagePair(degraded, clean_paths[name], image.label))
         if missing and (strict or not pairs):
             folder = missing[0].folder
             files = [
                 (path / image.name, clean_folder)
-                for path, found in _by_folder(missing).items()
-                for clean_folder in [self._clean_folder(found[0].folder)]
-                for image in found
+                for path, of_folder in _by_folder(missing).items()
+                for clean_folder in [self._clean_folder(of_folder[0].folder)]
+                for image in of_folder
             ]
             message = (
                 f'{len(missing)} of {len(images)} degraded images in {folder.path} have no clean '
@@ -160,45 +171,36 @@ class PairedSource(ImageSelection):
             folders = [f for f in folders if f.path != self._clean_folder(f)]
         if not folders:
             raise missing_folder(self.root / self.input)
-        label = self._label_rule()
+        # Either one label for all of a folder, or rules for the names in it.
+        text = self.label if isinstance(self.label, str) else None
+        rules = [] if isinstance(self.label, str) else _compiled(self.label)
         images = []
         for folder in folders:
-            own = label(folder)
+            of_folder = None if text is None else text.format_map(self._called(folder.values))
             for name in list_images(folder.path):
                 stem = stem_of(name)
-                images.append(FoundImage(folder, name, stem, own(stem)))
+                label = self._label_by(rules, stem) if of_folder is None else of_folder
+                images.append(FoundImage(folder, name, stem, label))
         if not images:
             raise no_images(folders[0].path)
         return images
 
-    def _label_rule(self) -> Any:
-        """From a folder to a function from a name to its label."""
-        if isinstance(self.label, str):
-
-            def of_folder(folder: Folder) -> Any:
-                text = self.label.format_map(self._called(folder.values))
-                return lambda stem: text
-
-            return of_folder
-        rules = [(re.compile(pattern), label) for pattern, label in self.label]
-
-        def of_name(stem: str) -> str:
-            for pattern, label in rules:
-                if pattern.fullmatch(stem):
-                    return label
-            raise ValueError(
-                f'{self.root / self.input}: no label rule fits the name {stem!r}. Add one; a last '
-                "rule with the expression '.*' fits every name."
-            )
-
-        return lambda folder: of_name
+    def _label_by(self, rules: Sequence[LabelRule], stem: str) -> str:
+        """Give the label of the first rule that fits a name."""
+        for expression, label in rules:
+            if expression.fullmatch(stem):
+                return label
+        raise ValueError(
+            f'{self.root / self.input}: no label rule fits the name {stem!r}. Add one; a last '
+            "rule with the expression '.*' fits every name."
+        )
 
     def _called(self, values: Mapping[str, str]) -> dict[str, str]:
-        """What placeholders are called in labels."""
+        """Say what placeholders are called in labels."""
         called = dict(values)
-        for name, known in self.choices.items():
-            if isinstance(known, Mapping) and name in values:
-                lower = {str(key).casefold(): text for key, text in known.items()}
+        for name, names in self.choices.items():
+            if isinstance(names, Mapping) and name in values:
+                lower = {str(key).casefold(): text for key, text in names.items()}
                 called[name] = lower.get(values[name].casefold(), values[name])
             elif name in values:
                 called[name] = values[name].casefold()
@@ -209,6 +211,10 @@ class PairedSource(ImageSelection):
         if found is None:
             raise missing_folder(self.root / self.target)
         return found
+
+
+def _compiled(label: Sequence[Sequence[str]]) -> list[LabelRule]:
+    return [(re.compile(pattern), text) for pattern, text in label]
 
 
 def _by_folder(images: Iterable[FoundImage]) -> dict[Path, list[FoundImage]]:
@@ -223,24 +229,24 @@ def _clean_name(
     rules: Sequence[PairingRule],
     folder: Path,
     names: Sequence[str],
-    indices: dict[tuple[Path, Any], dict[Any, list[str]]],
+    indices: Indices,
 ) -> str | None:
     for rule in rules:
         key = rule.degraded_key(image.stem)
         if key is None:
             continue
-        place = (folder, rule.clean_key)
-        if place not in indices:
-            indices[place] = {}
+        index_key = (folder, rule.clean_key)
+        if index_key not in indices:
+            index = indices[index_key] = {}
             for name in names:
-                indices[place].setdefault(rule.clean_key(stem_of(name)), []).append(name)
-        if found := indices[place].get(key):
-            return _closest(found, image, folder)
+                index.setdefault(rule.clean_key(stem_of(name)), []).append(name)
+        if partners := indices[index_key].get(key):
+            return _closest(partners, image, folder)
     return None
 
 
 def _closest(names: list[str], image: FoundImage, folder: Path) -> str:
-    """Of files that differ in type, the one of the degraded image's type, else the best type."""
+    """Choose from files that differ in type: the degraded image's type, else the best one."""
     if len(names) == 1:
         return names[0]
     if len({stem_of(name) for name in names}) > 1:

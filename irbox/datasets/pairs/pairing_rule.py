@@ -25,14 +25,15 @@ class PairingRule:
 
 
 def itself(name: str) -> str:
-    """The name."""
+    """Give the name."""
     return name
 
 
 def last_number(name: str) -> int | None:
-    """The last whole number of a name, after a final ``x2`` is taken off.
+    """Give the last whole number of a name, after a final ``x2`` is taken off.
 
-    ``rain-001``, ``norain-1`` and ``norain-1x2`` all have 1, ``GOPR_000047`` has 47.
+    >>> [last_number(name) for name in ('rain-001', 'norain-1', 'norain-1x2', 'GOPR_000047')]
+    [1, 1, 1, 47]
     """
     numbers = re.findall(r'\d+', re.sub(r'x2$', '', name, flags=re.IGNORECASE))
     return int(numbers[-1]) if numbers else None
@@ -46,7 +47,7 @@ RULES = {
 
 
 def pairing_rule(given: Rule) -> PairingRule:
-    r"""The rule that a config names.
+    r"""Give the rule that a config names.
 
     Args:
         given: ``same_name``; ``last_number``, by which ``rain-001`` belongs to ``norain-1`` and to
@@ -55,6 +56,10 @@ def pairing_rule(given: Rule) -> PairingRule:
 
     Raises:
         ValueError: It is none of these.
+
+    >>> rule = pairing_rule([r'(.+)_rain', r'\1_clean'])
+    >>> rule.degraded_key('street_rain'), rule.degraded_key('street_fog')
+    ('street_clean', None)
     """
     if isinstance(given, str) and given in RULES:
         return RULES[given]
@@ -74,7 +79,7 @@ def pairing_rule(given: Rule) -> PairingRule:
 
 
 def _filler(template: str) -> Callable[[re.Match[str]], str]:
-    r"""``match.expand(template)``, which would read the template anew for each of 100,000 names."""
+    r"""Give ``match.expand(template)``, which itself reads the template anew for each name."""
     # Odd entries are the numbers of groups.
     parts = re.split(r'\\(\d)', template)
     if any('\\' in part for part in parts[::2]):

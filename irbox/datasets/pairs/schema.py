@@ -8,12 +8,12 @@ from typing import Any
 
 
 def is_list(value: Any) -> bool:
-    """Whether it is a list, which a text is not."""
+    """Tell whether it is a list, which a text is not."""
     return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def is_whole(value: Any) -> bool:
-    """Whether it is a whole number, which yes and no are not."""
+    """Tell whether it is a whole number, which yes and no are not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -103,5 +103,5 @@ def check_rule_values(given: Mapping[str, Any], where: str = '') -> None:
 
 
 def as_list(value: Any) -> list[Any]:
-    """One, or several, as several."""
+    """Give one, or several, as several."""
     return list(value) if is_list(value) else [value]

@@ -59,7 +59,7 @@ class Layout:
 
     @property
     def clean_only(self) -> bool:
-        """Whether the images are clean and have yet to be degraded."""
+        """Tell whether the images are clean and have yet to be degraded."""
         return self.input == self.target
 
 
@@ -74,7 +74,7 @@ class SetDeclaration:
     """Pairs as published, of each label if they are told apart; None where nobody says."""
 
     def find(self, root: Path, label: str, changes: Mapping[str, Any]) -> tuple[PairedSource, bool]:
-        """The source in a folder, by the first layout that fits.
+        """Find the source in a folder, by the first layout that fits.
 
         Args:
             root: Folder of the set.
@@ -95,18 +95,18 @@ class SetDeclaration:
                 'is.'
             )
         if (fitting := self._fitting(root)) is not None:
-            place, layout = fitting
+            folder, layout = fitting
             rules = {'label': label, **layout.rules, **changes}
             return PairedSource(
-                input=_join(place, layout.input),
-                target=_join(place, layout.target),
+                input=_join(folder, layout.input),
+                target=_join(folder, layout.target),
                 root=root,
                 **{key: value for key, value in rules.items() if value is not None},
             ), layout.clean_only
         raise FileNotFoundError(self._nothing_fits(root))
 
     def published(self, own_labels: bool, only: Sequence[str] | None = None) -> dict[str, int]:
-        """How many pairs were published, of each label, or of all together under ``''``.
+        """Give how many pairs were published, of each label, or of all together under ``''``.
 
         Args:
             own_labels: Whether labels are those of the declaration; if not, the sum is known.
@@ -147,7 +147,7 @@ class SetDeclaration:
 
 
 def known_sets() -> list[str]:
-    """Names of the sets that come with irbox."""
+    """List the sets that come with irbox."""
     return sorted(path.stem for path in SETS.glob('*.yaml'))
 
 
@@ -162,18 +162,18 @@ def load_declaration(name: str, split: str | None = None) -> SetDeclaration:
         FileNotFoundError: There is no such file.
         ValueError: There is no such set or split, or the file is wrong.
     """
-    own = is_file_name(name)
-    if not own and name not in known_sets():
+    is_path = is_file_name(name)
+    if not is_path and name not in known_sets():
         raise ValueError(
             f'No data set is called {name!r}. {suggest(name, known_sets())} A declaration of your '
             'own is named by its path, which ends in .yaml.'
         )
-    path = Path(name).expanduser() if own else SETS / f'{name}.yaml'
+    path = Path(name).expanduser() if is_path else SETS / f'{name}.yaml'
     if not path.is_file():
         raise FileNotFoundError(
             f'The declaration {path} does not exist (looked from {Path.cwd()}).'
         )
-    title = path.stem if own else name
+    title = path.stem if is_path else name
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -205,7 +205,7 @@ def load_declaration(name: str, split: str | None = None) -> SetDeclaration:
 
 
 def is_file_name(name: str) -> bool:
-    """Whether the name of a set is the path of a declaration."""
+    """Tell whether the name of a set is the path of a declaration."""
     return name.endswith(('.yaml', '.yml'))
 
 
@@ -228,7 +228,7 @@ def _layout(given: Any, around: Mapping[str, Any], where: str) -> Layout:
 
 
 def _merge(around: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands inside counts; choices are put together."""
+    """Merge rules: what stands inside counts; choices are put together."""
     choices = {**(around.get('choices') or {}), **(inner.get('choices') or {})}
     return {**around, **inner, 'choices': choices or None}
 
@@ -251,7 +251,7 @@ def _check_counts(counts: Any, where: str) -> None:
 
 
 def _fits(layout: Layout, root: Path, place: str) -> bool:
-    """Whether there are degraded images, and a folder of clean ones."""
+    """Tell whether there are degraded images, and a folder of clean ones."""
     choices = layout.rules.get('choices', {})
     target = _join(place, layout.target)
     for folder in find_folders(root, _join(place, layout.input), choices):

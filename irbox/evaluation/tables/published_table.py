@@ -78,7 +78,7 @@ class PublishedTable:
 
     @property
     def label(self) -> str:
-        """Where the numbers stand."""
+        """Say where the numbers stand."""
         return f'{self.paper}, Table {self.table}' if self.table else self.paper
 
     def match(self, tasks: Iterable[str]) -> list[str | None]:
@@ -118,14 +118,18 @@ def read_published(name: str) -> PublishedTable:
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: No table has this name, or the file is wrong.
+
+    >>> table = read_published('m2ir_1')
+    >>> table.label, table.rows[-1].method, table.rows[-1].cells[0]
+    ('M2IR, Table I', 'M2IR', {'psnr': '32.63', 'ssim': '0.984'})
     """
-    own = name.endswith(('.yaml', '.yml'))
-    if not own and name not in published_names():
+    is_path = name.endswith(('.yaml', '.yml'))
+    if not is_path and name not in published_names():
         raise ValueError(
             f'No published table is called {name!r}. {suggest(name, published_names())} A table of '
             'your own is named by its path, which ends in .yaml.'
         )
-    path = Path(name).expanduser() if own else FOLDER / f'{name}.yaml'
+    path = Path(name).expanduser() if is_path else FOLDER / f'{name}.yaml'
     if not path.is_file():
         raise FileNotFoundError(
             f'The published table {path} does not exist (looked from {Path.cwd()}).'
@@ -208,9 +212,10 @@ def _row(
 
 def _text(row: Mapping[str, Any], key: str, where: str) -> str:
     """Give a text that YAML has not read as a number, which would lose its last zeros."""
-    if not isinstance(row[key], str):
-        raise ValueError(f"{where}: {key}={row[key]!r} must be text: put it in quotes ('30.10').")
-    return row[key]
+    text = row[key]
+    if not isinstance(text, str):
+        raise ValueError(f"{where}: {key}={text!r} must be text: put it in quotes ('30.10').")
+    return text
 
 
 def _cell(text: str, scores: Sequence[str], where: str) -> Cell:

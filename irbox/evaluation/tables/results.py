@@ -37,13 +37,14 @@ class Row:
 
     @property
     def gain(self) -> float:
-        """Decibels that restoring gained."""
+        """Give the decibels that restoring gained."""
         return self.psnr - self.input_psnr
 
     def flat(self) -> dict[str, Any]:
-        """All of it in one mapping; other metrics' scores stand at the end."""
+        """Give all of it in one mapping; other metrics' scores stand at the end."""
         content = asdict(self)
-        return content | content.pop('extra')
+        extra: dict[str, Any] = content.pop('extra')
+        return content | extra
 
 
 def to_rows(metrics: Mapping[str, float], protocol: str | Sequence[str]) -> list[Row]:
@@ -64,17 +65,18 @@ def to_rows(metrics: Mapping[str, float], protocol: str | Sequence[str]) -> list
         task, _, score = name.rpartition('/')
         tasks.setdefault(task, {})[score] = float(value)
     rows = []
-    for number, one in enumerate(protocols):
-        names = [f'{score}@{one}' if number else score for score in SCORES]
-        for task, found in tasks.items():
-            if not all(name in found for name in names):
+    for number, protocol_name in enumerate(protocols):
+        names = [f'{score}@{protocol_name}' if number else score for score in SCORES]
+        for task, scores in tasks.items():
+            if not all(name in scores for name in names):
                 continue
             extra = {
                 score: value
-                for score, value in found.items()
+                for score, value in scores.items()
                 if number == 0 and score not in SCORES and '@' not in score
             }
-            rows.append(Row(task, one, *(found[name] for name in names), extra))
+            input_psnr, input_ssim, psnr, ssim = (scores[name] for name in names)
+            rows.append(Row(task, protocol_name, input_psnr, input_ssim, psnr, ssim, extra))
     return rows
 
 

@@ -29,7 +29,7 @@ class Origin:
 
     @property
     def short(self) -> str:
-        """The first twelve digits of the hash."""
+        """Give the first twelve digits of the hash."""
         return self.sha256[:12]
 
 
@@ -49,12 +49,12 @@ class Line:
 
     @property
     def published(self) -> bool:
-        """Whether a paper printed it, and nobody measured it here."""
+        """Tell whether a paper printed it, and nobody measured it here."""
         return self.source.startswith('as published')
 
     @property
     def protocol_text(self) -> str:
-        """The protocol for readers, who must see what is a guess."""
+        """Name the protocol for readers, who must see what is a guess."""
         if not self.published:
             return str(self.protocol)
         return f'likely {self.protocol}' if self.protocol else 'not known'
@@ -121,9 +121,9 @@ def score_table(
         scores += [score for score in layout.scores if score not in scores]
     lines: list[Line] = []
     for protocol in dict.fromkeys(row.protocol for row in rows):
-        found = {row.task: row for row in rows if row.protocol == protocol}
+        row_of_task = {row.task: row for row in rows if row.protocol == protocol}
         for method, degraded in (('degraded', True), (origin.config, False)):
-            cells = tuple(_cell(found.get(task or ''), degraded) for task in matched)
+            cells = tuple(_cell(row_of_task.get(task or ''), degraded) for task in matched)
             lines.append(Line(method, 'measured', protocol, cells, {}))
     if average is not None:
         lines = [replace(line, average=_average(line.cells, infos)) for line in lines]

@@ -30,7 +30,7 @@ LATEX = {
 
 
 def text_tables(table: ScoreTable, width: int | None = None) -> list[Table]:
-    """Tables for the terminal; the columns are dealt out to several where one would be too wide.
+    """Make tables for the terminal; columns are dealt out to several where one is too wide.
 
     Args:
         table: What to show.
@@ -56,33 +56,33 @@ def text_tables(table: ScoreTable, width: int | None = None) -> list[Table]:
         3 + max(len(part) for text in [*title.split(), *column] for part in text.split('\n'))
         for title, *column in zip(titles, *cells, strict=True)
     ]
-    found = []
+    tables = []
     for number, part in enumerate(_parts(needed, None if width is None else width - fixed - 1)):
-        one = Table(title=table.title if number == 0 else None)
-        one.add_column('method', no_wrap=True)
+        grid = Table(title=table.title if number == 0 else None)
+        grid.add_column('method', no_wrap=True)
         for i in part:
-            one.add_column(titles[i], justify='right', max_width=needed[i] - 3)
-        one.add_column('protocol', no_wrap=True)
+            grid.add_column(titles[i], justify='right', max_width=needed[i] - 3)
+        grid.add_column('protocol', no_wrap=True)
         previous: tuple[str, Any] | None = None
         for line, row in zip(table.lines, cells, strict=True):
             group = (line.source, line.published or line.protocol)
             if group != previous:
-                one.add_section()
+                grid.add_section()
                 for heading in _heading(line):
-                    one.add_row(heading)
+                    grid.add_row(heading)
             previous = group
-            one.add_row(line.method, *(row[i] for i in part), line.protocol_text)
-        found.append(one)
-    return found
+            grid.add_row(line.method, *(row[i] for i in part), line.protocol_text)
+        tables.append(grid)
+    return tables
 
 
 def table_notes(table: ScoreTable) -> list[str]:
-    """What stands below a table: what is in a cell, and the table's own notes."""
+    """Give what stands below a table: what is in a cell, and the table's own notes."""
     return [_cells_note(table), *table.notes]
 
 
 def to_text(table: ScoreTable) -> str:
-    """Plain text: the table, however wide, and its notes."""
+    """Write plain text: the table, however wide, and its notes."""
     from rich.console import Console
 
     console = Console(file=io.StringIO(), width=10_000, color_system=None)
@@ -94,7 +94,7 @@ def to_text(table: ScoreTable) -> str:
 
 
 def to_csv(table: ScoreTable) -> str:
-    """A line per method; measured values in full, published ones as printed."""
+    """Write a line per method; measured values in full, published ones as printed."""
     titles = [*table.columns, *([AVERAGE] if table.average else [])]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator='\n')
@@ -108,7 +108,7 @@ def to_csv(table: ScoreTable) -> str:
 
 
 def to_json(table: ScoreTable) -> str:
-    """Everything, measured values as numbers and published ones as printed."""
+    """Write everything, measured values as numbers and published ones as printed."""
     titles = [*table.columns, *([AVERAGE] if table.average else [])]
     content: dict[str, Any] = {
         'title': table.title,
@@ -202,13 +202,13 @@ def _name(table: ScoreTable, score: str) -> str:
 
 
 def _heading(line: Line) -> list[str]:
-    """What stands above lines that were not measured here."""
+    """Give what stands above lines that were not measured here."""
     what, _, where = line.source.partition(' (')
     return [what, f'({where}:'] if line.published else []
 
 
 def _parts(needed: Sequence[int], room: int | None) -> list[list[int]]:
-    """Numbers of columns, as many together as there is room for."""
+    """Deal out numbers of columns, as many together as there is room for."""
     parts: list[list[int]] = [[]]
     for i, width in enumerate(needed):
         taken = sum(needed[j] for j in parts[-1])

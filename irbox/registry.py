@@ -11,16 +11,16 @@ configs, the list of parts, the table of a network and the tests know about a ki
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
-from irbox.utils.part_arguments import arguments_of
+from irbox.utils.part_arguments import arguments_of, check_arguments
 from irbox.utils.plugin_imports import import_all_installed
+from irbox.utils.suggest import suggest as suggest
 
 SCOPE = 'irbox'
 
@@ -68,18 +68,6 @@ def add_kind(name: str, parent: Registry | None = None, **known: Any) -> Registr
     return registry
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Say which known name is nearest, and which names there are.
-
-    >>> suggest('hase', ['haze', 'rain'])
-    "Did you mean 'haze'? Known: haze, rain."
-    """
-    known = sorted(map(str, known))
-    near = get_close_matches(name, known, n=1)
-    hint = f'Did you mean {near[0]!r}? ' if near else ''
-    return f'{hint}Known: {", ".join(known) or "none"}.'
-
-
 def known_names(registry: Registry) -> set[str]:
     """Give the names that a registry can build, those that it inherits included."""
     registry.import_from_location()
@@ -123,52 +111,9 @@ def find_part(name: Any, registry: Registry) -> Any:
     return registry.get(name)
 
 
-def check_arguments(
-    name: str,
-    part: Any,
-    given: Mapping[str, Any],
-    kind: str,
-    *,
-    injected: Collection[str] = (),
-    extra: Collection[str] = (),
-    place: str = '',
-) -> None:
-    """Refuse arguments that a part does not take, and values that its annotations do not allow.
-
-    Args:
-        name: The part's registered name.
-        part: Its class or function.
-        given: What a user wrote beside ``type``.
-        kind: What it is ('block', 'router', ...), for the message.
-        injected: Arguments that the program passes and a config does not.
-        extra: Keys that are no arguments but are allowed.
-        place: Where the part stands in a config; its name by default.
-
-    Raises:
-        ValueError: An argument is unknown, set by the program, or its value does not fit; the
-            message begins with the place of the argument.
-    """
-    parameters, closed = arguments_of(part)
-    for key, value in given.items():
-        where = f'{place or name}.{key}'
-        if key in extra:
-            continue
-        if key in injected:
-            raise ValueError(f'{where}: {key!r} is set by the program. Remove it from the config.')
-        if key in parameters:
-            parameters[key].check(value, where)
-        elif closed:
-            set_by_program = {
-                name
-                for part_kind in _KINDS
-                if part_kind.registry.name == kind
-                for name in part_kind.injected
-            }
-            settable = (set(parameters) - set(injected) - set_by_program) | set(extra)
-            raise ValueError(
-                f'{where}: {kind} {name} takes no argument {key!r}. {suggest(str(key), settable)} '
-                'If a base config left it behind, add `_delete_: true` beside `type`.'
-            )
+def arguments_told(kind: str) -> set[str]:
+    """Give the arguments that the program passes to every part of a kind, and no config names."""
+    return {name for one in _KINDS if one.registry.name == kind for name in one.injected}
 
 
 def build_part(cfg: Mapping[str, Any], registry: Registry, **injected: Any) -> Any:
@@ -196,7 +141,8 @@ def build_part(cfg: Mapping[str, Any], registry: Registry, **injected: Any) -> A
     arguments = dict(cfg)
     name = arguments.pop('type')
     part = find_part(name, registry)
-    check_arguments(name, part, arguments, kind, injected=injected)
+    told = arguments_told(kind)
+    check_arguments(name, part, arguments, kind, injected=injected, hidden=told)
     arguments.update(injected)
     parameters, closed = arguments_of(part)
     if closed and (unknown := sorted(set(injected) - set(parameters))):

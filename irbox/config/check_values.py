@@ -10,14 +10,13 @@ from mmengine.registry import Registry
 
 from irbox import registry as registries
 from irbox.registry import (
-    check_arguments,
     find_part,
     known_names,
     part_kinds,
     refuse_dotted,
     suggest,
 )
-from irbox.utils.part_arguments import arguments_of
+from irbox.utils.part_arguments import arguments_of, check_arguments
 from irbox.utils.plugin_imports import import_all_installed
 from irbox.utils.type_words import EXPONENT, number_as_text
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 from irbox.utils.check_type import check_type, takes_text
+from irbox.utils.suggest import suggest
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,50 @@ def arguments_of(part: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
             return taken, True
     # mmengine's classes keep unknown arguments and fail with them much later.
     return taken, part.__module__.split('.')[0] == 'mmengine'
+
+
+def check_arguments(
+    name: str,
+    part: Any,
+    given: Mapping[str, Any],
+    kind: str,
+    *,
+    injected: Collection[str] = (),
+    hidden: Collection[str] = (),
+    extra: Collection[str] = (),
+    place: str = '',
+) -> None:
+    """Refuse arguments that a part does not take, and values that its annotations do not allow.
+
+    Args:
+        name: The part's registered name.
+        part: Its class or function.
+        given: What a user wrote beside ``type``.
+        kind: What it is ('block', 'router', ...), for the message.
+        injected: Arguments that the program passes and a config does not.
+        hidden: Arguments that the program passes elsewhere, which the message leaves out.
+        extra: Keys that are no arguments but are allowed.
+        place: Where the part stands in a config; its name by default.
+
+    Raises:
+        ValueError: An argument is unknown, set by the program, or its value does not fit; the
+            message begins with the place of the argument.
+    """
+    parameters, closed = arguments_of(part)
+    for key, value in given.items():
+        where = f'{place or name}.{key}'
+        if key in extra:
+            continue
+        if key in injected:
+            raise ValueError(f'{where}: {key!r} is set by the program. Remove it from the config.')
+        if key in parameters:
+            parameters[key].check(value, where)
+        elif closed:
+            settable = (set(parameters) - set(injected) - set(hidden)) | set(extra)
+            raise ValueError(
+                f'{where}: {kind} {name} takes no argument {key!r}. {suggest(str(key), settable)} '
+                'If a base config left it behind, add `_delete_: true` beside `type`.'
+            )
 
 
 def _signatures(

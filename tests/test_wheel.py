@@ -87,9 +87,8 @@ def test_it_is_used_outside_any_checkout(run):
     where = run('-c', 'import irbox; print(irbox.__file__)', program='python')
     assert Path(where.strip()).is_relative_to(run.place)
     assert 'm2restore_demo' in run('configs')
-    assert 'DDER' in run('describe', 'm2restore_demo')
+    assert 'PromptBlock' in run('describe', 'plugins/promptir_demo')  # a plug-in, too
     assert 'Dry run: nothing was written.' in run('train', 'm2restore_demo', '--dry-run')
-    assert 'PromptIR' in run('describe', 'plugins/promptir_demo')
     assert "no config that comes with irbox has this name. Did you mean 'm2ir_demo'" in run(
         'train', 'm2ir_demoo', code=2
     )

@@ -14,7 +14,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Stage:
-    """What a part may know when it is built."""
+    """Says what a part may know when it is built.
+
+    >>> stage = Stage(dim=48, heads=1)
+    >>> stage.dim, stage.prior_dim
+    (48, 0)
+    """
 
     dim: int
     """C at this place of the network."""
@@ -30,7 +35,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class DegradationPrior:
-    """What is believed about a batch of degraded images."""
+    """Holds what is believed about a batch of degraded images."""
 
     features: Tensor
     """(B, F) degradation embedding."""
@@ -42,7 +47,7 @@ class DegradationPrior:
 
 @dataclass(frozen=True)
 class Routing:
-    """Which experts each pixel goes to, and how strongly."""
+    """Says which experts each pixel goes to, and how strongly."""
 
     weights: Tensor
     """(B, N, H, W), zero where an expert is not selected."""
@@ -58,7 +63,13 @@ class Routing:
 
 @dataclass(frozen=True)
 class Gate:
-    """How much of a feature map a block lets through, pixel by pixel: a gate map."""
+    """Says how much of a feature map a block lets through, pixel by pixel: a gate map.
+
+    >>> import torch
+    >>> gate = Gate(torch.full((1, 1, 8, 8), 0.25), weighs='cnn')
+    >>> gate.weighs, gate.values.mean().item()
+    ('cnn', 0.25)
+    """
 
     values: Tensor
     """(B, C, H, W), or (B, 1, H, W) for all channels alike; 0 (closed) to 1 (open)."""
@@ -69,9 +80,17 @@ class Gate:
 
 @dataclass
 class Context:
-    """What every part may know about the images being restored.
+    """Holds what every part may know about the images being restored.
 
     It lives for one call of the network.
+
+    >>> import torch
+    >>> context = Context(image=torch.zeros(1, 3, 8, 8), gates=[])
+    >>> weights = torch.zeros(1, 2, 8, 8)
+    >>> context.record(Routing(weights=weights, load=torch.tensor([0.0, 64.0])))
+    >>> context.record_gate(Gate(torch.ones(1, 1, 8, 8), weighs='mamba'))
+    >>> len(context.routings), len(context.gates)
+    (1, 1)
     """
 
     image: Tensor

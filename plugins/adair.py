@@ -32,7 +32,7 @@ _UNUSED = re.compile(r'fre\d\.(conv|score_gen)\.')
 
 
 def convert(released: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """The released weights of AdaIR under the names of a ``RestorationUNet``.
+    """Give the released weights of AdaIR the names of a ``RestorationUNet``.
 
     The public code lets the layers that it names ``l`` serve the high band and those named ``h``
     the low one; that is undone here.

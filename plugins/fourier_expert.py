@@ -37,4 +37,5 @@ class FourierExpert(nn.Module):
         constant = torch.zeros_like(spectrum)
         constant[..., 0, 0] = spectrum[..., 0, 0]
         scaled = self.constant_gain * constant + self.detail_gain * (spectrum - constant)
-        return self.mix(torch.fft.irfft2(scaled, s=x.shape[-2:]).to(x.dtype))
+        answer: Tensor = self.mix(torch.fft.irfft2(scaled, s=x.shape[-2:]).to(x.dtype))
+        return answer

@@ -51,7 +51,8 @@ class NAFBlock(nn.Module):
         """Transform a map, (B, C, H, W) -> same shape."""
         u = _gate(self.conv2(self.conv1(self.norm1(x))))
         x = x + self.beta * self.conv3(u * self.sca(u))
-        return x + self.gamma * self.conv5(_gate(self.conv4(self.norm2(x))))
+        answer: Tensor = x + self.gamma * self.conv5(_gate(self.conv4(self.norm2(x))))
+        return answer
 
 
 def _gate(x: Tensor) -> Tensor:

@@ -53,7 +53,10 @@ class Prompt(nn.Module):
         """Make a prompt for each image, (B, C, H, W) -> (B, prompt_dim, H, W)."""
         weights = self.score(x.mean((2, 3))).float().softmax(1)
         prompt = torch.einsum('bn,ndhw->bdhw', weights, self.components.float()).to(x.dtype)
-        return self.conv(F.interpolate(prompt, x.shape[-2:], mode='bilinear', align_corners=False))
+        answer: Tensor = self.conv(
+            F.interpolate(prompt, x.shape[-2:], mode='bilinear', align_corners=False)
+        )
+        return answer
 
 
 @BLOCKS.register_module()
@@ -87,7 +90,8 @@ class PromptBlock(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Work a prompt into a map, (B, C, H, W) -> (B, out_dim, H, W)."""
-        return self.reduce(self.block(torch.cat([x, self.prompt(x)], dim=1), context))
+        answer: Tensor = self.reduce(self.block(torch.cat([x, self.prompt(x)], dim=1), context))
+        return answer
 
 
 @MODELS.register_module()
@@ -169,7 +173,7 @@ _UNUSED = re.compile(r'(module\.)?(net\.)?(chnl_reduce\d|reduce_noise_channel_\d
 
 
 def convert(released: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """The released weights of PromptIR under the names of a ``PromptIR``.
+    """Give the released weights of PromptIR the names of a ``PromptIR``.
 
     Args:
         released: The ``state_dict`` of the released file, with or without a leading ``net.``.

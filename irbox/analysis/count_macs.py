@@ -33,6 +33,10 @@ def count_macs(
 ) -> Counter[str]:
     """Count the multiply-accumulates of restoring one image.
 
+    >>> counts = count_macs(nn.Conv2d(3, 8, 3, padding=1, bias=False), height=10, width=10)
+    >>> counts.total()  # 8 * 3 * 3 * 3 for each of 100 pixels
+    21600
+
     Args:
         network: Built on any device; it is run once on an image without content, so a network on
             the meta device costs no time.
@@ -59,7 +63,7 @@ def count_macs(
 
 
 def sparse_share(network: nn.Module, macs: Counter[str]) -> Counter[str]:
-    """What of a count remains when each pixel visits only the experts that were selected for it.
+    """Reduce a count to the experts that were selected, which alone each pixel visits.
 
     Blocks with a ``mixture`` that skips experts (``skips_experts``) say by ``top_k`` how many are
     selected. Experts that differ in cost count as if each were selected equally often.
@@ -99,7 +103,8 @@ def _exact(network: nn.Module, image: Tensor) -> Counter[str]:
 
 
 def _scan_flops(u: Any, delta: Any, rates: Any, *rest: Any, **named: Any) -> int:
-    return 2 * SCAN_MACS_PER_STATE * math.prod(u) * rates[0]
+    flops: int = 2 * SCAN_MACS_PER_STATE * math.prod(u) * rates[0]
+    return flops
 
 
 def _papers(network: nn.Module, image: Tensor) -> Counter[str]:

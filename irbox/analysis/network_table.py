@@ -65,13 +65,13 @@ def describe(network: nn.Module, macs: Counter[str]) -> list[Row]:
 
 
 def count_parameters(network: nn.Module) -> tuple[int, int]:
-    """Trainable and frozen parameters."""
+    """Count trainable and frozen parameters."""
     trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
     return trainable, sum(p.numel() for p in network.parameters()) - trainable
 
 
 def places_of(network: nn.Module) -> dict[str, nn.Module]:
-    """Name -> module: what a network declares (``RestorationNetwork.places``), or its children."""
+    """Map names to what a network declares (``RestorationNetwork.places``), or its children."""
     declared = getattr(network, 'places', None)
     return declared() if callable(declared) else dict(network.named_children())
 

@@ -64,4 +64,5 @@ class AdaptiveFrequencyBlock(nn.Module):
         )
         low, high = self.split(self.embed(image))
         merged = self.modulate(self.attend_low(low, x), self.attend_high(high, x))
-        return self.alpha * self.attend(x, merged) + self.beta * x
+        answer: Tensor = self.alpha * self.attend(x, merged) + self.beta * x
+        return answer

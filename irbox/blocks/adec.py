@@ -78,7 +78,7 @@ class ADEC(nn.Module):
         routing = self.router(x, context)
         context.record(routing)
         mixed = self.dwconv(self.mixture(x, routing))
-        answer = self.attend(x, self.fuse(mixed, context))
+        answer: Tensor = self.attend(x, self.fuse(mixed, context))
         if self.residual == 'none':
             return answer
         if self.residual == 'gated':

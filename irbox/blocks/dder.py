@@ -56,4 +56,5 @@ class DDER(nn.Module):
         """Let each pixel's experts add to it, (B, C, H, W) -> same shape."""
         routing = self.router(x, context)
         context.record(routing)
-        return x + self.mixture(x, routing)
+        answer: Tensor = x + self.mixture(x, routing)
+        return answer

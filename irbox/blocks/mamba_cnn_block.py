@@ -67,19 +67,21 @@ class DualBranch(nn.Module):
         scanned = self.mamba(sequence).transpose(1, 2).unflatten(2, (height, width))
         distant = self.mamba_norm_out(scanned)
         if self.gate is None:
-            return (local + distant) / 2
-        gate = self._gate(x, context)
+            answer: Tensor = (local + distant) / 2
+            return answer
+        gate = self.gate(self._seen_by_gate(x, context)).sigmoid().permute(0, 3, 1, 2)
         context.record_gate(Gate(gate, weighs=self.gate_on))
         first, second = (local, distant) if self.gate_on == 'cnn' else (distant, local)
-        return gate * first + (1 - gate) * second
+        mixed: Tensor = gate * first + (1 - gate) * second
+        return mixed
 
-    def _gate(self, x: Tensor, context: Context) -> Tensor:
-        """(B, 1 or C, H, W) in 0 to 1."""
+    def _seen_by_gate(self, x: Tensor, context: Context) -> Tensor:
+        """Lay what the prior says beside each pixel, (B, H, W, C or 2 C)."""
         joint = x.permute(0, 2, 3, 1)
         if self.project is not None:
             belief = self.project(getattr(context.prior, self.prior_feature)).to(joint.dtype)
             joint = torch.cat([joint, belief[:, None, None].expand_as(joint)], dim=-1)
-        return self.gate(joint).sigmoid().permute(0, 3, 1, 2)
+        return joint
 
 
 @BLOCKS.register_module()
@@ -144,4 +146,5 @@ class MambaCNNBlock(nn.Module):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Transform a map, (B, C, H, W) -> same shape."""
         x = x + self.branches(self.norm1(x), context)
-        return x + self.ffn(self.norm2(x))
+        answer: Tensor = x + self.ffn(self.norm2(x))
+        return answer

@@ -46,4 +46,5 @@ class MSTBlock(nn.Module):
         x = x + self.attn(
             self.norm1(x), record=lambda gate: context.record_gate(Gate(gate, weighs='attention'))
         )
-        return x + self.ffn(self.norm2(x))
+        answer: Tensor = x + self.ffn(self.norm2(x))
+        return answer

@@ -32,4 +32,5 @@ class TransformerBlock(nn.Module):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Transform a map, (B, C, H, W) -> same shape."""
         x = x + self.attn(self.norm1(x))
-        return x + self.ffn(self.norm2(x))
+        answer: Tensor = x + self.ffn(self.norm2(x))
+        return answer

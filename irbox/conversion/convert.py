@@ -29,7 +29,7 @@ PREFIX = 'network.'
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was done to a file."""
+    """Says what was done to a file."""
 
     tensors: int
     parameters: int
@@ -121,4 +121,5 @@ def _converter(config: Path, plugins: Iterable[str]) -> Convert:
         raise ValueError(
             f'{config} should name one plug-in with a function convert(released, network), {which}.'
         )
-    return next(iter(found.values()))
+    converter: Convert = next(iter(found.values()))
+    return converter

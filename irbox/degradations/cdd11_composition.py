@@ -54,7 +54,7 @@ class CDD11Composition(Degradation):
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
     ) -> np.ndarray:
-        """See ``Degradation``."""
+        """Degrade an image, see ``Degradation``."""
         for step in self.steps:
             image = step.apply(image, rng, depth)
         return round_to_8_bits(image)

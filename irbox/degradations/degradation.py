@@ -11,7 +11,7 @@ Range = float | tuple[float, float]
 
 
 class Degradation(ABC):
-    """Base of the degradations: checks what comes in, and clips what goes out.
+    """Checks what comes into a degradation, the base of all, and clips what goes out.
 
     Subclasses implement ``apply``. All randomness comes from the generator that is passed, so the
     result is a pure function of the image, the generator's state and the depth.
@@ -54,11 +54,14 @@ class Degradation(ABC):
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
     ) -> np.ndarray:
-        """The degradation itself; the result may leave 0 to 1, as between the steps of a chain."""
+        """Degrade an image; the result may leave 0 to 1, as between the steps of a chain."""
 
 
 def check_range(name: str, value: Range, lowest: float = -np.inf) -> tuple[float, float]:
-    """A range as two numbers.
+    """Write a range as two numbers.
+
+    >>> check_range('beta', 0.5), check_range('beta', (0.5, 1))
+    ((0.5, 0.5), (0.5, 1.0))
 
     Args:
         name: Of the argument, for the message.
@@ -77,4 +80,5 @@ def check_range(name: str, value: Range, lowest: float = -np.inf) -> tuple[float
 
 def round_to_8_bits(image: np.ndarray) -> np.ndarray:
     """Clip to 0 to 1 and round to the 256 values that an image file can hold."""
-    return np.rint(image.clip(0, 1) * 255).astype(np.float32) / np.float32(255)
+    answer: np.ndarray = np.rint(image.clip(0, 1) * 255).astype(np.float32) / np.float32(255)
+    return answer

@@ -39,7 +39,7 @@ class DenseRain(Degradation):
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
     ) -> np.ndarray:
-        """See ``Degradation``."""
+        """Degrade an image, see ``Degradation``."""
         height, width = image.shape[:2]
         slant = np.tan(np.deg2rad(rng.uniform(-self.angle, self.angle)))
         shift = np.rint(slant * np.arange(height)).astype(int)
@@ -57,4 +57,5 @@ class DenseRain(Degradation):
 
 def _streaks(noise: np.ndarray, length: int) -> np.ndarray:
     """White noise of standard deviation 1 averaged over ``length`` rows, and brought back to 1."""
-    return ndimage.uniform_filter1d(noise, length, axis=0) * np.float32(length**0.5)
+    answer: np.ndarray = ndimage.uniform_filter1d(noise, length, axis=0) * np.float32(length**0.5)
+    return answer

@@ -32,10 +32,11 @@ class Haze(Degradation):
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
     ) -> np.ndarray:
-        """See ``Degradation``."""
+        """Degrade an image, see ``Degradation``."""
         if depth is None:
             depth = synthetic_depth(rng, image.shape[:2])
         beta = rng.uniform(*self.beta)
         airlight = np.float32(rng.uniform(*self.airlight))
         t = np.exp(np.float32(-beta) * np.minimum(depth, self.depth_cap))[..., None]
-        return image * t + airlight * (1 - t)
+        answer: np.ndarray = image * t + airlight * (1 - t)
+        return answer

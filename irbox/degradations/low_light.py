@@ -31,11 +31,14 @@ class LowLight(Degradation):
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
     ) -> np.ndarray:
-        """See ``Degradation``."""
+        """Degrade an image, see ``Degradation``."""
         red, green, blue = np.moveaxis(image, 2, 0)
         brightest = ndimage.maximum_filter(np.maximum(np.maximum(red, green), blue), 5)
         light = 0.3 * ndimage.uniform_filter(brightest, 9)
         light += 0.7 * ndimage.uniform_filter((red + green + blue) / 3, 3)
         gain = light.clip(0.02, 1) ** np.float32(rng.uniform(*self.gamma) - 1)
         noise = rng.standard_normal(image.shape, dtype=np.float32)
-        return (image * gain[..., None] + np.float32(rng.uniform(*self.noise)) * noise).clip(0, 1)
+        answer: np.ndarray = (
+            image * gain[..., None] + np.float32(rng.uniform(*self.noise)) * noise
+        ).clip(0, 1)
+        return answer

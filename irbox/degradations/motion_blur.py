@@ -35,7 +35,7 @@ class MotionBlur(Degradation):
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
     ) -> np.ndarray:
-        """See ``Degradation``."""
+        """Degrade an image, see ``Degradation``."""
         kernel = self._kernel(rng)
         height, width = image.shape[:2]
         pad = ((self.margin, self.margin), (self.margin, self.margin), (0, 0))
@@ -58,4 +58,5 @@ class MotionBlur(Degradation):
         for dy, dx in ((0, 0), (0, 1), (1, 0), (1, 1)):
             weight = np.abs(1 - dy - part[:, 0]) * np.abs(1 - dx - part[:, 1])
             np.add.at(kernel, (corner[:, 0] + dy, corner[:, 1] + dx), weight)
-        return (kernel / kernel.sum()).astype(np.float32)
+        answer: np.ndarray = (kernel / kernel.sum()).astype(np.float32)
+        return answer

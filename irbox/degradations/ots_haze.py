@@ -38,9 +38,10 @@ class OTSHaze(Degradation):
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
     ) -> np.ndarray:
-        """See ``Degradation``."""
+        """Degrade an image, see ``Degradation``."""
         if depth is None:
             depth = synthetic_depth(rng, image.shape[:2])
         beta, airlight = rng.choice(self.beta), rng.choice(self.airlight)
         t = np.exp(-beta * np.float32(rng.uniform(*self.scale)) * depth)[..., None]
-        return image * t + airlight * (1 - t)
+        answer: np.ndarray = image * t + airlight * (1 - t)
+        return answer

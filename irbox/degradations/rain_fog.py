@@ -39,10 +39,11 @@ class RainFog(Degradation):
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
     ) -> np.ndarray:
-        """See ``Degradation``."""
+        """Degrade an image, see ``Degradation``."""
         if depth is None:
             depth = synthetic_depth(rng, image.shape[:2])
         rainy = self.rain.apply(image, rng, depth)
         beta, airlight = rng.uniform(*self.beta), np.float32(rng.uniform(*self.airlight))
         t = np.exp(np.float32(-beta) * (depth + np.float32(self.near)))[..., None]
-        return rainy * t + airlight * (1 - t)
+        answer: np.ndarray = rainy * t + airlight * (1 - t)
+        return answer

@@ -36,7 +36,7 @@ class Raindrops(Degradation):
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
     ) -> np.ndarray:
-        """See ``Degradation``."""
+        """Degrade an image, see ``Degradation``."""
         height, width = image.shape[:2]
         blurred = ndimage.gaussian_filter(image, (1.8, 1.8, 0))
         result = image.copy()
@@ -83,7 +83,7 @@ class Raindrops(Degradation):
             )
         )
         inside = outline - np.hypot(dx, dy / sag)
-        mask = (inside / 2.6 + 0.5).clip(0, 1) * rng.uniform(*self.opacity)
+        mask: np.ndarray = (inside / 2.6 + 0.5).clip(0, 1) * rng.uniform(*self.opacity)
 
         zoom = rng.uniform(1.6, 3)
         seen = view[
@@ -99,4 +99,5 @@ class Raindrops(Degradation):
 def _reflect(positions: np.ndarray, size: int) -> np.ndarray:
     """Positions outside 0 to size - 1 mirrored back inside."""
     period = np.abs(positions) % (2 * size)
-    return np.minimum(period, 2 * size - 1 - period)
+    answer: np.ndarray = np.minimum(period, 2 * size - 1 - period)
+    return answer

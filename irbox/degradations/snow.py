@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -15,23 +15,36 @@ from irbox.utils.bounded import NonNegativeFloat
 # Flakes are drawn at this many times the size and averaged.
 OVERSAMPLING = 4
 
-# Per kind of flake: flakes per pixel, radius in pixels, opacity, smear by the wind and softness of
-# the edge, both in pixels.
-SMALL = {
+
+class Flakes(TypedDict):
+    """One kind of flakes."""
+
+    density: tuple[float, float]
+    """Flakes per pixel."""
+    radius: tuple[float, float]
+    """In pixels."""
+    opacity: tuple[float, float]
+    smear: int
+    """By the wind, in pixels."""
+    softness: float
+    """Of the edge, in pixels."""
+
+
+SMALL: Flakes = {
     'density': (0.003, 0.006),
     'radius': (0.6, 1.5),
     'opacity': (0.6, 1.0),
     'smear': 0,
     'softness': 0.35,
 }
-MEDIUM = {
+MEDIUM: Flakes = {
     'density': (0.0008, 0.0016),
     'radius': (1.5, 3.2),
     'opacity': (0.5, 0.95),
     'smear': 2,
     'softness': 0.6,
 }
-LARGE = {
+LARGE: Flakes = {
     'density': (0.0004, 0.0011),
     'radius': (3.2, 7.5),
     'opacity': (0.5, 0.9),
@@ -68,7 +81,7 @@ class Snow(Degradation):
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
     ) -> np.ndarray:
-        """See ``Degradation``."""
+        """Degrade an image, see ``Degradation``."""
         shape = image.shape[:2]
         wind = rng.uniform(-0.8, 0.8)
         clear = np.ones(shape, dtype=np.float32)
@@ -80,7 +93,8 @@ class Snow(Degradation):
             veil = (veil * (1 + grain)).clip(0, 1)
         clear *= 1 - veil
         colour = np.float32(rng.uniform(0.88, 1)) * np.array([0.98, 0.99, 1.0], dtype=np.float32)
-        return colour + clear[..., None] * (image - colour)
+        answer: np.ndarray = colour + clear[..., None] * (image - colour)
+        return answer
 
 
 def _flakes(
@@ -119,4 +133,5 @@ def _flakes(
     if smear:
         steps = [np.roll(flakes, (s, round(s * wind)), axis=(0, 1)) for s in range(smear + 1)]
         flakes = np.mean(steps, axis=0, dtype=np.float32)
-    return ndimage.gaussian_filter(flakes, softness)
+    answer: np.ndarray = ndimage.gaussian_filter(flakes, softness)
+    return answer

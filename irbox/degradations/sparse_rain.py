@@ -44,7 +44,7 @@ class SparseRain(Degradation):
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
     ) -> np.ndarray:
-        """See ``Degradation``."""
+        """Degrade an image, see ``Degradation``."""
         height, width = image.shape[:2]
         density, length = rng.uniform(*self.density), rng.uniform(*self.length)
         slant, brightness = rng.uniform(-self.angle, self.angle), rng.uniform(*self.brightness)
@@ -65,4 +65,5 @@ class SparseRain(Degradation):
             ):
                 draw.line(line, fill=grey, width=thick)
         streaks = np.asarray(sheet.reduce(OVERSAMPLING), dtype=np.float32) / np.float32(255)
-        return image + ndimage.gaussian_filter(streaks, 0.5)[..., None]
+        answer: np.ndarray = image + ndimage.gaussian_filter(streaks, 0.5)[..., None]
+        return answer

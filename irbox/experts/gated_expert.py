@@ -31,4 +31,5 @@ class GatedExpert(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Transform each pixel, (B, C, H, W) -> same shape."""
         gate, value = self.fc1(x.permute(0, 2, 3, 1)).chunk(2, dim=-1)
-        return self.fc2(F.gelu(gate) * value).permute(0, 3, 1, 2)
+        answer: Tensor = self.fc2(F.gelu(gate) * value).permute(0, 3, 1, 2)
+        return answer

@@ -30,4 +30,5 @@ class MLPExpert(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Transform each pixel, (B, C, H, W) -> same shape."""
         pixels = x.permute(0, 2, 3, 1)
-        return self.fc2(self.act(self.fc1(pixels))).permute(0, 3, 1, 2)
+        answer: Tensor = self.fc2(self.act(self.fc1(pixels))).permute(0, 3, 1, 2)
+        return answer

@@ -21,7 +21,7 @@ def channel_attention(
     projection: nn.Conv2d | None,
     query_norm: QueryNorm = 'channel',
 ) -> Tensor:
-    """Multi-head attention in which channels attend to channels, with its output projection.
+    """Let channels attend to channels with several heads, and project the answer.
 
     Equal to L2-normalising query and key over the pixels, ``softmax(q k^T * temperature) v`` and a
     1x1 convolution, but cheaper: the norms divide the small product instead of the maps, and the

@@ -23,7 +23,7 @@ def counted_load(scores: Tensor, top_k: int) -> Tensor:
 
 
 def expected_load(clean: Tensor, noisy: Tensor, sigma: Tensor, top_k: int) -> Tensor:
-    """How often each expert would be selected under fresh noise: a smooth estimate of the load.
+    """Estimate smoothly how often each expert would be selected under fresh noise.
 
     The load of noisy top-k gating (Shazeer et al. 2017), which M2Restore's public code uses.
 
@@ -42,4 +42,5 @@ def expected_load(clean: Tensor, noisy: Tensor, sigma: Tensor, top_k: int) -> Te
     if_in, if_out = best[..., -1:], best[..., -2:-1]
     threshold = torch.where(noisy > if_in, if_in, if_out)
     probability = torch.special.ndtr((clean - threshold) / sigma)
-    return probability.sum(tuple(range(probability.ndim - 1)))
+    answer: Tensor = probability.sum(tuple(range(probability.ndim - 1)))
+    return answer

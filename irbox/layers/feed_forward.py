@@ -27,4 +27,5 @@ class GatedFeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Transform each pixel with its neighbours, (B, C, H, W) -> same shape."""
         gate, value = self.dwconv(self.project_in(x)).chunk(2, dim=1)
-        return self.project_out(F.gelu(gate) * value)
+        answer: Tensor = self.project_out(F.gelu(gate) * value)
+        return answer

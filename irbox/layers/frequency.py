@@ -68,7 +68,8 @@ class BandSplit(nn.Module):
             reach = (size // BOX_UNIT * rates[:, axis]).int().unsqueeze(1)
             frequency = (torch.fft.fftfreq(size, device=x.device) * size).round().int()
             inside.append((frequency >= -reach) & (frequency < reach))
-        return (inside[0].unsqueeze(2) & inside[1].unsqueeze(1)).unsqueeze(1).float()
+        answer: Tensor = (inside[0].unsqueeze(2) & inside[1].unsqueeze(1)).unsqueeze(1).float()
+        return answer
 
     @staticmethod
     def _soft_mask(rates: Tensor, x: Tensor) -> Tensor:
@@ -112,4 +113,5 @@ class FrequencyModulation(nn.Module):
         strength = torch.cat([high.amax(1, keepdim=True), high.mean(1, keepdim=True)], dim=1)
         gated_high = high * (average + peak).sigmoid()
         gated_low = low * self.spatial_gate(strength).sigmoid()
-        return self.proj(gated_high + gated_low)
+        answer: Tensor = self.proj(gated_high + gated_low)
+        return answer

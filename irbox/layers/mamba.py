@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ KERNEL_WIDTHS = (2, 3, 4)
 
 
 def causal_convolution_kernel(device_type: str, backend: str) -> Callable[..., Tensor] | None:
-    """``causal_conv1d_fn`` of the package causal-conv1d, or None where torch convolves."""
+    """Find ``causal_conv1d_fn`` of the package causal-conv1d; None where torch convolves."""
     if device_type != 'cuda' or backend == 'torch' or torch.compiler.is_compiling():
         return None
     return _causal_conv1d_fn()
@@ -27,9 +28,10 @@ def causal_convolution_kernel(device_type: str, backend: str) -> Callable[..., T
 @cache
 def _causal_conv1d_fn() -> Callable[..., Tensor] | None:
     try:
-        return import_module('causal_conv1d').causal_conv1d_fn
+        kernel: Callable[..., Tensor] = import_module('causal_conv1d').causal_conv1d_fn
     except (ImportError, OSError):  # OSError: built for another torch or CUDA
         return None
+    return kernel
 
 
 class Mamba(nn.Module):
@@ -78,12 +80,12 @@ class Mamba(nn.Module):
         self._flag_parameters()
 
     def _flag_parameters(self) -> None:
-        self.A_log._no_weight_decay = True
-        self.D._no_weight_decay = True
-        self.dt_proj.bias._no_reinit = True
+        vars(self.A_log)['_no_weight_decay'] = True
+        vars(self.D)['_no_weight_decay'] = True
+        vars(self.dt_proj.bias)['_no_reinit'] = True
 
-    def __setstate__(self, state: dict) -> None:
-        super().__setstate__(state)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # torch does not annotate it
         self._flag_parameters()  # copy.deepcopy makes new parameters, without flags
 
     @torch.no_grad()
@@ -132,4 +134,5 @@ class Mamba(nn.Module):
             delta_softplus=True,
             backend=self.backend,
         )
-        return self.out_proj(y.transpose(1, 2))
+        answer: Tensor = self.out_proj(y.transpose(1, 2))
+        return answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -63,11 +63,12 @@ class MambaStyleAttention(nn.Module):
     def _start(self) -> None:
         for projection in (self.project_in, self.project_out):
             nn.init.orthogonal_(projection.weight)
-            nn.init.zeros_(projection.bias)
-        depthwise = self.dwconv[0]
+        depthwise = cast(nn.Conv2d, self.dwconv[0])
         depthwise.weight.mul_(0.5)
         depthwise.weight[:, :, 1, 1] += 2
-        nn.init.zeros_(depthwise.bias)
+        for bias in (self.project_in.bias, self.project_out.bias, depthwise.bias):
+            assert bias is not None
+            nn.init.zeros_(bias)
 
     def forward(self, x: Tensor, record: Callable[[Tensor], None] | None = None) -> Tensor:
         """Attend and gate a normalised map.
@@ -79,12 +80,13 @@ class MambaStyleAttention(nn.Module):
         Returns:
             (B, C, H, W).
         """
-        mask = self.dwconv(self.project_in(x)).sigmoid()
+        mask: Tensor = self.dwconv(self.project_in(x)).sigmoid()
         attended = self.attn(mask if self.mask_mode == 'input' else mask * x)
-        return self.project_out(attended * self._gate(x, record))
+        answer: Tensor = self.project_out(attended * self._gate(x, record))
+        return answer
 
     def _gate(self, x: Tensor, record: Callable[[Tensor], None] | None) -> Tensor:
-        gate = self.gate(x)
+        gate: Tensor = self.gate(x)
         if record is not None:
             record(gate)
         return gate

@@ -14,7 +14,7 @@ Mode = Literal['tensor', 'loss', 'predict']
 
 
 @MODELS.register_module()
-class Restorer(BaseModel):
+class Restorer(BaseModel):  # type: ignore[misc]  # mmengine has no stubs
     """An image restoration network with the losses that it is trained by.
 
     Args:
@@ -65,7 +65,8 @@ class Restorer(BaseModel):
                 to 1, ``unclipped``, for protocols that score it so, and what was given.
         """
         if mode == 'tensor':
-            return self.network(image)
+            answer: Tensor = self.network(image)
+            return answer
         if mode == 'loss':
             return self._loss(image, target, label)
         if mode == 'predict':
@@ -79,7 +80,9 @@ class Restorer(BaseModel):
             ]
         raise ValueError(f"mode={mode!r} is unknown. Choose 'tensor', 'loss' or 'predict'.")
 
-    def _loss(self, image: Tensor, target: Tensor, label: list[str] | None) -> dict[str, Tensor]:
+    def _loss(
+        self, image: Tensor, target: Tensor | None, label: list[str] | None
+    ) -> dict[str, Tensor]:
         context = self.network.describe(image)
         restored = self.network(image, context).float()
         # Not before: a network that could see them would not have to find them out.

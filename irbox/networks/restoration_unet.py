@@ -25,7 +25,7 @@ PLACES = {
 
 @MODELS.register_module()
 class RestorationUNet(RestorationNetwork):
-    """A U with places for parts: the shape of Restormer, AdaIR, M2Restore and M2IR.
+    """Restores with a U that has places for parts, as Restormer, AdaIR, M2Restore and M2IR do.
 
     Level ``i`` works at ``dim * 2**i`` channels and ``1 / 2**i`` of the size; the papers have four.
     The decoder's first level and the refinement keep both halves of the concatenation and work at
@@ -97,7 +97,7 @@ class RestorationUNet(RestorationNetwork):
             ('decoder', decoder),
         ):
             _check_place(place, parts)
-        self.input_range = tuple(input_range)
+        self.input_range = (input_range[0], input_range[1])
         self.multiple = 2 ** (len(depths) - 1)
         self.prior = _describer('prior', prior, 'feature_dim', 'num_degradations')
         self.prompt = _describer('prompt', prompt, 'prompt_dim')
@@ -166,12 +166,15 @@ class RestorationUNet(RestorationNetwork):
         return nn.Conv2d(dim, 3, 3, padding=1, bias=False)
 
     def _stage(self, dim: int, heads: int) -> Stage:
+        # Any: that the sizes are there was checked, and torch takes all attributes for modules.
+        prior: Any = self.prior
+        prompt: Any = self.prompt
         return Stage(
             dim=dim,
             heads=heads,
-            prior_dim=self.prior.feature_dim if self.prior is not None else 0,
-            num_degradations=self.prior.num_degradations if self.prior is not None else 0,
-            prompt_dim=self.prompt.prompt_dim if self.prompt is not None else 0,
+            prior_dim=prior.feature_dim if prior is not None else 0,
+            num_degradations=prior.num_degradations if prior is not None else 0,
+            prompt_dim=prompt.prompt_dim if prompt is not None else 0,
         )
 
     def describe(self, image: Tensor) -> Context:
@@ -198,7 +201,8 @@ class RestorationUNet(RestorationNetwork):
         ):
             x = up(before(x, context))
             x = decoder(reduce(torch.cat([x, skips.pop()], dim=1)), context)
-        return self.output(self.refinement(x, context)) + padded
+        answer: Tensor = self.output(self.refinement(x, context)) + padded
+        return answer
 
     def places(self) -> dict[str, nn.Module]:
         """Name the places as configs do, with the level that each stands at."""
@@ -231,7 +235,7 @@ def _describer(kind: str, cfg: Mapping[str, Any] | None, *sizes: str) -> nn.Modu
     """A prior or a prompt. They share a registry and are told apart by the sizes that they say."""
     if not cfg:
         return None
-    part = PRIORS.build(cfg)
+    part: nn.Module = PRIORS.build(cfg)
     missing = [size for size in sizes if not hasattr(part, size)]
     if missing:
         raise ValueError(

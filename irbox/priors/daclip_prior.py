@@ -37,7 +37,7 @@ PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 @PRIORS.register_module()
 class DACLIPPrior(FrozenModule):
-    """What DA-CLIP, a CLIP that was taught degradations, sees in an image; frozen.
+    """Tells what DA-CLIP, a CLIP that was taught degradations, sees in an image; frozen.
 
     ``features`` is the degradation embedding, ``probabilities`` the softmax of its similarities
     with the words, ``content`` the embedding of the content that it guides CLIP to. Only the towers
@@ -91,6 +91,8 @@ class DACLIPPrior(FrozenModule):
         own scripts and the other presets use them.
     """
 
+    text: Tensor
+
     def __init__(
         self,
         words: Sequence[str] | None = None,
@@ -133,7 +135,8 @@ class DACLIPPrior(FrozenModule):
         self.size = sizes['vision_cfg'].get('image_size', 224)
         self.feature_dim = sizes['embed_dim']
         self.num_degradations = len(self.settings.words)
-        self.file, self.sha256 = None, None
+        self.file: str | None = None
+        self.sha256: str | None = None
         model = self._build(sizes, checkpoint, download, allow_random)
         self.total_parameters = sum(parameter.numel() for parameter in model.parameters())
         """Parameters of the whole of DA-CLIP, built or not; ``parameters()`` has what was built."""
@@ -183,7 +186,7 @@ class DACLIPPrior(FrozenModule):
         return self.cache.look_up(image, self._describe)
 
     def checkpoint_record(self) -> dict[str, Any]:
-        """What a checkpoint keeps in place of the weights, as plain data.
+        """Say what a checkpoint keeps in place of the weights, as plain data.
 
         The name of the file, the sha256 of its tensors (the same for a converted file) and the
         settings.

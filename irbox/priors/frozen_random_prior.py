@@ -25,6 +25,10 @@ class FrozenRandomPrior(nn.Module):
         seed: Seed of the projections.
     """
 
+    features: Tensor
+    content: Tensor
+    classes: Tensor
+
     def __init__(
         self, num_degradations: PositiveInt, feature_dim: PositiveInt = 512, seed: int = 0
     ) -> None:

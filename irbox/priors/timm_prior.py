@@ -27,7 +27,7 @@ SMALLEST = 32
 
 @PRIORS.register_module()
 class TimmPrior(nn.Module):
-    """What a backbone of timm sees in an image: learned with the network, or frozen from a file.
+    """Tells what a backbone of timm sees in an image: learned with the network, or frozen.
 
     ``features`` is the backbone's pooled output, F its width; ``content`` repeats it.
     ``probabilities`` is a linear layer and a softmax on it, one per label; with
@@ -64,6 +64,9 @@ class TimmPrior(nn.Module):
         (``convnext``, ``vit``, or ``norm_layer: layernorm2d``) do neither; nor does a frozen one.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         backbone: str,
@@ -83,14 +86,14 @@ class TimmPrior(nn.Module):
             )
         self.labels = list(labels)
         self.num_degradations = len(self.labels)
-        model = _create(backbone, dict(options or {}))
+        model: Any = _create(backbone, dict(options or {}))
         data = require('timm', needed_by='TimmPrior').data.resolve_model_data_config(model)
         self.size = _size(backbone, model, data['input_size'], size)
         for name in ('mean', 'std'):
             values = torch.tensor(data[name], device='cpu').view(3, 1, 1)
             self.register_buffer(name, values, persistent=False)
         self.feature_dim: int = getattr(model, 'head_hidden_size', None) or model.num_features
-        self.backbone = model
+        self.backbone: nn.Module = model
         self.classify: nn.Module = nn.Linear(self.feature_dim, self.num_degradations)
         if weights is not None and torch.get_default_device().type != 'meta':
             self._load(Path(weights).expanduser(), needs_labels=frozen == 'all')
@@ -141,9 +144,10 @@ def _create(name: str, options: dict[str, Any]) -> nn.Module:
             f'timm {timm.__version__} has no model {name!r}. {hint}timm.list_models() has all.'
         )
     try:
-        return timm.create_model(name, pretrained=False, num_classes=0, **options)
+        model: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, **options)
     except (TypeError, RuntimeError, AssertionError, ValueError, KeyError) as error:
         raise ValueError(f'timm cannot build {name} with options={options}: {error}') from error
+    return model
 
 
 def _size(

@@ -28,7 +28,9 @@ class FrozenPart(FrozenModule):
         settings: What else must be equal where a checkpoint is used again.
     """
 
-    def __init__(self, module: nn.Module, file: str | None, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, module: nn.Module, file: str | Path | None, settings: Mapping[str, Any]
+    ) -> None:
         super().__init__()
         self.module = module
         self.file = Path(file).name if file is not None else None
@@ -40,10 +42,11 @@ class FrozenPart(FrozenModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run it; gradients pass, weights get none."""
-        return self.module(x)
+        answer: Tensor = self.module(x)
+        return answer
 
     def checkpoint_record(self) -> dict[str, Any]:
-        """What a checkpoint keeps in place of the weights, as plain data."""
+        """Say what a checkpoint keeps in place of the weights, as plain data."""
         return {'type': 'TimmPrior', 'file': self.file, 'sha256': self.sha256, **self.settings}
 
     def check_record(self, record: Mapping[str, Any]) -> None:

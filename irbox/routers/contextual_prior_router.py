@@ -85,7 +85,9 @@ class ContextualPriorRouter(nn.Module):
             x = x.float()
             joint = self.norm(x)
             if self.embed is not None:
-                joint = torch.cat([self._locate(x, context.prior), joint], dim=1)
+                assert context.prior is not None
+                belief: Tensor = self.embed(_everything(context.prior))
+                joint = torch.cat([self._locate(x, belief), joint], dim=1)
             logits = self.score(joint)
             noisy, sigma = logits, None
             if self.noise is not None and self.training:
@@ -96,11 +98,11 @@ class ContextualPriorRouter(nn.Module):
             load = self._load(logits, noisy, sigma, scores)
         return Routing(weights=weights, load=load, scores=scores, shared=shared)
 
-    def _locate(self, x: Tensor, prior: DegradationPrior) -> Tensor:
+    def _locate(self, x: Tensor, belief: Tensor) -> Tensor:
         """What the prior means at each pixel: P of Eq. 3, (B, C, H, W)."""
-        belief = self.embed(torch.cat([prior.features, prior.probabilities], dim=1).float())
         query = belief[:, :, None, None].expand_as(x)
-        return self.project(self.attend(query, x))
+        answer: Tensor = self.project(self.attend(query, x))
+        return answer
 
     def _weigh(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Weights of the experts, zero where they are not among the best, and of the shared one."""
@@ -123,3 +125,8 @@ class ContextualPriorRouter(nn.Module):
             soft = scores.sum((0, 2, 3))
             load = load + soft - soft.detach()
         return load
+
+
+def _everything(prior: DegradationPrior) -> Tensor:
+    """Lay features and probabilities side by side, (B, F + D), float32."""
+    return torch.cat([prior.features, prior.probabilities], dim=1).float()

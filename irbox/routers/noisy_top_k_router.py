@@ -72,10 +72,14 @@ class NoisyTopKRouter(nn.Module):
         """Route each pixel of (B, C, H, W)."""
         with full_precision(x):
             pixels = x.permute(0, 2, 3, 1).float()
-            prompt = self.prompt(context.prompt.float()) if self.prompt is not None else None
+            prompt: Tensor | None = None
+            if self.prompt is not None:
+                assert context.prompt is not None
+                prompt = self.prompt(context.prompt.float())
             score = self._project(self.score, pixels, prompt)
             biased = score
             if self.prior_bias is not None:
+                assert context.prior is not None
                 bias = self.alpha * self.prior_bias(context.prior.probabilities.float())
                 biased = score + bias[:, None, None]
             noisy, sigma = biased, None
@@ -90,8 +94,9 @@ class NoisyTopKRouter(nn.Module):
     def _project(layer: nn.Linear, pixels: Tensor, prompt: Tensor | None) -> Tensor:
         """``[x; p] W`` without laying the prompt out over the pixels: (B, H, W, N)."""
         if prompt is None:
-            return layer(pixels)
-        of_pixels, of_prompt = layer.weight.split(pixels.shape[-1], dim=1)
+            answer: Tensor = layer(pixels)
+            return answer
+        of_pixels, of_prompt = torch.split(layer.weight, pixels.shape[-1], dim=1)
         return F.linear(pixels, of_pixels) + F.linear(prompt, of_prompt)[:, None, None]
 
     def _mask(self, scores: Tensor) -> Tensor | float:

@@ -108,4 +108,5 @@ class MoCEBlock(nn.Module):
         routed, routing = self.mixture(self.to_routed(normed), shared, context.prompt)
         context.record(routing)
         x = x + self.mixer(routed, shared)
-        return x + self.ffn(self.norm2(x))
+        answer: Tensor = x + self.ffn(self.norm2(x))
+        return answer

@@ -46,7 +46,7 @@ _BODY = re.compile(r'(.*adapter\.experts\.\d+\.0\.body)\.(.+)\.(weight|bias)$')
 
 
 def convert(released: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """The released weights of MoCE-IR under the names of a ``MoCEIR``.
+    """Give the released weights of MoCE-IR the names of a ``MoCEIR``.
 
     What stands inside an expert's ``body`` is told apart by shapes, whatever it is called.
 

@@ -40,7 +40,8 @@ def window_product(query: Tensor, key: Tensor, window: int) -> Tensor:
             for x in (query, key)
         )
         mixed = torch.fft.irfft2(of_query * of_key, s=(window, window))
-    return rearrange(mixed, 'b c h w p q -> b c (h p) (w q)')[..., :height, :width]
+    answer: Tensor = rearrange(mixed, 'b c h w p q -> b c (h p) (w q)')[..., :height, :width]
+    return answer
 
 
 class WindowAttention(nn.Module):
@@ -70,7 +71,8 @@ class WindowAttention(nn.Module):
         key, value = self.kv_dwconv(self.kv(x)).chunk(2, dim=1)
         # Up to a thousand products are summed: normalised before half precision sees them.
         mixed = self.norm(window_product(query, key, self.window))
-        return self.project_out(value * mixed.to(value.dtype))
+        answer: Tensor = self.project_out(value * mixed.to(value.dtype))
+        return answer
 
 
 class WindowExpert(nn.Module):
@@ -107,4 +109,5 @@ class WindowExpert(nn.Module):
         hidden = self.down(x)
         for _ in range(self.times):
             hidden = self.body(hidden)
-        return x + self.up(hidden * F.silu(self.down_shared(shared)))
+        answer: Tensor = x + self.up(hidden * F.silu(self.down_shared(shared)))
+        return answer

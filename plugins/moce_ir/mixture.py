@@ -29,6 +29,8 @@ class ImageRouter(nn.Module):
             then restored differently every time.
     """
 
+    complexity: Tensor
+
     def __init__(
         self,
         dim: int,
@@ -55,6 +57,7 @@ class ImageRouter(nn.Module):
         with full_precision(x):
             clean = self.score(x.float().mean((2, 3)))
             if self.score_embedding is not None:
+                assert embedding is not None
                 clean = clean + self.score_embedding(embedding.float())
             batch, num_experts = clean.shape
             noisy = clean

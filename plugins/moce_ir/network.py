@@ -19,7 +19,7 @@ from irbox.structures import Context, Stage
 
 
 class FrequencyEmbedding(nn.Module):
-    """What the high frequencies of a map tell: high pass, GELU, mean, two linear layers.
+    """Tells of the high frequencies of a map: high pass, GELU, mean, two linear layers.
 
     Args:
         dim: Number of channels, and size of the embedding.
@@ -38,7 +38,8 @@ class FrequencyEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed a map, (B, C, H, W) -> (B, C)."""
-        return self.mlp(F.gelu(self.high_pass(x)).mean((2, 3)))
+        answer: Tensor = self.mlp(F.gelu(self.high_pass(x)).mean((2, 3)))
+        return answer
 
 
 @MODELS.register_module()
@@ -119,7 +120,8 @@ class MoCEIR(RestorationNetwork):
         context = replace(context, prompt=self.embedding(x))
         for up, reduce, decoder in zip(self.ups, self.reduces, self.decoders, strict=True):
             x = decoder(reduce(torch.cat([up(x), skips.pop()], dim=1)), context)
-        return self.output(self.refinement(x, context)) + padded
+        answer: Tensor = self.output(self.refinement(x, context)) + padded
+        return answer
 
     def places(self) -> dict[str, nn.Module]:
         """Name the places as configs do, with the level that each stands at."""

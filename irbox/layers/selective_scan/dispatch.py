@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Literal, get_args
 
@@ -19,6 +18,11 @@ _is_exporting = getattr(torch.compiler, 'is_exporting', torch.compiler.is_compil
 
 Backend = Literal['auto', 'cuda', 'torch']
 BACKENDS: tuple[str, ...] = get_args(Backend)
+
+ScanTensors = tuple[
+    Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None
+]
+"""The tensors of `selective_scan`, in its order."""
 
 
 def selective_scan(
@@ -70,14 +74,18 @@ def selective_scan(
     # An export is for other machines too, and tensors without values cannot try a kernel.
     portable = _is_exporting() or isinstance(u, FakeTensor)
     path = choose_path(backend, u.device.type, u.device.index, portable)
-    tensors = [None if t is None else t.float() for t in (u, delta, A, B, C, D, z, delta_bias)]
+    x, step, rates, b, c = (t.float() for t in (u, delta, A, B, C))
+    skip, gate, bias = (None if t is None else t.float() for t in (D, z, delta_bias))
+    y: Tensor
     if path == 'mamba-ssm':
-        tensors[3:5] = [t if t.dim() == 4 else t[:, None] for t in tensors[3:5]]
+        b, c = (t if t.dim() == 4 else t[:, None] for t in (b, c))
+        tensors = (x, step, rates, b, c, skip, gate, bias)
         y = mamba_ssm.scan(
             *(None if t is None else t.contiguous() for t in tensors), delta_softplus
         )[0]
     else:
-        parts = [_own_scan(part, delta_softplus, path) for part in _groups(tensors)]
+        groups = _groups((x, step, rates, b, c, skip, gate, bias))
+        parts = [_own_scan(group, delta_softplus, path) for group in groups]
         y = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
     return y.to(u.dtype)
 
@@ -126,7 +134,7 @@ def choose_path(backend: str, device_type: str, device_index: int | None, portab
 
 # The compiler takes the result as it is. This is what torch.compiler.assume_constant_result sets;
 # calling that would import the compiler, two seconds, for everyone who imports this file.
-choose_path._dynamo_marked_constant = True
+vars(choose_path)['_dynamo_marked_constant'] = True
 
 _NAMES = {
     'mamba-ssm': 'the CUDA kernels of mamba-ssm',
@@ -143,21 +151,21 @@ def _say(path: str, device_type: str, reason: str) -> None:
     print_log(message, logger='current')
 
 
-def _own_scan(tensors: Sequence[Tensor | None], softplus: bool, path: str) -> Tensor:
+def _own_scan(tensors: ScanTensors, softplus: bool, path: str) -> Tensor:
     """The scan of one group on a path of our own, whose tensors are time-major."""
     u, delta, rates, b, c, skip, gate, bias = tensors
     u, delta, b, c = (t.transpose(1, 2) for t in (u, delta, b, c))
     gate = None if gate is None else gate.transpose(1, 2)
     rates = rates.t().contiguous()
     chunk = own.chunk_length(path, u.shape[0], *rates.shape)
-    answer, _ = own.scan(u, delta, rates, b, c, skip, gate, bias, softplus, path, chunk)
+    answer: Tensor = own.scan(u, delta, rates, b, c, skip, gate, bias, softplus, path, chunk)[0]
     return answer.transpose(1, 2)
 
 
-def _groups(tensors: Sequence[Tensor | None]) -> list[tuple[Tensor | None, ...]]:
+def _groups(tensors: ScanTensors) -> list[ScanTensors]:
     """The arguments of each group's scan; one group where B and C have no groups."""
     if tensors[3].dim() == 3:
-        return [tuple(tensors)]
+        return [tensors]
     num_groups = tensors[3].shape[1]
     channel_dims = (1, 1, 0, None, None, 0, 1, 0)
     pieces = [

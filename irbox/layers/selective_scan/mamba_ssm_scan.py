@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ STEPS_PER_CHUNK = 2048  # of the kernels; decides the shape of what they keep
 
 @cache
 def problem() -> str | None:
-    """Why the kernels cannot be used, or None where they can."""
+    """Say why the kernels cannot be used, or None where they can."""
     try:
         import_module('selective_scan_cuda')
     except (ImportError, OSError) as error:  # OSError: built for another torch or CUDA
@@ -64,7 +65,17 @@ def scan(
 
 
 @scan.register_fake
-def _(u, delta, rates, b, c, skip, gate, bias, softplus):
+def _(
+    u: Tensor,
+    delta: Tensor,
+    rates: Tensor,
+    b: Tensor,
+    c: Tensor,
+    skip: Tensor | None,
+    gate: Tensor | None,
+    bias: Tensor | None,
+    softplus: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
     batch, channels, length = u.shape
     chunks = -(-length // STEPS_PER_CHUNK)
     ungated = u.new_empty(0 if gate is None else u.shape)
@@ -86,7 +97,7 @@ def scan_grad(
     kept: Tensor,
     softplus: bool,
 ) -> list[Tensor]:
-    """Gradients of `scan`, for its tensors in their order; those that are None are left out."""
+    """Compute the gradients of `scan` for its tensors, in order, without those that are None."""
     kernels = import_module('selective_scan_cuda')
     before_gate = None if gate is None else ungated
     # The two last: no memory given for the gate's gradient, and do not compute the answer again.
@@ -100,18 +111,31 @@ def scan_grad(
 
 
 @scan_grad.register_fake
-def _(grad, u, delta, rates, b, c, skip, gate, bias, ungated, kept, softplus):
+def _(
+    grad: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    rates: Tensor,
+    b: Tensor,
+    c: Tensor,
+    skip: Tensor | None,
+    gate: Tensor | None,
+    bias: Tensor | None,
+    ungated: Tensor,
+    kept: Tensor,
+    softplus: bool,
+) -> list[Tensor]:
     tensors = (u, delta, rates, b, c, skip, gate, bias)
     return [torch.empty_like(t) for t in tensors if t is not None]
 
 
-def _keep(ctx, inputs, output) -> None:
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     *tensors, ctx.softplus = inputs
     ctx.save_for_backward(*tensors, *output[1:])
     ctx.set_materialize_grads(False)
 
 
-def _backward(ctx, grad, *_):
+def _backward(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
     *tensors, ungated, kept = ctx.saved_tensors
     if grad is None:
         return (None,) * 9

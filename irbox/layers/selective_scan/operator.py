@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ _RECURRENCES = {'steps': recur_in_steps, 'levels': recur_in_levels}
 
 
 def chunk_length(path: str, batch: int, num_states: int, channels: int) -> int:
-    """Steps per chunk: 32, which fit a cache; on the parallel path as many as 64 MiB hold."""
+    """Choose the steps per chunk: 32, which fit a cache; in parallel as many as 64 MiB hold."""
     if path == 'levels':
         return max(STEPS_PER_CHUNK, ELEMENTS_PER_CHUNK // (batch * num_states * channels))
     return STEPS_PER_CHUNK
@@ -30,7 +31,7 @@ def chunk_length(path: str, batch: int, num_states: int, channels: int) -> int:
 
 @cache
 def triton_problem(device_index: int | None) -> str | None:
-    """Why the Triton kernels cannot be used on a CUDA device, or None where they can.
+    """Say why the Triton kernels cannot be used on a CUDA device, or None where they can.
 
     They are tried on a short sequence and compared with torch: compiling can fail for many reasons
     (no driver, no C compiler, an unknown device), and a wrong answer must not pass.
@@ -71,7 +72,19 @@ def scan(
 
 
 @scan.register_fake
-def _(u, delta, rates, b, c, skip, gate, bias, softplus, path, chunk):
+def _(
+    u: Tensor,
+    delta: Tensor,
+    rates: Tensor,
+    b: Tensor,
+    c: Tensor,
+    skip: Tensor | None,
+    gate: Tensor | None,
+    bias: Tensor | None,
+    softplus: bool,
+    path: str,
+    chunk: int,
+) -> tuple[Tensor, Tensor]:
     batch, length, channels = u.shape
     answer = u.new_empty(batch, length, channels)
     return answer, u.new_empty(batch, num_kept(length, chunk), rates.shape[0], channels)
@@ -93,7 +106,7 @@ def scan_grad(
     path: str,
     chunk: int,
 ) -> list[Tensor]:
-    """Gradients of `scan`, for its tensors in their order; those that are None are left out."""
+    """Compute the gradients of `scan` for its tensors, in order, without those that are None."""
     tensors = (grad, u, delta, rates, b, c, skip, gate, bias)
     with full_precision(u):
         if path == 'triton':
@@ -106,18 +119,32 @@ def scan_grad(
 
 
 @scan_grad.register_fake
-def _(grad, u, delta, rates, b, c, skip, gate, bias, kept, softplus, path, chunk):
+def _(
+    grad: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    rates: Tensor,
+    b: Tensor,
+    c: Tensor,
+    skip: Tensor | None,
+    gate: Tensor | None,
+    bias: Tensor | None,
+    kept: Tensor,
+    softplus: bool,
+    path: str,
+    chunk: int,
+) -> list[Tensor]:
     tensors = (u, delta, rates, b, c, skip, gate, bias)
     return [t.new_empty(t.shape) for t in tensors if t is not None]
 
 
-def _keep(ctx, inputs, output) -> None:
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     *tensors, ctx.softplus, ctx.path, ctx.chunk = inputs
     ctx.save_for_backward(*tensors, output[1])
     ctx.set_materialize_grads(False)
 
 
-def _backward(ctx, grad, _):
+def _backward(ctx: Any, grad: Tensor | None, _: Any) -> tuple[Tensor | None, ...]:
     *tensors, kept = ctx.saved_tensors
     if grad is None:
         return (None,) * 11

@@ -47,7 +47,7 @@ def recur_in_steps(links: Tensor, values: Tensor, reverse: bool = False) -> None
 
 
 def recur_in_levels(links: Tensor, values: Tensor, reverse: bool = False) -> None:
-    """The same as `recur_in_steps`, as a parallel prefix over the steps."""
+    """Do the same as `recur_in_steps`, as a parallel prefix over the steps."""
     length = values.shape[1]
     edge = torch.ones_like(values[:, :1])  # meets only the sums that start at the first step
     products = torch.cat([links, edge] if reverse else [edge, links], dim=1)
@@ -75,13 +75,13 @@ def recur_in_levels(links: Tensor, values: Tensor, reverse: bool = False) -> Non
 
 
 def time_step(delta: Tensor, bias: Tensor | None, softplus: bool) -> tuple[Tensor, Tensor | None]:
-    """The time step, and its derivative by ``delta`` (None for 1)."""
+    """Compute the time step, and its derivative by ``delta`` (None for 1)."""
     delta = delta if bias is None else delta + bias
     return (F.softplus(delta), torch.sigmoid(delta)) if softplus else (delta, None)
 
 
 def num_kept(length: int, chunk: int) -> int:
-    """How many states a scan keeps: one before every chunk, and the last."""
+    """Count the states that a scan keeps: one before every chunk, and the last."""
     return (length + chunk - 1) // chunk + 1
 
 
@@ -175,7 +175,7 @@ def scan_backward(
     recur: Recurrence,
     kept: Tensor,
 ) -> list[Tensor | None]:
-    """Gradients of `scan_forward` for its tensors, in their order.
+    """Compute the gradients of `scan_forward` for its tensors, in their order.
 
     ``grad`` is the gradient of the answer and ``kept`` the states that the forward pass kept; the
     other arguments are those of the forward pass.
@@ -199,7 +199,7 @@ def scan_backward(
         entered = step * x
         before = kept[images, k]
         a, h = _chunk_states(step, entered, rates, writes, before, decay, states, recur)
-        if gate is not None:
+        if gate is not None and grad_gate is not None:
             z = _rows(gate[part])
             sigmoid = torch.sigmoid(z)
             y = _over_states(reads, h)
@@ -223,7 +223,7 @@ def scan_backward(
         grad_step = torch.addcmul(exponent.mul_(rates).sum(2), grad_entered, x)
         grad_delta[part] = grad_step if slope is None else grad_step * slope
         grad_x = grad_entered * step
-        if skip is not None:
+        if skip is not None and grad_skip is not None:
             grad_x.addcmul_(skip, dy)
             grad_skip += (dy * x).sum((0, 1))
         grad_u[part] = grad_x

@@ -38,10 +38,10 @@ class PriorCache:
     def look_up(
         self, image: Tensor, describe: Callable[[Tensor], DegradationPrior]
     ) -> DegradationPrior:
-        """The priors of images (B, 3, H, W): from the folder, or else from ``describe``."""
+        """Give the priors of images (B, 3, H, W): from the folder, or else from ``describe``."""
         keys = [self.key(single) for single in image]
-        entries = {key: self.load(key) for key in keys}
-        new = [index for index, key in enumerate(keys) if entries[key] is None]
+        entries = {key: entry for key in keys if (entry := self.load(key)) is not None}
+        new = [index for index, key in enumerate(keys) if key not in entries]
         if new:
             answer = describe(image[new])
             for row, index in enumerate(new):
@@ -55,19 +55,20 @@ class PriorCache:
         )
 
     def key(self, image: Tensor) -> str:
-        """The name of the entry for an image (3, H, W)."""
+        """Name the entry for an image (3, H, W)."""
         pixels: np.ndarray = image.detach().float().cpu().contiguous().numpy()
         digest = hashlib.sha256(self.identity)
         digest.update(str(pixels.shape).encode())
-        digest.update(pixels)
+        digest.update(pixels.data)
         return digest.hexdigest()
 
     def load(self, key: str) -> dict[str, Tensor] | None:
-        """What was saved under a key, or None."""
+        """Load what was saved under a key, or None."""
         try:
-            return read_weights(self.folder / f'{key}.safetensors')
+            tensors: dict[str, Tensor] = read_weights(self.folder / f'{key}.safetensors')
         except (OSError, ValueError):
             return None
+        return tensors
 
     def save(self, key: str, tensors: Mapping[str, Tensor]) -> None:
         """Keep tensors under a key.

@@ -12,7 +12,7 @@ ViT-B-32, 791 for ViT-L-14.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -22,16 +22,19 @@ from torch import Tensor, nn
 from irbox.registry import suggest
 from irbox.utils.optional import require
 
+Tower = Any
+"""An image tower of open_clip, or a part of one: they have no stubs."""
+
 ARCHITECTURES = ('ViT-B-32', 'ViT-L-14')
 
 
 def open_clip_module() -> Any:
-    """open_clip, or an ImportError that says how to get it."""
+    """Import open_clip, or raise an ImportError that says how to get it."""
     return require('open_clip', package='open_clip_torch', needed_by='DACLIPPrior')
 
 
 def architecture(arch: str | Mapping[str, Any]) -> dict[str, Any]:
-    """Sizes of the towers as open_clip writes them: ``embed_dim``, ``vision_cfg``, ``text_cfg``.
+    """Give the towers' sizes as open_clip does: ``embed_dim``, ``vision_cfg``, ``text_cfg``.
 
     Args:
         arch: One of ``ARCHITECTURES``, or such a mapping for towers of other sizes.
@@ -56,23 +59,23 @@ def architecture(arch: str | Mapping[str, Any]) -> dict[str, Any]:
 class ControlledBlocks(nn.Module):
     """The blocks of the controller with a linear beside each, zero at first."""
 
-    def __init__(self, transformer: nn.Module) -> None:
+    def __init__(self, transformer: Tower) -> None:
         super().__init__()
         self.transformer = transformer
-        self.zero_modules = nn.ModuleList(
-            nn.Linear(transformer.width, transformer.width) for _ in transformer.resblocks
-        )
-        for linear in self.zero_modules:
+        width = transformer.width
+        linears = [nn.Linear(width, width) for _ in transformer.resblocks]
+        for linear in linears:
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
+        self.zero_modules = nn.ModuleList(linears)
 
     @property
     def batch_first(self) -> bool:
-        """Whether tokens are (B, N, width); they are (N, B, width) in early releases."""
+        """Say whether tokens are (B, N, width); they are (N, B, width) in early releases."""
         return getattr(self.transformer, 'batch_first', False)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The tokens after the last block, and what each linear says if there are linears."""
+        """Give the tokens after the last block, and what each linear says if there are linears."""
         said = []
         for index, block in enumerate(self.transformer.resblocks):
             tokens = block(tokens)
@@ -81,14 +84,14 @@ class ControlledBlocks(nn.Module):
         return tokens, said
 
 
-def controller_of(visual: nn.Module) -> nn.Module:
-    """A copy of an image tower with a linear beside each block."""
+def controller_of(visual: Tower) -> Tower:
+    """Copy an image tower, with a linear beside each block."""
     controller = deepcopy(visual)
     controller.transformer = ControlledBlocks(controller.transformer)
     return controller
 
 
-def degradation_features(controller: nn.Module, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+def degradation_features(controller: Tower, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Run the controller.
 
     Args:
@@ -103,7 +106,7 @@ def degradation_features(controller: nn.Module, pixels: Tensor) -> tuple[Tensor,
     return _read_out(controller, tokens), said
 
 
-def image_features(visual: nn.Module, pixels: Tensor, said: list[Tensor] | None = None) -> Tensor:
+def image_features(visual: Tower, pixels: Tensor, said: list[Tensor] | None = None) -> Tensor:
     """Run CLIP's image tower, controlled or plain.
 
     What the controller says is used from its end: its *last* block speaks to the *first* block
@@ -119,7 +122,8 @@ def image_features(visual: nn.Module, pixels: Tensor, said: list[Tensor] | None 
     """
     tokens = _embed(visual, pixels)
     blocks = visual.transformer.resblocks
-    for block, control in zip(blocks, reversed(said or [None] * len(blocks)), strict=True):
+    controls: Sequence[Tensor | None] = said or [None] * len(blocks)
+    for block, control in zip(blocks, reversed(controls), strict=True):
         tokens = block(tokens) if control is None else block(tokens) + control
     return _read_out(visual, tokens)
 
@@ -148,16 +152,17 @@ class DACLIP(nn.Module):
         self.logit_scale = nn.Parameter(self.clip.logit_scale.detach().clone())
 
     def encode_image(self, pixels: Tensor, control: bool = True) -> tuple[Tensor, Tensor]:
-        """Content (of plain CLIP without ``control``) and degradation embedding, (B, F) each."""
+        """Embed content (as plain CLIP does without ``control``) and degradation, (B, F) each."""
         features, said = degradation_features(self.visual_control, pixels)
         return image_features(self.clip.visual, pixels, said if control else None), features
 
     def encode_text(self, tokens: Tensor) -> Tensor:
-        """Embeddings (D, F) of tokens (D, 77), not normalised."""
-        return self.clip.encode_text(tokens)
+        """Embed tokens (D, 77), (D, F), not normalised."""
+        embeddings: Tensor = self.clip.encode_text(tokens)
+        return embeddings
 
 
-def _check_tower(visual: nn.Module) -> None:
+def _check_tower(visual: Tower) -> None:
     plain = (
         hasattr(visual, 'class_embedding')
         and getattr(visual, 'attn_pool', None) is None
@@ -171,17 +176,19 @@ def _check_tower(visual: nn.Module) -> None:
         )
 
 
-def _embed(tower: nn.Module, pixels: Tensor) -> Tensor:
+def _embed(tower: Tower, pixels: Tensor) -> Tensor:
     patches = tower.conv1(pixels).flatten(2).transpose(1, 2)
     first = tower.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
     tokens = torch.cat([first, patches], dim=1) + tower.positional_embedding.to(patches.dtype)
-    tokens = tower.ln_pre(tokens)
-    return tokens if _batch_first(tower) else tokens.transpose(0, 1)
+    normalized: Tensor = tower.ln_pre(tokens)
+    return normalized if _batch_first(tower) else normalized.transpose(0, 1)
 
 
-def _read_out(tower: nn.Module, tokens: Tensor) -> Tensor:
-    return tower.ln_post(tokens[:, 0] if _batch_first(tower) else tokens[0]) @ tower.proj
+def _read_out(tower: Tower, tokens: Tensor) -> Tensor:
+    first = tokens[:, 0] if _batch_first(tower) else tokens[0]
+    features: Tensor = tower.ln_post(first) @ tower.proj
+    return features
 
 
-def _batch_first(tower: nn.Module) -> bool:
+def _batch_first(tower: Tower) -> bool:
     return getattr(tower.transformer, 'batch_first', False)

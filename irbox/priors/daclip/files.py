@@ -18,7 +18,7 @@ PUBLISHED = {
 
 
 def find_checkpoint(checkpoint: str | None, arch: str | None, download: bool) -> Path:
-    """The file to load.
+    """Find the file to load.
 
     An explicit ``checkpoint`` is used or missed: a run never takes another file in its place.
     Without one, the file named by the environment variable ``IRBOX_DACLIP_CKPT``, else the

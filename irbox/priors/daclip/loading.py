@@ -46,7 +46,7 @@ def load_daclip(path: Path, arch: Mapping[str, Any], name: str) -> tuple[DACLIP,
 
 
 def empty_daclip(arch: Mapping[str, Any]) -> DACLIP:
-    """DA-CLIP without memory for its weights: names, shapes, counts."""
+    """Build DA-CLIP without memory for its weights: names, shapes, counts."""
     with torch.device('meta'):
         return DACLIP(arch)
 

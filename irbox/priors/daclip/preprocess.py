@@ -35,4 +35,5 @@ def prepare(image: Tensor, size: int, resize: str, normalization: str) -> Tensor
     pixels = tv.resize(image.float(), [size], InterpolationMode(resize), antialias=True)
     # Bicubic overshoots at edges; 8-bit images cannot.
     pixels = tv.center_crop(pixels.clamp(0, 1), [size, size])
-    return tv.normalize(pixels, list(mean), list(deviation))
+    answer: Tensor = tv.normalize(pixels, list(mean), list(deviation))
+    return answer

@@ -49,7 +49,7 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the numbers besides the weights; the options are those of ``DACLIPPrior``."""
+    """Says what decides the numbers besides the weights; options as in ``DACLIPPrior``."""
 
     words: tuple[str, ...]
     content: str = 'image'
@@ -83,7 +83,7 @@ class Settings:
 
 
 def settings(preset: str, given: Mapping[str, Any]) -> Settings:
-    """A preset with a user's own values on top.
+    """Lay a user's own values over a preset.
 
     Args:
         preset: A name in ``PRESETS``.

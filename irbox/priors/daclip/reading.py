@@ -17,7 +17,7 @@ from irbox.utils.weights import few, read_state_dict
 
 
 def read_tensors(path: Path, trust_pickle: bool = False) -> dict[str, Tensor]:
-    """The tensors of a DA-CLIP file in any of its forms, under their plain names, in float32.
+    """Read a DA-CLIP file in any of its forms: tensors under their plain names, in float32.
 
     Args:
         path: A ``.safetensors`` file, or what ``torch.save`` wrote: the state dict, bare or under

@@ -84,7 +84,7 @@ class _Scale:
         return True
 
     def boundary(self, iteration: int) -> int:
-        """Where one scheduler hands over to the next."""
+        """Scale the point where one scheduler hands over to the next."""
         if iteration >= self.length:
             return self.iterations
         if iteration == 0 or self.iterations <= SHORTEST_WARM_UP:
@@ -93,7 +93,7 @@ class _Scale:
         return min(scaled, self.iterations - 1)
 
     def duration(self, iterations: int) -> int:
-        """A stretch of the schedule, counted from where its scheduler begins."""
+        """Scale a stretch of the schedule, counted from where its scheduler begins."""
         return max(1, math.floor(round(self.factor * iterations, 6)))
 
     def set(self, owner: Any, key: str, value: Any, name: str | None = None) -> None:
@@ -113,8 +113,9 @@ def _rises(scheduler: Mapping[str, Any]) -> bool:
     """Whether a scheduler is a warm-up: after its end comes what the training is about."""
     linear = scheduler['type'].startswith('Linear')
     factor = scheduler.get('start_factor', 1 / 3)
-    return scheduler['type'].startswith('Constant') or (
-        linear and factor < scheduler.get('end_factor', 1)
+    return bool(
+        scheduler['type'].startswith('Constant')
+        or (linear and factor < scheduler.get('end_factor', 1))
     )
 
 

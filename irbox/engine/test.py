@@ -37,7 +37,7 @@ from irbox.utils.console import console
 from irbox.utils.files import check_writable
 
 
-def read_test_config(path: Path, options: Mapping[str, Any]) -> Config:
+def read_test_config(path: str | Path, options: Mapping[str, Any]) -> Config:
     """Read a config for a test; options for a section that it has not are the validation's.
 
     Args:

@@ -96,7 +96,8 @@ class _Thumbnail:
 
     def _step(self) -> int:
         # Enough pixels for a smooth picture of 160, without a copy of them all.
-        return max(1, max(self._values.shape[:2]) // 640)
+        height, width = self._values.shape[:2]
+        return max(1, int(max(height, width)) // 640)
 
 
 def _check(

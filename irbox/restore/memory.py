@@ -38,7 +38,7 @@ def format_memory(amount: float) -> str:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that a computation on a device may take now.
+    """Measure the bytes that a computation on a device may take now.
 
     On a CPU what the system says can be had without swapping, or what the container leaves where
     that is less. On an accelerator what no process has taken, and what torch holds in reserve.
@@ -56,7 +56,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def used_memory(device: torch.device) -> int:
-    """Bytes that this process holds now: of the main memory, or of an accelerator's."""
+    """Measure the bytes that this process holds now: of the main memory, or of an accelerator's."""
     if device.type == 'mps':
         return torch.mps.driver_allocated_memory()
     if device.type != 'cpu':

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ class Box(NamedTuple):
 
     @property
     def pixels(self) -> int:
-        """Number of pixels."""
+        """Count the pixels."""
         return (self.rows.stop - self.rows.start) * (self.columns.stop - self.columns.start)
 
     def of(self, image: Any) -> Any:
@@ -37,12 +37,12 @@ class Grid:
 
     @property
     def count(self) -> int:
-        """Number of tiles."""
+        """Count the tiles."""
         return len(self.rows) * len(self.columns)
 
     @property
     def tile(self) -> tuple[int, int]:
-        """Height and width of the tiles."""
+        """Give height and width of the tiles."""
         first = self.rows[0], self.columns[0]
         return first[0].stop - first[0].start, first[1].stop - first[1].start
 
@@ -127,7 +127,7 @@ def restore_tiled(
 
     def run(box: Box) -> Tensor:
         pixels = box.of(image).to(device)
-        return network(pixels, replace(context, image=pixels))
+        return cast(Tensor, network(pixels, replace(context, image=pixels)))
 
     restored = torch.empty(image.shape, dtype=torch.float32, device=image.device)
     for top, rows in blended_bands(grid, run):

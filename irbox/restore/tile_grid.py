@@ -50,7 +50,7 @@ def split_side(length: int, size: int, overlap: int, multiple: int) -> list[Span
 
 
 def fade_weights(spans: list[Span]) -> list[Tensor]:
-    """Weight of each span at its pixels; over all spans they sum to one at every pixel.
+    """Compute the weight of each span at its pixels; over all spans they sum to one.
 
     Where neighbors share pixels, one fades into the other as the square of a sine, whose slope is
     zero at both ends; at the very edge of a tile, where the network saw least around it, its weight

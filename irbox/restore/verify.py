@@ -28,12 +28,12 @@ class Claim:
 
     @property
     def model(self) -> str:
-        """Name of the model."""
+        """Give the name of the model."""
         return str(self.record.get('model'))
 
     @property
     def precision(self) -> Any:
-        """What was computed in."""
+        """Give what was computed in."""
         return self.settings.precision
 
 

@@ -71,7 +71,8 @@ def _restore(
         written = made.add_stream(_encoder(av, picture), rate=picture.average_rate or 25)
         written.width, written.height = picture.codec_context.width, picture.codec_context.height
         written.pix_fmt = 'yuv420p'
-        written.time_base = picture.time_base
+        # The encoder's own clock is one tick a frame, which moves frames that come unevenly.
+        written.codec_context.time_base = picture.time_base
         written.options = {'crf': QUALITY}
         others = {one.index: made.add_stream_from_template(one) for one in given.streams.audio}
         for packet in given.demux(picture, *given.streams.audio):

@@ -32,7 +32,7 @@ FIELDS = (
 
 
 def markdown(findings: Findings) -> str:
-    """What was measured, and what a paper printed beside it.
+    """Write what was measured, and what a paper printed beside it.
 
     One table has a line per row with its mean scores and its cost, the other its scores per task.
     """
@@ -61,7 +61,7 @@ def write_table(path: Path, title: str, text: str) -> None:
 
 
 def check_marks(path: Path) -> str:
-    """The content of a file that a table can be written into.
+    """Read the content of a file that a table can be written into.
 
     Raises:
         ValueError: The file has no marks.
@@ -73,7 +73,7 @@ def check_marks(path: Path) -> str:
 
 
 def write_csv(path: Path, findings: Findings) -> None:
-    """A line per run and task, with nothing rounded."""
+    """Write a line per run and task, with nothing rounded."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path, 'w') as file:
         fields = [*FIELDS, *findings.others]

@@ -108,10 +108,10 @@ def run(args: argparse.Namespace) -> None:
     sizes = (args.batch, args.dim, args.state)
 
     inputs = make_inputs(*sizes, args.length, args.device)
-    found = scans(args.device)
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in found}
+    compared = scans(args.device)
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in compared}
     for repeat in range(args.repeats + 1):
-        for name, scan in found.items():  # taken in turn, so that a busy moment hits all alike
+        for name, scan in compared.items():  # taken in turn, so that a busy moment hits all alike
             passed = seconds(scan, inputs)
             if repeat:  # the first run warms up
                 times[name].append(passed)
@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> None:
     console.print(table)
     title = f'L {args.memory_length}, forward'
     table = Table('extra memory, MiB', 'inference', 'training', title=title)
-    for name in found:
+    for name in compared:
         row = (
             measure_memory(name, train, (*sizes, args.memory_length), args.device)
             for train in (False, True)

@@ -142,7 +142,9 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
         if save_optimizer:
             content['optimizer'] = self.optim_wrapper.state_dict()
         if save_param_scheduler:
-            content['param_schedulers'] = [one.state_dict() for one in self.param_schedulers or ()]
+            content['param_schedulers'] = [
+                scheduler.state_dict() for scheduler in self.param_schedulers or ()
+            ]
         self.call_hook('before_save_checkpoint', checkpoint=content)
         content['message_hub'] = pack_message_hub(self.message_hub)
         write_checkpoint(content, Path(out_dir, filename))

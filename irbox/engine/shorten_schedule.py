@@ -33,15 +33,15 @@ def shorten_schedule(config: Config) -> list[str]:
     Returns:
         What was changed, in one sentence, or nothing.
     """
-    given = config.get('param_scheduler') or []
-    schedulers = list(given) if isinstance(given, list) else [given]
+    configured = config.get('param_scheduler') or []
+    schedulers = list(configured) if isinstance(configured, list) else [configured]
     iterations = config.train_cfg.max_iters
-    last = max((turn for one in schedulers for turn in _turns(one)), default=0)
+    last = max((turn for scheduler in schedulers for turn in _turns(scheduler)), default=0)
     if last < iterations:
         return []
-    length = max((end for one in schedulers for end in _decay_ends(one)), default=0)
+    length = max((end for scheduler in schedulers for end in _decay_ends(scheduler)), default=0)
     scale = _Scale(iterations, length if length > last else WARM_UPS * last)
-    kept = [one for one in schedulers if scale.scheduler(one)]
+    kept = [scheduler for scheduler in schedulers if scale.scheduler(scheduler)]
     if len(kept) < len(schedulers):
         config.param_scheduler = kept or None
     _shorten_intervals(config, scale)

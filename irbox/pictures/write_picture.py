@@ -53,6 +53,17 @@ def write_picture(
     Raises:
         ValueError: The shapes differ, a value is not finite, an option is unknown, the file name
             promises another format, or the format cannot hold the alpha.
+
+    Example:
+        >>> from irbox.pictures import read_picture
+        >>> file = io.BytesIO()
+        >>> Image.new('RGB', (6, 4), 'white').save(file, 'PNG')
+        >>> picture = read_picture(file.getvalue())
+        >>> answer = io.BytesIO()
+        >>> write_picture(picture, picture.pixels // 2, answer)
+        []
+        >>> read_picture(answer.getvalue()).pixels[0, 0].tolist()
+        [127, 127, 127]
     """
     notes: list[str] = []
     written = output_format(picture.format, format)

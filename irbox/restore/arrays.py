@@ -87,6 +87,11 @@ def open_image(image: Any) -> Pixels:
     Raises:
         TypeError: It is no image.
         ValueError: Its shape, type or values are not an image's.
+
+    Example:
+        >>> pixels = open_image(np.zeros((4, 6), np.uint8))
+        >>> pixels.size, pixels.white, pixels.colors().shape
+        ((4, 6), 255.0, torch.Size([3, 4, 6]))
     """
     if isinstance(image, Image.Image):
         return _open_pil(image)

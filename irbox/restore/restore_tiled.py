@@ -48,7 +48,13 @@ class Grid:
 
 
 def make_grid(size: tuple[int, int], tile: tuple[int, int], overlap: int, multiple: int) -> Grid:
-    """Cut an image of (height, width) into tiles of at most (height, width)."""
+    """Cut an image of (height, width) into tiles of at most (height, width).
+
+    Example:
+        >>> grid = make_grid((520, 300), tile=(512, 512), overlap=32, multiple=8)
+        >>> grid.count, grid.tile
+        (2, (280, 300))
+    """
     rows, columns = (
         split_side(length, most, overlap, multiple) for length, most in zip(size, tile, strict=True)
     )

@@ -34,6 +34,10 @@ def split_side(length: int, size: int, overlap: int, multiple: int) -> list[Span
 
     Raises:
         ValueError: The spans could not advance.
+
+    Example:
+        >>> split_side(520, size=512, overlap=32, multiple=8)
+        [Span(start=0, stop=280), Span(start=240, stop=520)]
     """
     if length <= size:
         return [Span(0, length)]

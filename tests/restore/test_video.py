@@ -2,11 +2,11 @@
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import skimage.data
-import torch
 
 from irbox.commands.main import main
 from irbox.restore.options import Options
@@ -69,11 +69,7 @@ def read_sound(path):
 
 @pytest.fixture(scope='module')
 def model():
-    model = tiny_model()
-    with torch.no_grad():
-        # It darkens: seen beside what a codec does.
-        model.network.output.bias.fill_(-0.12)
-    return model
+    return tiny_model()
 
 
 @pytest.mark.parametrize('name', ['a.mp4', 'a.MOV', Path('b/a.mkv'), 'a.webm'])
@@ -82,19 +78,29 @@ def test_a_video_is_known_by_its_name(name):
     assert not is_video('a.png')
 
 
+class Darkening:
+    """Restores, and halves every value: more than a codec changes."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def run(self, image, options):
+        return SimpleNamespace(image=self.model.run(image, options).image // 2)
+
+
 @pytest.mark.parametrize('times', [STEADY, UNEVEN], ids=['steady', 'uneven'])
 def test_every_frame_is_restored_at_its_time(tmp_path, model, times):
     source = write_video(tmp_path / 'clip.mp4', times)
     target = tmp_path / 'deep' / 'out.mp4'
-    count, seconds = restore_video(source, target, model, Options())
+    count, seconds = restore_video(source, target, Darkening(model), Options())
     assert count == 8
     assert seconds > 0
     frames, shown = read_frames(target)
     assert [frame.shape for frame in frames] == [(48, 64, 3)] * 8
     assert shown == pytest.approx([time / 20 for time in times], abs=1e-3)
     for before, after in zip(read_frames(source)[0], frames, strict=True):
-        # A codec changes a value by two or three, the model by 30, the next frame is farther.
-        assert np.abs(model.restore(before) - after.astype(float)).mean() < 5
+        # A codec changes a value by two or three.
+        assert np.abs(model.restore(before) // 2 - after.astype(float)).mean() < 5
         assert np.abs(before - after.astype(float)).mean() > 10
 
 

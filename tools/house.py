@@ -59,7 +59,7 @@ class House:
 
     @property
     def largest(self) -> tuple[str, float]:
-        """The room with the most lines, and its share of the package."""
+        """Give the room with the most lines, and its share of the package."""
         room, lines = self.lines.most_common(1)[0]
         return room, lines / self.lines.total()
 

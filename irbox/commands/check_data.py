@@ -68,10 +68,10 @@ def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False, markup=False, soft_wrap=True, width=width)
     if report.facts:
         console.print(report.table())
-    for title, found in (('Notes', report.notes), ('Findings', report.serious)):
-        if found:
+    for title, findings in (('Notes', report.notes), ('Findings', report.serious)):
+        if findings:
             console.print(f'\n{title}')
-        for finding in found:
+        for finding in findings:
             console.print(f'* {finding.kind}: {finding.text()}')
     number = len(report.serious)
     console.print(

@@ -22,7 +22,7 @@ M2RESTORE = 'configs/_base_/models/m2restore_official.yaml'
 
 
 def convert_daclip(arguments: argparse.Namespace) -> None:
-    """A DA-CLIP checkpoint in any of its forms -> safetensors."""
+    """Convert a DA-CLIP checkpoint in any of its forms to safetensors."""
     from irbox.priors.daclip.loading import convert
 
     tensors, parameters = convert(arguments.input, arguments.output, arguments.trust_pickle)
@@ -30,7 +30,7 @@ def convert_daclip(arguments: argparse.Namespace) -> None:
 
 
 def convert_m2restore(arguments: argparse.Namespace) -> None:
-    """The released checkpoint of M2Restore -> a checkpoint of irbox."""
+    """Convert the released checkpoint of M2Restore to a checkpoint of irbox."""
     from irbox.config.shipped_configs import shipped_folder
     from irbox.conversion.convert import convert
 
@@ -47,7 +47,7 @@ def convert_m2restore(arguments: argparse.Namespace) -> None:
 
 
 def convert_published(arguments: argparse.Namespace) -> None:
-    """The released file of a system that a plug-in of CONFIG knows -> a checkpoint of irbox."""
+    """Convert the file of a system that a plug-in of CONFIG knows to a checkpoint of irbox."""
     from irbox.conversion.convert import convert
 
     done = convert(arguments.config, arguments.input, arguments.output, arguments.trust_pickle)

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
     console.print(f'Parameters: {trainable:,} trainable, {frozen:,} frozen', highlight=False)
     prior = places_of(network).get('prior')
     whole = getattr(prior, 'total_parameters', None)
-    if whole is not None:
+    if prior is not None and whole is not None:
         used = sum(weight.numel() for weight in prior.parameters())
         console.print(
             f'The prior keeps {used:,} of the {whole:,} parameters of the pretrained model',

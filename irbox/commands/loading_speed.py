@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from irbox.datasets import DrawSampler, PairedImageDataset
+from irbox.datasets.pair_operations import Augmentation
 
 BATCH = 8
 SIZES = ((720, 480), (480, 320))
@@ -37,7 +38,7 @@ COMPARED = {OURS: BARE, OUR_WORKER: BARE_WORKER}
 
 
 def photograph(size: tuple[int, int], seed: int) -> Image.Image:
-    """Something that compresses about as well as a photograph: smooth, with edges and grain."""
+    """Draw what compresses about as well as a photograph: smooth, with edges and grain."""
     rng = np.random.default_rng(seed)
     image = np.zeros((size[1], size[0], 3))
     for cells, strength in ((3, 60), (12, 30), (48, 15)):
@@ -52,7 +53,7 @@ def photograph(size: tuple[int, int], seed: int) -> Image.Image:
 
 
 def write_pairs(folder: Path, size: tuple[int, int], suffix: str, number: int) -> None:
-    """A folder of degraded images and one of their clean ones."""
+    """Write a folder of degraded images and one of their clean ones."""
     for side, name in enumerate(('input', 'target')):
         (folder / name).mkdir(parents=True)
         for index in range(number):
@@ -60,7 +61,7 @@ def write_pairs(folder: Path, size: tuple[int, int], suffix: str, number: int) -
             image.save(folder / name / f'{index:04}.{suffix}', quality=95)
 
 
-class BarePairs(Dataset):
+class BarePairs(Dataset[dict[str, Tensor]]):
     """The least that has to be done: open, convert, crop, to a tensor; for both files of a pair."""
 
     def __init__(self, folder: Path, patch: int) -> None:
@@ -90,10 +91,13 @@ class BarePairs(Dataset):
         return sample
 
 
-class Stamped(Dataset):
+Samples = BarePairs | PairedImageDataset
+
+
+class Stamped(Dataset[dict[str, Any]]):
     """Says with each sample how much time the process that reads it has had on a processor."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Samples) -> None:
         self.dataset = dataset
 
     def __len__(self) -> int:
@@ -101,10 +105,10 @@ class Stamped(Dataset):
 
     def __getitem__(self, item: tuple[int, int]) -> dict[str, Any]:
         stamp = time.process_time()
-        return self.dataset[item] | {'stamp': stamp}
+        return {**self.dataset[item], 'stamp': stamp}
 
 
-def in_process(dataset: Dataset) -> Iterator[float]:
+def in_process(dataset: Samples) -> Iterator[float]:
     """Read samples here; gives the stamp of each batch's first."""
     stamped = Stamped(dataset)
     items = iter(DrawSampler(dataset, seed=0))
@@ -112,7 +116,7 @@ def in_process(dataset: Dataset) -> Iterator[float]:
         yield [stamped[item] for item in islice(items, BATCH)][0]['stamp']
 
 
-def in_worker(dataset: Dataset) -> Iterator[float]:
+def in_worker(dataset: Samples) -> Iterator[float]:
     """Read and collate batches in one worker process; gives the stamp of each batch's first."""
     sampler = DrawSampler(dataset, seed=0)
     for batch in DataLoader(Stamped(dataset), BATCH, sampler=sampler, num_workers=1):
@@ -120,16 +124,16 @@ def in_worker(dataset: Dataset) -> Iterator[float]:
 
 
 def images_per_second(stamps: Iterator[float], number: int) -> float:
-    """Images (two to a pair) that are read in a second of processor time."""
+    """Count the images (two to a pair) that are read in a second of processor time."""
     first = next(stamps)
     *_, last = islice(stamps, number)
     return 2 * BATCH * number / (last - first)
 
 
 def compare(
-    folder: Path, patch: int, augment: str, rounds: int, batches: int
+    folder: Path, patch: int, augment: Augmentation, rounds: int, batches: int
 ) -> dict[str, list[float]]:
-    """Images a second of every way to read a folder, a number for each round."""
+    """Measure the images a second of every way to read a folder, a number for each round."""
     bare = BarePairs(folder, patch)
     ours = PairedImageDataset(
         {'pairs': {'input': str(folder / 'input'), 'target': str(folder / 'target')}},
@@ -152,7 +156,7 @@ def compare(
 
 
 def ratio(speeds: dict[str, list[float]], name: str) -> float:
-    """Median over the rounds of a way's speed, as a share of what it is compared with."""
+    """Give the median over the rounds of a way's speed, as a share of what it is set against."""
     pairs = zip(speeds[name], speeds[COMPARED[name]], strict=True)
     return statistics.median(one / other for one, other in pairs)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 
@@ -73,7 +74,7 @@ def run_as_tool(name: str) -> None:
     from irbox.config.command_line import run_tool
 
     interrupted = getattr(command_module(name), 'INTERRUPTED', 'Interrupted.')
-    run_tool(tool(name), interrupted)
+    run_tool(partial(tool(name), None), interrupted)
 
 
 def main(arguments: Sequence[str] | None = None) -> int | None:

@@ -9,6 +9,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ Scan = Callable[..., Tensor]
 
 
 def plain_loop(u: Tensor, delta: Tensor, rates: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """The scan as one would write it first: a loop over the steps, left to autograd."""
+    """Scan as one would write it first: a loop over the steps, left to autograd."""
     state = u.new_zeros(*u.shape[:2], rates.shape[1])
     answer = []
     for x, step, write, read in zip(*(t.unbind(-1) for t in (u, delta, b, c)), strict=True):
@@ -33,17 +34,15 @@ def plain_loop(u: Tensor, delta: Tensor, rates: Tensor, b: Tensor, c: Tensor) ->
 
 
 def scans(device: str) -> dict[str, Scan]:
-    """What is compared on a device."""
+    """Give what is compared on a device."""
     found: dict[str, Scan] = {'plain loop': plain_loop}
     for backend in ('torch',) if device == 'cpu' else ('torch', 'auto'):
-        found[f'backend={backend}'] = lambda *args, backend=backend: selective_scan(
-            *args, backend=backend
-        )
+        found[f'backend={backend}'] = partial(selective_scan, backend=backend)
     return found
 
 
 def make_inputs(batch: int, dim: int, state: int, length: int, device: str) -> list[Tensor]:
-    """Random u, delta, A, B and C, filled in place: a temporary would raise the peak of memory."""
+    """Draw u, delta, A, B and C, filled in place: a temporary would raise the peak of memory."""
     torch.manual_seed(0)
     u, b, c = (torch.empty(batch, d, length, device=device).normal_() for d in (dim, state, state))
     delta = torch.empty_like(u).uniform_(0.001, 0.1)
@@ -52,7 +51,7 @@ def make_inputs(batch: int, dim: int, state: int, length: int, device: str) -> l
 
 
 def seconds(scan: Scan, inputs: list[Tensor]) -> tuple[float, float]:
-    """Time of a forward and of a backward pass."""
+    """Measure the time of a forward and of a backward pass."""
 
     def now() -> float:
         if inputs[0].is_cuda:
@@ -67,7 +66,7 @@ def seconds(scan: Scan, inputs: list[Tensor]) -> tuple[float, float]:
 
 
 def extra_memory(name: str, train: bool, sizes: tuple[int, int, int, int], device: str) -> float:
-    """MiB that a forward pass adds to the peak of this process (CUDA: of the device's memory).
+    """Measure the MiB that a forward pass adds to the peak of this process (CUDA: of the device).
 
     Run it in a process of its own: the peak of a process never falls. On CPU it needs Linux.
     """
@@ -95,7 +94,7 @@ def extra_memory(name: str, train: bool, sizes: tuple[int, int, int, int], devic
 
 
 def measure_memory(name: str, train: bool, sizes: tuple[int, int, int, int], device: str) -> float:
-    """`extra_memory` in a fresh process."""
+    """Measure `extra_memory` in a fresh process."""
     with multiprocessing.get_context('spawn').Pool(1) as pool:
         return pool.apply(extra_memory, (name, train, sizes, device))
 
@@ -109,10 +108,10 @@ def run(args: argparse.Namespace) -> None:
     sizes = (args.batch, args.dim, args.state)
 
     inputs = make_inputs(*sizes, args.length, args.device)
-    found = scans(args.device)
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in found}
+    compared = scans(args.device)
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in compared}
     for repeat in range(args.repeats + 1):
-        for name, scan in found.items():  # taken in turn, so that a busy moment hits all alike
+        for name, scan in compared.items():  # taken in turn, so that a busy moment hits all alike
             passed = seconds(scan, inputs)
             if repeat:  # the first run warms up
                 times[name].append(passed)
@@ -131,7 +130,7 @@ def run(args: argparse.Namespace) -> None:
     console.print(table)
     title = f'L {args.memory_length}, forward'
     table = Table('extra memory, MiB', 'inference', 'training', title=title)
-    for name in found:
+    for name in compared:
         row = (
             measure_memory(name, train, (*sizes, args.memory_length), args.device)
             for train in (False, True)

@@ -76,7 +76,7 @@ def draw_samples(config: Any, number: int) -> list[dict[str, Any]]:
 
 
 def picture_and_caption(sample: dict[str, Any]) -> list[tuple[Any, str]]:
-    """The degraded and the clean image of a sample, as arrays to look at, with their captions."""
+    """Give the degraded and the clean image of a sample, as arrays, with their captions."""
     import numpy as np
     from PIL import Image
 

@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def folders(args: argparse.Namespace, sweep: Path, base: str) -> tuple[Path, Path]:
-    """Where the runs go, and the table."""
+    """Tell where the runs go, and the table."""
     folder = sweep.resolve().parent.name
     work_dir = args.work_dir or Path('work_dirs/sweeps', f'{folder}_{base}' if base else folder)
     out = args.out or work_dir / f'{sweep.stem}.md'

@@ -9,7 +9,7 @@ from mmengine.model import BaseAveragedModel
 from torch import Tensor, nn
 
 
-class AveragedModel(BaseAveragedModel):
+class AveragedModel(BaseAveragedModel):  # type: ignore[misc]  # mmengine has no types
     """Exponential moving average of a model's weights.
 
     In mmengine's class, frozen weights are copied and averaged like all others; here they are

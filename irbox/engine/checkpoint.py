@@ -53,7 +53,7 @@ def write_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:
 
 
 def newest_checkpoint(work_dir: str | Path) -> Path | None:
-    """The checkpoint of the latest iteration that can be read, or None.
+    """Find the checkpoint of the latest iteration that can be read, or None.
 
     mmengine's ``last_checkpoint`` is not asked: it holds an absolute path, and after a crash it may
     name a file that is damaged or gone.
@@ -109,7 +109,7 @@ def check_weights(model: nn.Module, state_dict: Mapping[str, Tensor], origin: st
 
 
 def frozen_records(model: nn.Module) -> dict[str, Any]:
-    """What a checkpoint says of the parts whose weights it leaves out, by their names."""
+    """Give what a checkpoint says of the parts whose weights it leaves out, by their names."""
     parts: list[tuple[str, Any]] = list(model.named_modules())
     return {
         bare_name(name): part.checkpoint_record()
@@ -145,7 +145,7 @@ def check_frozen(model: nn.Module, checkpoint: Mapping[str, Any], origin: str | 
 
 
 def to_plain(value: Any) -> Any:
-    """The same content in types that safe loading accepts, tensors in the main memory.
+    """Give the same content in types that safe loading accepts, tensors in the main memory.
 
     Raises:
         TypeError: Something has no plain form.
@@ -169,7 +169,7 @@ def to_plain(value: Any) -> Any:
 
 
 def pack_message_hub(hub: MessageHub) -> dict[str, Any]:
-    """The content of mmengine's message hub as plain values; what has no plain form is left out."""
+    """Give mmengine's message hub as plain values; what has no plain form is left out."""
     state = hub.state_dict()
     infos = {}
     for key, value in state['runtime_info'].items():
@@ -187,7 +187,7 @@ def pack_message_hub(hub: MessageHub) -> dict[str, Any]:
 
 
 def unpack_message_hub(packed: Mapping[str, Any], work_dir: str | Path) -> dict[str, Any]:
-    """What ``MessageHub.load_state_dict`` takes, with paths moved to this work dir.
+    """Give what ``MessageHub.load_state_dict`` takes, with paths moved to this work dir.
 
     mmengine keeps absolute paths. A copied work dir that is resumed would delete the best
     checkpoint of the original.

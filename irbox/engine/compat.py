@@ -21,7 +21,7 @@ from irbox.utils.console import quieten
 from irbox.utils.files import atomic_write
 
 
-class AtomicLocalBackend(LocalBackend):
+class AtomicLocalBackend(LocalBackend):  # type: ignore[misc]  # mmengine has no types
     """mmengine's way to the disk, except that files appear whole or not at all."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
@@ -36,7 +36,7 @@ class AtomicLocalBackend(LocalBackend):
 
 
 def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """What mmengine reads checkpoint files with: never runs code from the file."""
+    """Read a checkpoint file for mmengine: never runs code from the file."""
     return read_checkpoint(filename, map_location or 'cpu')
 
 

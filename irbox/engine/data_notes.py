@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from irbox.datasets import PairedImageDataset
 
 
-def data_notes(loaders: DataLoader | Mapping[str, DataLoader]) -> list[str]:
+def data_notes(loaders: DataLoader[Any] | Mapping[str, DataLoader[Any]]) -> list[str]:
     """Say for each set which it is, how many images it has, of what, and where they are.
 
     Args:

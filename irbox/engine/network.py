@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -29,4 +29,4 @@ def build_network(
         raise ValueError(f'The config has no `model`. {suggest("model", content)}')
     if not isinstance(content['model'], Mapping) or 'network' not in content['model']:
         raise ValueError('The config has no `model.network`.')
-    return MODELS.build(content['model']['network']).eval()
+    return cast(nn.Module, MODELS.build(content['model']['network'])).eval()

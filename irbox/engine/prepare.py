@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -55,7 +55,7 @@ class Prepared:
     """What was found and converted, for the log."""
 
     def runner(self, **options: Any) -> RestorationRunner:
-        """The Runner of all this; it writes into the work dir from here on."""
+        """Build the Runner of all this; it writes into the work dir from here on."""
         config = self.config
         name = config.get('experiment_name') or Path(config.filename or 'run').stem
         runner = RestorationRunner(
@@ -165,16 +165,16 @@ def tested_sections(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def work_dir_of(config: Config) -> Path:
-    """Where a run writes: what the config says, or a folder named for it."""
+    """Tell where a run writes: what the config says, or a folder named for it."""
     name = Path(config.filename).stem if config.filename else 'run'
     return Path(config.get('work_dir') or DEFAULT_WORK_DIRS / name).expanduser()
 
 
 def build_model(config: Config) -> nn.Module:
-    """The config's model, its weights drawn from the seed, on the device that it will run on."""
+    """Build the config's model, its weights drawn from the seed, on the device it will run on."""
     set_random_seed(config.randomness.seed)
     with errors_at('model', (ValueError, ImportError, OSError)):
-        return MODELS.build(copy.deepcopy(config.model)).to(get_device())
+        return cast(nn.Module, MODELS.build(copy.deepcopy(config.model))).to(get_device())
 
 
 def try_optimizer(prepared: Prepared) -> OptimWrapper:
@@ -220,7 +220,8 @@ def _default_hooks(config: Config) -> dict[str, Any]:
 
 def _visualizer(config: Config) -> dict[str, Any]:
     if config.get('visualizer') is not None:
-        return {'type': 'Visualizer'} | config.visualizer.to_dict()
+        own: dict[str, Any] = config.visualizer.to_dict()
+        return {'type': 'Visualizer'} | own
     backends = [{'type': 'LocalVisBackend'}]
     if find_spec('tensorboard') is not None:
         backends.append({'type': 'TensorboardVisBackend'})

@@ -9,7 +9,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mmengine
 import torch
@@ -38,7 +38,7 @@ from irbox.utils.console import console, quieten
 from irbox.utils.files import write_text
 
 
-class RestorationRunner(Runner):
+class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
     """Trains and tests like mmengine's Runner, with these differences.
 
     * Checkpoints hold tensors and plain values only, are read without running code, are written
@@ -74,14 +74,14 @@ class RestorationRunner(Runner):
     def train(self) -> nn.Module:
         """Launch training."""
         try:
-            return super().train()
+            return cast(nn.Module, super().train())
         finally:
             self.call_hook('on_exit')
 
     def test(self) -> dict[str, float]:
         """Launch testing; gives the metrics."""
         try:
-            return super().test()
+            return cast(dict[str, float], super().test())
         finally:
             self.call_hook('on_exit')
 
@@ -101,9 +101,9 @@ class RestorationRunner(Runner):
             }
             if not torch.cuda.is_available():
                 model_wrapper_cfg['device_ids'] = None
-        return super().wrap_model(model_wrapper_cfg, model)
+        return cast(nn.Module, super().wrap_model(model_wrapper_cfg, model))
 
-    @master_only
+    @master_only  # type: ignore[untyped-decorator]  # mmengine has no types
     def save_checkpoint(
         self,
         out_dir: str,
@@ -142,7 +142,9 @@ class RestorationRunner(Runner):
         if save_optimizer:
             content['optimizer'] = self.optim_wrapper.state_dict()
         if save_param_scheduler:
-            content['param_schedulers'] = [one.state_dict() for one in self.param_schedulers or ()]
+            content['param_schedulers'] = [
+                scheduler.state_dict() for scheduler in self.param_schedulers or ()
+            ]
         self.call_hook('before_save_checkpoint', checkpoint=content)
         content['message_hub'] = pack_message_hub(self.message_hub)
         write_checkpoint(content, Path(out_dir, filename))
@@ -232,7 +234,7 @@ class RestorationRunner(Runner):
         if is_main_process():
             console().print(text)
 
-    @master_only
+    @master_only  # type: ignore[untyped-decorator]  # mmengine has no types
     def dump_config(self) -> None:
         """Write the whole config: beside the log, and of a training into the work dir."""
         # The work dir has that of the latest run; each log keeps its own.

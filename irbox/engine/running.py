@@ -37,13 +37,13 @@ def running(
     Raises:
         ValueError, FileNotFoundError, ImportError: See ``load_config`` and ``set_up_processes``.
     """
-    given = {
+    chosen = {
         key: str(value) if isinstance(value, Path) else value
         for key, value in options.items()
         if value is not None
     }
     compat.init()
-    config = read(path, {**cfg_options, **given})
+    config = read(path, {**cfg_options, **chosen})
     compat.set_up_processes(config.get('launcher') or 'none')
     yield config
     compat.leave_processes()

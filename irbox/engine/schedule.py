@@ -39,8 +39,8 @@ def to_iterations(config: Config, samples: int, world_size: int) -> list[str]:
         ValueError: An interval does not fit the gradient accumulation, or a scheduler cannot be
             converted.
     """
-    batch = config.train_dataloader.get('batch_size', 1) * world_size
-    counts = config.optim_wrapper.get('accumulative_counts', 1)
+    batch: int = config.train_dataloader.get('batch_size', 1) * world_size
+    counts: int = config.optim_wrapper.get('accumulative_counts', 1)
     per_epoch = samples / batch
     notes = []
 

@@ -38,8 +38,8 @@ def settle_seed(config: Config, seed: int | None = None) -> None:
     config.randomness = randomness
 
 
-def build_loader(config: Config, path: str, training: bool = False) -> DataLoader:
-    """A data loader, with our defaults for what mmengine wants spelt out.
+def build_loader(config: Config, path: str, training: bool = False) -> DataLoader[Any]:
+    """Build a data loader, with our defaults for what mmengine wants spelt out.
 
     Args:
         config: With a seed, see ``settle_seed``. A training set that has a seed and is given none
@@ -70,14 +70,14 @@ def build_loader(config: Config, path: str, training: bool = False) -> DataLoade
         loader['dataset'] = copy.deepcopy(section.dataset)
     _check_wrapped(loader['dataset'], f'{path}.dataset')
     with errors_at(path):
-        built = Runner.build_dataloader(loader, seed=config.randomness.seed)
+        built: DataLoader[Any] = Runner.build_dataloader(loader, seed=config.randomness.seed)
     if size(built) == 0:
         raise ValueError(f'{path}.dataset holds no samples.')
     return built
 
 
-def size(loader: DataLoader) -> int:
-    """Samples of a loader's data set."""
+def size(loader: DataLoader[Any]) -> int:
+    """Count the samples of a loader's data set."""
     return len(loader.dataset)  # type: ignore[arg-type]
 
 
@@ -101,8 +101,8 @@ def _share_seed(dataset: ConfigDict, seed: int) -> None:
         dataset.setdefault('seed', seed)
 
 
-def build_loaders(config: Config, path: str) -> DataLoader | dict[str, DataLoader]:
-    """The loader of a section, or of each set in it; a set that is null is left out."""
+def build_loaders(config: Config, path: str) -> DataLoader[Any] | dict[str, DataLoader[Any]]:
+    """Build the loader of a section, or of each set in it; a set that is null is left out."""
     section = config[path]
     if 'dataset' in section:
         return build_loader(config, path)
@@ -114,7 +114,7 @@ def build_loaders(config: Config, path: str) -> DataLoader | dict[str, DataLoade
 
 
 def build_evaluator(config: Config, path: str) -> Evaluator:
-    """The evaluator of a section: PSNR and SSIM where it says nothing."""
+    """Build the evaluator of a section: PSNR and SSIM where it says nothing."""
     given = config.get(path) or {'type': 'RestorationMetric'}
     config[path] = given
     metrics = given.get('metrics', given) if isinstance(given, Mapping) else given
@@ -138,7 +138,7 @@ def build_evaluator(config: Config, path: str) -> Evaluator:
 
 
 def build_hook(hook: Mapping[str, Any] | None) -> Hook | None:
-    """A hook; mmengine's null stands for one that is switched off."""
+    """Build a hook; mmengine's null stands for one that is switched off."""
     if hook is None:
         return None
     given = dict(copy.deepcopy(hook))

@@ -33,15 +33,15 @@ def shorten_schedule(config: Config) -> list[str]:
     Returns:
         What was changed, in one sentence, or nothing.
     """
-    given = config.get('param_scheduler') or []
-    schedulers = list(given) if isinstance(given, list) else [given]
+    configured = config.get('param_scheduler') or []
+    schedulers = list(configured) if isinstance(configured, list) else [configured]
     iterations = config.train_cfg.max_iters
-    last = max((turn for one in schedulers for turn in _turns(one)), default=0)
+    last = max((turn for scheduler in schedulers for turn in _turns(scheduler)), default=0)
     if last < iterations:
         return []
-    length = max((end for one in schedulers for end in _decay_ends(one)), default=0)
+    length = max((end for scheduler in schedulers for end in _decay_ends(scheduler)), default=0)
     scale = _Scale(iterations, length if length > last else WARM_UPS * last)
-    kept = [one for one in schedulers if scale.scheduler(one)]
+    kept = [scheduler for scheduler in schedulers if scale.scheduler(scheduler)]
     if len(kept) < len(schedulers):
         config.param_scheduler = kept or None
     _shorten_intervals(config, scale)
@@ -84,7 +84,7 @@ class _Scale:
         return True
 
     def boundary(self, iteration: int) -> int:
-        """Where one scheduler hands over to the next."""
+        """Scale the point where one scheduler hands over to the next."""
         if iteration >= self.length:
             return self.iterations
         if iteration == 0 or self.iterations <= SHORTEST_WARM_UP:
@@ -93,7 +93,7 @@ class _Scale:
         return min(scaled, self.iterations - 1)
 
     def duration(self, iterations: int) -> int:
-        """A stretch of the schedule, counted from where its scheduler begins."""
+        """Scale a stretch of the schedule, counted from where its scheduler begins."""
         return max(1, math.floor(round(self.factor * iterations, 6)))
 
     def set(self, owner: Any, key: str, value: Any, name: str | None = None) -> None:
@@ -113,8 +113,9 @@ def _rises(scheduler: Mapping[str, Any]) -> bool:
     """Whether a scheduler is a warm-up: after its end comes what the training is about."""
     linear = scheduler['type'].startswith('Linear')
     factor = scheduler.get('start_factor', 1 / 3)
-    return scheduler['type'].startswith('Constant') or (
-        linear and factor < scheduler.get('end_factor', 1)
+    return bool(
+        scheduler['type'].startswith('Constant')
+        or (linear and factor < scheduler.get('end_factor', 1))
     )
 
 

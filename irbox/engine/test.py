@@ -37,7 +37,7 @@ from irbox.utils.console import console
 from irbox.utils.files import check_writable
 
 
-def read_test_config(path: Path, options: Mapping[str, Any]) -> Config:
+def read_test_config(path: str | Path, options: Mapping[str, Any]) -> Config:
     """Read a config for a test; options for a section that it has not are the validation's.
 
     Args:
@@ -122,17 +122,17 @@ def test(
         folder = Path(runner.work_dir)
         write_results(rows, folder / 'results.json')
         origin = Origin(Path(config.filename).stem, str(checkpoint), _sha256(checkpoint))
-        found, problem = _lay_out(rows, origin, table, published, infos)
-        files = write_tables(found, folder)
+        printed, problem = _lay_out(rows, origin, table, published, infos)
+        files = write_tables(printed, folder)
         terminal = console()
         terminal.print(results_table(rows, f'{origin.config}, {checkpoint}', infos))
         for name, value in without_row(scores, rows).items():
             terminal.print(f'In no table, since it is of no task: {name} {value:.4g}')
         # Of one set by itself the table above says the same.
         if table is not None or published or 'dataset' not in prepared.sections['test_dataloader']:
-            for part in text_tables(found, terminal.width):
+            for part in text_tables(printed, terminal.width):
                 terminal.print(part)
-            for note in table_notes(found):
+            for note in table_notes(printed):
                 terminal.print(note)
         terminal.print(f'Results: {folder / "results.json"}')
         terminal.print(f'Table: {", ".join(map(str, files))}')

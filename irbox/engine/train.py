@@ -22,7 +22,7 @@ from irbox.utils.files import check_writable, remove_leftovers
 
 
 def find_checkpoint(config: Config, resume: str | Path | None) -> Path | None:
-    """The checkpoint that ``--resume`` means.
+    """Find the checkpoint that ``--resume`` means.
 
     Args:
         config: As ``load_config`` gives it.

@@ -124,9 +124,9 @@ def _without_premultiplication(
     notes.append('Colors multiplied by their alpha were divided by it.')
     share = alpha.astype(np.float32) / (65535 if alpha.dtype == np.uint16 else 1)
     share = share if values.ndim == 2 else share[..., None]
-    divided = np.divide(values, share, out=values.astype(np.float32), where=share > 0)
+    divided: np.ndarray = np.divide(values, share, out=values.astype(np.float32), where=share > 0)
     if values.dtype == np.uint16:
-        return np.rint(divided.clip(0, 65535)).astype(np.uint16)
+        divided = np.rint(divided.clip(0, 65535)).astype(np.uint16)
     return divided
 
 

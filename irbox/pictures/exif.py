@@ -108,11 +108,11 @@ class ExifBlock:
         if not start:
             return
         entries = read_directory(self.data, self._order, start)
-        place, length = entries.get(THUMBNAIL_START), entries.get(THUMBNAIL_LENGTH)
-        if place is None or length is None:
+        position, length = entries.get(THUMBNAIL_START), entries.get(THUMBNAIL_LENGTH)
+        if position is None or length is None:
             self._put('I', self._next_place, 0)
             return
-        old, old_size = (self._number('I', entry.value_place) for entry in (place, length))
+        old, old_size = (self._number('I', entry.value_place) for entry in (position, length))
         if old + old_size > len(self.data):
             raise ValueError('an EXIF block whose thumbnail lies outside of it')
         at_end = old + old_size == len(self.data)
@@ -126,7 +126,7 @@ class ExifBlock:
             self.data += new
         else:
             self.data[old : old + len(new)] = new
-        self._put('I', place.value_place, old)
+        self._put('I', position.value_place, old)
         self._put('I', length.value_place, len(new))
         self._set(entries.get(ORIENTATION), 1)
 

@@ -42,8 +42,8 @@ def read_encoding(image: Image.Image, *, turned: bool) -> dict[str, Any]:
         tables.pop()
     # Horizontal and vertical factors of each component.
     factors = [layer[2:0:-1] if turned else layer[1:3] for layer in image.layer]
-    known = {tuple(key): number for key, number in JpegImagePlugin.samplings.items()}
-    subsampling = known.get(tuple(n for two in factors for n in two)) if len(factors) == 3 else 0
+    numbers = {tuple(key): number for key, number in JpegImagePlugin.samplings.items()}
+    subsampling = numbers.get(tuple(n for two in factors for n in two)) if len(factors) == 3 else 0
     ids = bytes(layer[0] for layer in image.layer)
     return {
         'qtables': tables,

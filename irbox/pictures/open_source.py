@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from irbox.pictures.formats import FORMATS, allowed_formats
 
@@ -120,7 +120,7 @@ def _read(source: Path | str | bytes | BinaryIO) -> tuple[str, bytes]:
 
 def _no_picture(name: str, data: bytes, formats: tuple[str, ...], error: Exception) -> str:
     known = ', '.join(FORMATS)
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         if data[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'):
             return (
                 f'Picture {name} is a damaged TIFF file, or one of a kind that irbox does not '

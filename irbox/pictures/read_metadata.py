@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from irbox.pictures import jpeg, png, xmp
 from irbox.pictures.exif import MARK as EXIF_MARK
@@ -33,7 +33,7 @@ def read_metadata(opened: Opened, notes: list[str]) -> Metadata:
     info = image.info
     metadata = Metadata(icc=info.get('icc_profile') or None, xmp=find_xmp(opened))
     exif = info.get('exif')
-    if isinstance(image, jpeg.JpegImagePlugin.JpegImageFile):
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
         jpeg.read_segments(image, metadata, notes)
     elif image.format == 'PNG' and data is not None:
         chunks = png.read_chunks(data)

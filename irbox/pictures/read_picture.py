@@ -27,6 +27,12 @@ def read_picture(source: Source, max_pixels: int | None = None) -> Picture:
         FileNotFoundError: There is no such file.
         ValueError: The file is no picture of a known format, no regular file, empty, damaged, too
             large, or a camera's raw file. The message names the file, the rule and the remedy.
+
+    Example:
+        >>> from PIL import Image
+        >>> picture = read_picture(Image.new('L', (6, 4)))
+        >>> picture.pixels.shape, picture.gray
+        ((4, 6, 3), True)
     """
     opened = open_source(source, max_pixels)
     try:

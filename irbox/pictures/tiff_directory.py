@@ -113,10 +113,10 @@ def read_fields(
             continue
         if tag in POINTERS:
             wide = 'Q' if SIZES.get(entry.kind) == 8 else 'I'
-            place = number(data, order + wide, entry.value_place)
+            below = number(data, order + wide, entry.value_place)
             # A directory that points back at itself would never end.
             inside = drop if tag == INTEROP_POINTER else {*POINTERS} - {INTEROP_POINTER}
-            fields[tag] = read_fields(data, order, place, big=big, drop=inside)
+            fields[tag] = read_fields(data, order, below, big=big, drop=inside)
             continue
         value = bytes(data[entry.value_place : entry.value_place + entry.size])
         # Streams of bytes, which some programs call numbers.

@@ -53,6 +53,17 @@ def write_picture(
     Raises:
         ValueError: The shapes differ, a value is not finite, an option is unknown, the file name
             promises another format, or the format cannot hold the alpha.
+
+    Example:
+        >>> from irbox.pictures import read_picture
+        >>> file = io.BytesIO()
+        >>> Image.new('RGB', (6, 4), 'white').save(file, 'PNG')
+        >>> picture = read_picture(file.getvalue())
+        >>> answer = io.BytesIO()
+        >>> write_picture(picture, picture.pixels // 2, answer)
+        []
+        >>> read_picture(answer.getvalue()).pixels[0, 0].tolist()
+        [127, 127, 127]
     """
     notes: list[str] = []
     written = output_format(picture.format, format)
@@ -96,7 +107,8 @@ class _Thumbnail:
 
     def _step(self) -> int:
         # Enough pixels for a smooth picture of 160, without a copy of them all.
-        return max(1, max(self._values.shape[:2]) // 640)
+        height, width = self._values.shape[:2]
+        return max(1, int(max(height, width)) // 640)
 
 
 def _check(

@@ -34,18 +34,18 @@ class Pixels:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width."""
+        """Give height and width."""
         return self.values.shape[0], self.values.shape[1]
 
     @property
     def white(self) -> float:
-        """What 1 is in the values."""
+        """Give what 1 is in the values."""
         integer = np.issubdtype(self.values.dtype, np.integer)
         return float(np.iinfo(self.values.dtype).max) if integer else 1.0
 
     @property
     def alpha(self) -> np.ndarray | None:
-        """(H, W), or None."""
+        """Give the opacity (H, W), or None."""
         return self.values[..., -1] if self.values.shape[2] in (2, 4) else self.apart
 
     def colors(self, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
@@ -87,6 +87,11 @@ def open_image(image: Any) -> Pixels:
     Raises:
         TypeError: It is no image.
         ValueError: Its shape, type or values are not an image's.
+
+    Example:
+        >>> pixels = open_image(np.zeros((4, 6), np.uint8))
+        >>> pixels.size, pixels.white, pixels.colors().shape
+        ((4, 6), 255.0, torch.Size([3, 4, 6]))
     """
     if isinstance(image, Image.Image):
         return _open_pil(image)

@@ -72,7 +72,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
         has: dict[str, object] = getattr(torch.cpu, 'get_capabilities', dict)()
         return any(value is True for key, value in has.items() if 'bf16' in key)
     if device.type == 'cuda':
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == 'xpu':
         return torch.xpu.is_bf16_supported(including_emulation=False)
     return False

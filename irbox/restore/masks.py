@@ -61,5 +61,6 @@ def read_mask(mask: Any, size: tuple[int, int], name: str = 'mask') -> np.ndarra
 def _soften(values: np.ndarray) -> np.ndarray:
     """Fade out inside the edge: half of a blurred step, stretched to run from 0 to 1."""
     blurred = Image.fromarray(values).filter(ImageFilter.BoxBlur(FEATHER))
-    inside = np.asarray(blurred).astype(np.float32) * (2 / values.max()) - 1
-    return np.rint(inside.clip(0, 1) * values).astype(np.uint8)
+    inside: np.ndarray = np.asarray(blurred).astype(np.float32) * (2 / values.max()) - 1
+    feathered: np.ndarray = np.rint(inside.clip(0, 1) * values).astype(np.uint8)
+    return feathered

@@ -22,6 +22,10 @@ def parse_memory(text: str | int | float) -> int:
 
     Raises:
         ValueError: It is no amount of memory.
+
+    Example:
+        >>> parse_memory('1.5 GiB')
+        1610612736
     """
     found = re.fullmatch(r'\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*', str(text), re.IGNORECASE)
     amount = float(found[1]) * UNITS[found[2].upper()] if found else 0
@@ -31,14 +35,19 @@ def parse_memory(text: str | int | float) -> int:
 
 
 def format_memory(amount: float) -> str:
-    """Write bytes for people: ``'1.2 GiB'``."""
+    """Write bytes for people: ``'1.2 GiB'``.
+
+    Example:
+        >>> format_memory(parse_memory('3G')), format_memory(800 * 2**20)
+        ('3.0 GiB', '800 MiB')
+    """
     if amount >= UNITS['G']:
         return f'{amount / UNITS["G"]:.1f} GiB'
     return f'{amount / UNITS["M"]:.0f} MiB'
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that a computation on a device may take now.
+    """Measure the bytes that a computation on a device may take now.
 
     On a CPU what the system says can be had without swapping, or what the container leaves where
     that is less. On an accelerator what no process has taken, and what torch holds in reserve.
@@ -56,7 +65,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def used_memory(device: torch.device) -> int:
-    """Bytes that this process holds now: of the main memory, or of an accelerator's."""
+    """Measure the bytes that this process holds now: of the main memory, or of an accelerator's."""
     if device.type == 'mps':
         return torch.mps.driver_allocated_memory()
     if device.type != 'cpu':

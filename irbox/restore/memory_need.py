@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,11 +30,11 @@ class MemoryNeed:
     per_pixel: float
 
     def of(self, pixels: int) -> float:
-        """Bytes for a tile of so many pixels."""
+        """Compute the bytes for a tile of so many pixels."""
         return self.fixed + self.per_pixel * pixels
 
     def pixels(self, available: float) -> int:
-        """Pixels of the largest tile that so many bytes hold."""
+        """Compute the pixels of the largest tile that so many bytes hold."""
         return max(int((available - self.fixed) / self.per_pixel), 0)
 
 
@@ -75,7 +75,8 @@ def _example(context: Any, device: torch.device, side: int) -> tuple[Tensor, Any
 
 def _peak(run: Callable[[], Tensor], device: torch.device) -> float:
     if device.type in ('cpu', 'mps'):
-        with LiveTensors() as live:
+        live = LiveTensors()
+        with live:
             run()
         return live.peak
     before = torch.accelerator.memory_allocated(device)
@@ -85,7 +86,7 @@ def _peak(run: Callable[[], Tensor], device: torch.device) -> float:
     return torch.accelerator.max_memory_allocated(device) - before
 
 
-class LiveTensors(TorchDispatchMode):
+class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no types here
     """Counts the bytes of the tensors that operations made and that still live.
 
     Views of tensors that were there before (weights) do not count, nor what an operation takes
@@ -93,8 +94,9 @@ class LiveTensors(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.live, self.peak = 0, 0
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no types here
+        self.live: int = 0
+        self.peak: int = 0
         self._known: set[int] = set()
 
     def __torch_dispatch__(
@@ -125,4 +127,4 @@ class LiveTensors(TorchDispatchMode):
 
 
 def _key(value: Tensor) -> int:
-    return value.untyped_storage()._cdata
+    return cast(int, value.untyped_storage()._cdata)

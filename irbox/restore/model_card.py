@@ -28,7 +28,7 @@ class ModelCard:
 
     @property
     def supports_half(self) -> bool:
-        """Whether bfloat16 was checked and costs at most ``BF16_LOSS``."""
+        """Tell whether bfloat16 was checked and costs at most ``BF16_LOSS``."""
         return self.bf16_loss is not None and self.bf16_loss <= BF16_LOSS
 
     @classmethod

@@ -33,5 +33,5 @@ class Options:
 
     @property
     def steers(self) -> bool:
-        """Whether the prior is told what to believe."""
+        """Tell whether the prior is told what to believe."""
         return any(one is not None for one in (self.degradations, self.task, self.not_))

@@ -65,7 +65,7 @@ class ExpertUsage:
             self._pixels[number] = self._pixels.get(number, 0) + batch * height * width
 
     def shares(self) -> dict[str, list[float]]:
-        """Place -> share of its pixels that each expert sees."""
+        """Give place -> share of its pixels that each expert sees."""
         places = self.places or []
         return {
             (places[number] if number < len(places) else f'place {number + 1}'): [

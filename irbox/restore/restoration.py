@@ -30,7 +30,7 @@ class Restoration:
 
     @property
     def image(self) -> Any:
-        """The answer, of the kind, size, type and range of what was given."""
+        """Give the answer, of the kind, size, type and range of what was given."""
         return self.at(self.strength)
 
     def at(self, strength: float) -> Any:

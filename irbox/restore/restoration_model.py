@@ -62,37 +62,37 @@ class RestorationModel:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Give what it is called."""
         return self.card.name
 
     @property
     def tasks(self) -> list[str]:
-        """Degradations that it was trained to remove."""
+        """List the degradations that it was trained to remove."""
         return self.card.tasks
 
     @property
     def licence(self) -> str | None:
-        """Of the weights; None where nobody said."""
+        """Give the licence of the weights; None where nobody said."""
         return self.card.licence
 
     @property
     def supports_half(self) -> bool:
-        """Whether bfloat16 was checked for it."""
+        """Tell whether bfloat16 was checked for it."""
         return self.card.supports_half
 
     @property
     def multiple(self) -> int:
-        """What images are padded to, in pixels."""
+        """Give what images are padded to, in pixels."""
         return getattr(self.network, 'multiple', 1)
 
     @property
     def parameters(self) -> int:
-        """Number of weights, those of frozen priors included."""
+        """Count the weights, those of frozen priors included."""
         return sum(weight.numel() for weight in self.network.parameters())
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the weights, the same in every form that they are kept in."""
+        """Give the SHA-256 of the weights, the same in every form that they are kept in."""
         return fingerprint(self.network.state_dict())
 
     def restore(
@@ -207,7 +207,7 @@ class RestorationModel:
         given = image.to(self.device, torch.float32)
         context = self.network.describe(given)  # type: ignore[operator]
         with computing_in(self.device, self.dtype):
-            answer = self.network(given, context)
+            answer: Tensor = self.network(given, context)
         return answer.float().clamp(0, 1).to(image.device, image.dtype)
 
     def memory_need(self, context: Context) -> MemoryNeed:

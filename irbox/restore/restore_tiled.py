@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ class Box(NamedTuple):
 
     @property
     def pixels(self) -> int:
-        """Number of pixels."""
+        """Count the pixels."""
         return (self.rows.stop - self.rows.start) * (self.columns.stop - self.columns.start)
 
     def of(self, image: Any) -> Any:
@@ -37,18 +37,24 @@ class Grid:
 
     @property
     def count(self) -> int:
-        """Number of tiles."""
+        """Count the tiles."""
         return len(self.rows) * len(self.columns)
 
     @property
     def tile(self) -> tuple[int, int]:
-        """Height and width of the tiles."""
+        """Give height and width of the tiles."""
         first = self.rows[0], self.columns[0]
         return first[0].stop - first[0].start, first[1].stop - first[1].start
 
 
 def make_grid(size: tuple[int, int], tile: tuple[int, int], overlap: int, multiple: int) -> Grid:
-    """Cut an image of (height, width) into tiles of at most (height, width)."""
+    """Cut an image of (height, width) into tiles of at most (height, width).
+
+    Example:
+        >>> grid = make_grid((520, 300), tile=(512, 512), overlap=32, multiple=8)
+        >>> grid.count, grid.tile
+        (2, (280, 300))
+    """
     rows, columns = (
         split_side(length, most, overlap, multiple) for length, most in zip(size, tile, strict=True)
     )
@@ -127,7 +133,7 @@ def restore_tiled(
 
     def run(box: Box) -> Tensor:
         pixels = box.of(image).to(device)
-        return network(pixels, replace(context, image=pixels))
+        return cast(Tensor, network(pixels, replace(context, image=pixels)))
 
     restored = torch.empty(image.shape, dtype=torch.float32, device=image.device)
     for top, rows in blended_bands(grid, run):

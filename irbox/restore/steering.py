@@ -60,6 +60,11 @@ class Steering:
     Raises:
         ValueError: The model has no prior, a name is unknown, a weight is no number of 0 or more,
             all are zero, or two ways are combined.
+
+    Example:
+        >>> steering = Steering(['rain', 'haze', 'snow'], {'rain': 3, 'haze': 1})
+        >>> steering.weights
+        [3.0, 1.0, 0.0]
     """
 
     def __init__(

@@ -34,6 +34,10 @@ def split_side(length: int, size: int, overlap: int, multiple: int) -> list[Span
 
     Raises:
         ValueError: The spans could not advance.
+
+    Example:
+        >>> split_side(520, size=512, overlap=32, multiple=8)
+        [Span(start=0, stop=280), Span(start=240, stop=520)]
     """
     if length <= size:
         return [Span(0, length)]
@@ -50,7 +54,7 @@ def split_side(length: int, size: int, overlap: int, multiple: int) -> list[Span
 
 
 def fade_weights(spans: list[Span]) -> list[Tensor]:
-    """Weight of each span at its pixels; over all spans they sum to one at every pixel.
+    """Compute the weight of each span at its pixels; over all spans they sum to one.
 
     Where neighbors share pixels, one fades into the other as the square of a sine, whose slope is
     zero at both ends; at the very edge of a tile, where the network saw least around it, its weight

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -147,10 +147,11 @@ class TileRunner:
                 turned = torch.rot90(tile.flip(-1) if flip else tile, turns, (-2, -1))
                 answer = torch.rot90(self._forward(turned, context, dtype), -turns, (-2, -1))
                 total = total + (answer.flip(-1) if flip else answer)
-        return total / 8
+        return cast(Tensor, total / 8)
 
     def _forward(self, tile: Tensor, context: Context, dtype: torch.dtype) -> Tensor:
         image = tile.to(self.device)
+        answer: Tensor
         own = replace(context, image=image, routings=[])
         with computing_in(self.device, dtype):
             if self.usage.places is not None:

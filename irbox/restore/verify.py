@@ -28,12 +28,12 @@ class Claim:
 
     @property
     def model(self) -> str:
-        """Name of the model."""
+        """Give the name of the model."""
         return str(self.record.get('model'))
 
     @property
     def precision(self) -> Any:
-        """What was computed in."""
+        """Give what was computed in."""
         return self.settings.precision
 
 
@@ -97,12 +97,12 @@ def verify(
             )
     settings = Settings(**{**vars(claim.settings), **masks})
     picture = read_picture(source)
-    answer = model.run(picture, settings.options())
+    restored = model.run(picture, settings.options())
     again = io.BytesIO()
     # Through the same encoder: what a lossy format loses is lost in both.
     write_picture(
         picture,
-        answer.at(answer.strength),
+        restored.at(restored.strength),
         again,
         format=settings.format,
         quality=settings.quality,
@@ -112,11 +112,13 @@ def verify(
         return Verdict(False, f'{output} has another size or depth than its record makes.')
     white = float(np.iinfo(first.dtype).max) if first.dtype.kind == 'u' else 1.0
     largest = float(np.abs(first.astype(np.float32) - second).max()) / white * 255
-    made = f'{output} is what {model.name} makes of {source} by its record'
+    agreement = f'{output} is what {model.name} makes of {source} by its record'
     if largest == 0:
-        return Verdict(True, f'{made}, to the bit.')
+        return Verdict(True, f'{agreement}, to the bit.')
     if largest <= ROUNDING:
-        return Verdict(True, f'{made}, but for rounding ({largest:.2g} levels of 255 at most).')
+        return Verdict(
+            True, f'{agreement}, but for rounding ({largest:.2g} levels of 255 at most).'
+        )
     return Verdict(
         False, f'{output} differs from what its record makes, by up to {largest:.3g} levels of 255.'
     )

@@ -63,30 +63,36 @@ def _restore(
     av: Any, source: Path, partial: Path, model: RestorationModel, options: Options
 ) -> int:
     count = 0
-    with av.open(str(source)) as given, av.open(str(partial), 'w') as made:
-        if not given.streams.video:
+    with av.open(str(source)) as original, av.open(str(partial), 'w') as container:
+        if not original.streams.video:
             raise ValueError(f'Video {source} has no picture.')
-        picture = given.streams.video[0]
+        picture = original.streams.video[0]
         picture.thread_type = 'AUTO'
-        written = made.add_stream(_encoder(av, picture), rate=picture.average_rate or 25)
-        written.width, written.height = picture.codec_context.width, picture.codec_context.height
-        written.pix_fmt = 'yuv420p'
-        written.time_base = picture.time_base
-        written.options = {'crf': QUALITY}
-        others = {one.index: made.add_stream_from_template(one) for one in given.streams.audio}
-        for packet in given.demux(picture, *given.streams.audio):
-            if packet.stream.index in others:
+        encoder = container.add_stream(_encoder(av, picture), rate=picture.average_rate or 25)
+        encoder.width, encoder.height = picture.codec_context.width, picture.codec_context.height
+        encoder.pix_fmt = 'yuv420p'
+        # The encoder's own clock is one tick a frame, which moves frames that come unevenly.
+        encoder.codec_context.time_base = picture.time_base
+        encoder.options = {'crf': QUALITY}
+        sounds = {
+            sound.index: container.add_stream_from_template(sound)
+            for sound in original.streams.audio
+        }
+        for packet in original.demux(picture, *original.streams.audio):
+            if packet.stream.index in sounds:
                 if packet.dts is not None:
-                    packet.stream = others[packet.stream.index]
-                    made.mux(packet)
+                    packet.stream = sounds[packet.stream.index]
+                    container.mux(packet)
                 continue
             for frame in packet.decode():
                 restored = model.run(frame.to_ndarray(format='rgb24'), options).image
-                answer = av.VideoFrame.from_ndarray(np.ascontiguousarray(restored), format='rgb24')
-                answer.pts, answer.time_base = frame.pts, frame.time_base
-                made.mux(written.encode(answer))
+                restored_frame = av.VideoFrame.from_ndarray(
+                    np.ascontiguousarray(restored), format='rgb24'
+                )
+                restored_frame.pts, restored_frame.time_base = frame.pts, frame.time_base
+                container.mux(encoder.encode(restored_frame))
                 count += 1
-        made.mux(written.encode(None))
+        container.mux(encoder.encode(None))
     return count
 
 

@@ -56,7 +56,7 @@ class Campaign:
         self._costs: dict[str, Cost | None] = {}
 
     def preview(self) -> list[str]:
-        """What each row changes and how far its runs are, in lines."""
+        """Describe what each row changes and how far its runs are, in lines."""
         lines = [f'{self.sweep.title}; base {self.base or "none"}']
         plain = load_config(self.base, self.options).to_dict() if self.base else None
         for row in self.chosen:
@@ -71,7 +71,7 @@ class Campaign:
         return lines
 
     def summary(self, run: Run) -> str:
-        """What a finished run found."""
+        """Describe what a finished run found."""
         (mean,) = (entry for entry in run.results() if entry['task'] == MEAN)
         seconds = run.seconds()
         took = '' if seconds is None else f', trained in {seconds:.0f} s'

@@ -9,7 +9,7 @@ ABSENT = '-'
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any], path: str = '') -> list[str]:
-    """Each place where two nested mappings differ, such as ``model.network.dim: 48 -> 8``."""
+    """List the places where nested mappings differ, such as ``model.network.dim: 48 -> 8``."""
     found = []
     for key in [*one, *(key for key in other if key not in one)]:
         place = f'{path}.{key}' if path else str(key)

@@ -29,7 +29,7 @@ class Found:
     seconds: Mapping[int, float] = field(default_factory=dict)
 
     def values(self, task: str, score: str) -> list[float]:
-        """A score of a task, one value per seed; ``gain`` is in decibels over the input."""
+        """Give a score of a task, one value per seed; ``gain`` is in decibels over the input."""
         found = []
         for scores in self.runs.values():
             for entry in scores:
@@ -54,28 +54,29 @@ class Findings:
 
     @property
     def tasks(self) -> list[str]:
-        """Every task that some run was tested on, the mean last."""
+        """List every task that some run was tested on, the mean last."""
         entries = (entry['task'] for entry in self._entries())
         tasks = [task for task in dict.fromkeys(entries) if task != MEAN]
         return [*tasks, MEAN] if any(self._entries()) else tasks
 
     @property
     def protocols(self) -> list[str]:
-        """How images were scored."""
+        """List how images were scored."""
         return sorted({entry['protocol'] for entry in self._entries()})
 
     @property
     def others(self) -> list[str]:
-        """Scores of other metrics, in the order in which they first came."""
+        """List the scores of other metrics, in the order in which they first came."""
         return list(
             dict.fromkeys(key for entry in self._entries() for key in entry if key not in KEYS)
         )
 
     def input(self, task: str, score: str) -> float | None:
-        """A score of the degraded images."""
+        """Give a score of the degraded images."""
         for entry in self._entries():
             if entry['task'] == task:
-                return entry[f'input_{score}']
+                value: float | None = entry[f'input_{score}']
+                return value
         return None
 
     def _entries(self) -> Iterator[Scores]:
@@ -97,7 +98,7 @@ def collect(row: Row, runs: Sequence[Run], cost: Cost | None) -> Found:
 
 
 def spread(values: Sequence[float], digits: int, sign: bool = False) -> str:
-    """Mean and sample standard deviation as text, or a dash."""
+    """Write mean and sample standard deviation as text, or a dash."""
     if not values:
         return '–'
     mean = f'{statistics.fmean(values):{"+" if sign else ""}.{digits}f}'
@@ -107,6 +108,6 @@ def spread(values: Sequence[float], digits: int, sign: bool = False) -> str:
 def _value(entry: Scores, score: str) -> float | None:
     if score != 'gain':
         return entry.get(score)
-    if entry['psnr'] is None or entry['input_psnr'] is None:
-        return None
-    return entry['psnr'] - entry['input_psnr']
+    restored: float | None = entry['psnr']
+    degraded: float | None = entry['input_psnr']
+    return None if restored is None or degraded is None else restored - degraded

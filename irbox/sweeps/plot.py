@@ -26,26 +26,26 @@ def plot(path: Path, findings: Findings) -> None:
     from matplotlib.figure import Figure
 
     rows = list(findings.rows)
-    published = [found.row.published.get('psnr') for found in rows]
+    published = [finding.row.published.get('psnr') for finding in rows]
     panels = 2 if any(value is not None for value in published) else 1
     # Not pyplot, which would want a display and keep the figure for ever.
     figure = Figure(figsize=(4.5 + 3.5 * panels, 1.4 + 0.35 * len(rows)), layout='constrained')
     FigureCanvasAgg(figure)
     axes: Any = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
     task, score = findings.tasks[-1], findings.sweep.score
-    for place, found in enumerate(rows):
-        values = found.values(task, score)
+    for height, finding in enumerate(rows):
+        values = finding.values(task, score)
         if values:
             deviation = statistics.stdev(values) if len(values) > 1 else 0
-            axes[0].errorbar(statistics.fmean(values), place, xerr=deviation, fmt='o', color='C0')
-            axes[0].plot(values, [place] * len(values), '|', color='C0', alpha=0.6)
-        if published[place] is not None:
-            axes[1].plot(published[place], place, 's', color='C1')
+            axes[0].errorbar(statistics.fmean(values), height, xerr=deviation, fmt='o', color='C0')
+            axes[0].plot(values, [height] * len(values), '|', color='C0', alpha=0.6)
+        if published[height] is not None:
+            axes[1].plot(published[height], height, 's', color='C1')
     what = 'mean gain in dB' if score == 'gain' else 'mean PSNR in dB'
     axes[0].set(xlabel=f'{what}, measured' + (f' ({findings.base})' if findings.base else ''))
     if panels == 2:
         axes[1].set(xlabel='PSNR in dB, published')
-    axes[0].set_yticks(range(len(rows)), [found.row.label for found in rows])
+    axes[0].set_yticks(range(len(rows)), [finding.row.label for finding in rows])
     axes[0].invert_yaxis()
     for axis in axes:
         axis.grid(axis='x', alpha=0.3)

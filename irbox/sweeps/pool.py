@@ -17,7 +17,7 @@ Environment = dict[str, str]
 
 
 def environments(jobs: int | None, gpus: Sequence[str]) -> list[Environment]:
-    """What each of the runs that go on at a time gets.
+    """Give what each of the runs that go on at a time gets.
 
     Args:
         jobs: How many at a time; one per GPU by default.

@@ -74,7 +74,7 @@ def _sweep(path: Path, content: Mapping[str, Any]) -> Sweep:
 
 
 def check_seeds(seeds: Any, place: str) -> tuple[int, ...]:
-    """Whole numbers from 0, each once.
+    """Refuse seeds other than whole numbers from 0, each once.
 
     Raises:
         ValueError: They are not.

@@ -35,21 +35,21 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Give what messages call it."""
         return f'{self.row}, seed {self.seed}'
 
     @property
     def config_file(self) -> Path:
-        """The config as it is trained: ``tools/train.py`` reads it."""
+        """Give the config as it is trained: ``tools/train.py`` reads it."""
         return self.folder / 'row.yaml'
 
     @property
     def log_file(self) -> Path:
-        """What training and testing printed."""
+        """Give the file of what training and testing printed."""
         return self.folder / 'log.txt'
 
     def state(self) -> State:
-        """How far it is; ``'other'`` where the folder holds a run of another config."""
+        """Tell how far it is; ``'other'`` where the folder holds a run of another config."""
         if not self.config_file.is_file():
             return 'other' if (self.folder / 'results.json').is_file() else 'new'
         if self.config_file.read_text(encoding='utf-8') != self.config:
@@ -57,18 +57,21 @@ class Run:
         return 'finished' if (self.folder / 'results.json').is_file() else 'started'
 
     def changes(self) -> list[str]:
-        """What differs between the config that the folder holds and this one's."""
+        """List what differs between the config that the folder holds and this one's."""
         if not self.config_file.is_file():
             return ['its config is missing']
         there = yaml.safe_load(self.config_file.read_text(encoding='utf-8'))
         return differences(there, yaml.safe_load(self.config))
 
     def results(self) -> list[dict[str, Any]]:
-        """The rows that ``tools/test.py`` wrote."""
-        return json.loads((self.folder / 'results.json').read_text(encoding='utf-8'))
+        """Read the rows that ``tools/test.py`` wrote."""
+        rows: list[dict[str, Any]] = json.loads(
+            (self.folder / 'results.json').read_text(encoding='utf-8')
+        )
+        return rows
 
     def seconds(self) -> float | None:
-        """How long it was trained, where that is known."""
+        """Tell how long it was trained, where that is known."""
         file = self.folder / 'seconds.json'
         return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else None
 

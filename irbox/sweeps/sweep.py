@@ -58,7 +58,7 @@ class Sweep:
     """What must be said under the table, by the name of the base."""
 
     def find_base(self, given: str | None) -> tuple[str, Path | None]:
-        """Name and file of the base that is meant.
+        """Find name and file of the base that is meant.
 
         Args:
             given: A name from ``bases``, a config file, or None for the default.
@@ -80,7 +80,7 @@ class Sweep:
         )
 
     def choose(self, names: list[str] | None) -> tuple[Row, ...]:
-        """The rows of these names, all by default.
+        """Give the rows of these names, all by default.
 
         Raises:
             ValueError: There is no such row.
@@ -93,7 +93,7 @@ class Sweep:
 
 
 def resolve(row: Row, base: Path | None, options: Mapping[str, Any]) -> Config:
-    """The config of a row, complete and checked.
+    """Give the config of a row, complete and checked.
 
     Args:
         row: From a sweep.
@@ -117,7 +117,7 @@ def resolve(row: Row, base: Path | None, options: Mapping[str, Any]) -> Config:
 
 
 def read_change(path: Path) -> dict[str, Any]:
-    """What a config file says itself, its ``_base_`` left out.
+    """Read what a config file says itself, its ``_base_`` left out.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -127,7 +127,7 @@ def read_change(path: Path) -> dict[str, Any]:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """A YAML file that holds a mapping.
+    """Read a YAML file that holds a mapping.
 
     Raises:
         FileNotFoundError: There is no such file.

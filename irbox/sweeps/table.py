@@ -32,7 +32,7 @@ FIELDS = (
 
 
 def markdown(findings: Findings) -> str:
-    """What was measured, and what a paper printed beside it.
+    """Write what was measured, and what a paper printed beside it.
 
     One table has a line per row with its mean scores and its cost, the other its scores per task.
     """
@@ -61,7 +61,7 @@ def write_table(path: Path, title: str, text: str) -> None:
 
 
 def check_marks(path: Path) -> str:
-    """The content of a file that a table can be written into.
+    """Read the content of a file that a table can be written into.
 
     Raises:
         ValueError: The file has no marks.
@@ -73,7 +73,7 @@ def check_marks(path: Path) -> str:
 
 
 def write_csv(path: Path, findings: Findings) -> None:
-    """A line per run and task, with nothing rounded."""
+    """Write a line per run and task, with nothing rounded."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path, 'w') as file:
         fields = [*FIELDS, *findings.others]
@@ -101,10 +101,10 @@ def _introduction(findings: Findings) -> str:
         'gain': 'Gain in decibels over the degraded image',
     }[findings.sweep.score]
     protocols = ', '.join(f'`{name}`' for name in findings.protocols) or 'none yet'
-    seeds = sorted({seed for found in findings.rows for seed in found.runs})
+    seeds = sorted({seed for finding in findings.rows for seed in finding.runs})
     lengths = ' or '.join(findings.lengths)
     # One training has no deviation.
-    several = any(len(found.runs) > 1 for found in findings.rows)
+    several = any(len(finding.runs) > 1 for finding in findings.rows)
     over = 'mean ± standard deviation over the seeds' if several else 'of the seed'
     width, height = findings.size
     lines = [
@@ -115,13 +115,13 @@ def _introduction(findings: Findings) -> str:
         f"{width}x{height} in the papers' convention, with every expert on every pixel / with the "
         'selected ones. Neither holds the prior.',
     ]
-    times = [value for found in findings.rows for value in found.seconds.values()]
+    times = [value for finding in findings.rows for value in finding.seconds.values()]
     if times:
         lines.append(
             f'A training took {min(times) / 60:.1f} to {max(times) / 60:.1f} minutes, '
             f'{statistics.median(times) / 60:.1f} in the middle.'
         )
-    if any(found.row.published for found in findings.rows):
+    if any(finding.row.published for finding in findings.rows):
         lines.append(
             f'Published values are those of the paper ({findings.sweep.source}), not ours, and of '
             'its data.'

@@ -18,7 +18,7 @@ Kept = Annotated[
 
 
 @HOOKS.register_module()
-class CheckpointHook(MMEngineCheckpointHook):
+class CheckpointHook(MMEngineCheckpointHook):  # type: ignore[misc]  # mmengine has no types
     """Writes ``iter_N.pth`` regularly, and ``best_SCORE_iter_N.pth`` when a score is the best yet.
 
     mmengine's hook of this name, which counts epochs by default and may keep a single checkpoint:

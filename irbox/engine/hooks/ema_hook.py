@@ -14,7 +14,7 @@ from irbox.utils.bounded import NonNegativeFloat, NonNegativeInt
 
 
 @HOOKS.register_module()
-class EMAHook(MMEngineEMAHook):
+class EMAHook(MMEngineEMAHook):  # type: ignore[misc]  # mmengine has no types
     """Keeps a running average of the weights, and validates and saves that instead of the weights.
 
     mmengine's hook of this name, with its own average: see ``AveragedModel``. A checkpoint's

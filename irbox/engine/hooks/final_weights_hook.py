@@ -17,7 +17,7 @@ from irbox.registry import HOOKS
 
 
 @HOOKS.register_module()
-class FinalWeightsHook(Hook):
+class FinalWeightsHook(Hook):  # type: ignore[misc]  # mmengine has no types
     """Writes ``final.pth`` at the end: the weights to use, and nothing that only a training needs.
 
     The averaged weights where an ``EMAHook`` keeps them. Frozen priors are not among them. Beside
@@ -34,7 +34,7 @@ class FinalWeightsHook(Hook):
     def __init__(self, filename: str = 'final.pth') -> None:
         self.filename = filename
 
-    @master_only
+    @master_only  # type: ignore[untyped-decorator]  # mmengine has no types
     def after_train(self, runner: Any) -> None:
         """Write the file."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model

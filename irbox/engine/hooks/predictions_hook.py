@@ -27,7 +27,7 @@ _Sample = tuple[list[np.ndarray], list[str]]
 
 
 @HOOKS.register_module()
-class PredictionsHook(Hook):
+class PredictionsHook(Hook):  # type: ignore[misc]  # mmengine has no types
     """Writes restored images and a contact sheet of degraded, restored and clean ones.
 
     Args:

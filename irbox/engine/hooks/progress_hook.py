@@ -19,7 +19,7 @@ from irbox.utils.console import console
 
 
 @HOOKS.register_module()
-class ProgressHook(Hook):
+class ProgressHook(Hook):  # type: ignore[misc]  # mmengine has no types
     """A bar with the time left, the loss, the learning rate and the speed; scores as they come.
 
     Where the output is no terminal it prints a line now and then instead.
@@ -170,11 +170,11 @@ class _Clock:
 
     @property
     def speed(self) -> float:
-        """Iterations per second of training."""
+        """Give the iterations per second of training."""
         return self.steps / max(time.monotonic() - self.begin - self.paused, 1e-9)
 
     def left(self, iterations: int, val_interval: int) -> float:
-        """Seconds that the rest will take, validations included as far as one has been seen."""
+        """Estimate the seconds that are left, validations included as far as one was seen."""
         seconds = iterations / max(self.speed, 1e-9)
         if val_interval and self.validations:
             seconds += self.paused / self.validations * -(-iterations // val_interval)

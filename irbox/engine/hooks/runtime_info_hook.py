@@ -16,7 +16,7 @@ from irbox.utils.bounded import PositiveInt
 
 
 @HOOKS.register_module()
-class RuntimeInfoHook(MMEngineRuntimeInfoHook):
+class RuntimeInfoHook(MMEngineRuntimeInfoHook):  # type: ignore[misc]  # mmengine has no types
     """Notes losses and learning rates without making a GPU wait in each iteration.
 
     mmengine's hook of this name reads each loss in each iteration, and formats the whole config as

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from irbox.utils.bounded import NonNegativeInt, PositiveInt
 
 
 @LOOPS.register_module()
-class IterationTrainLoop(IterBasedTrainLoop):
+class IterationTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]  # mmengine has no types
     """Trains for a number of iterations, so that what was interrupted continues as if it was not.
 
     Two things make a resumed training equal to an uninterrupted one, to the bit on a CPU. The
@@ -40,7 +40,7 @@ class IterationTrainLoop(IterBasedTrainLoop):
     def __init__(
         self,
         runner: Any,
-        dataloader: DataLoader | dict[str, Any],
+        dataloader: DataLoader[Any] | dict[str, Any],
         max_iters: PositiveInt,
         val_begin: NonNegativeInt = 1,
         val_interval: PositiveInt = 1000,
@@ -65,9 +65,10 @@ class IterationTrainLoop(IterBasedTrainLoop):
             )
 
     def draws_after(self, iteration: int) -> int:
-        """Samples that all processes have used together after a number of iterations."""
+        """Count the samples that all processes have used together after a number of iterations."""
         since, draws = self._started_at
-        return draws + (iteration - since) * self.dataloader.batch_size * self.runner.world_size
+        at_a_time: int = self.dataloader.batch_size * self.runner.world_size
+        return draws + (iteration - since) * at_a_time
 
     def continue_from(self, iteration: int, draws: int) -> None:
         """Go on after an iteration, as the saved state of another run of this loop says.
@@ -98,7 +99,7 @@ class IterationTrainLoop(IterBasedTrainLoop):
         del batches
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
-        return self.runner.model
+        return cast(nn.Module, self.runner.model)
 
     def _validate_if_due(self) -> None:
         due = self._iter % self.val_interval == 0 or self._iter == self._max_iters

@@ -15,10 +15,10 @@ from torch.utils.data import DataLoader
 from irbox.evaluation import ImageMetric, center_crop
 from irbox.evaluation.tables import MEAN, name_tasks
 
-Loaders = DataLoader | Mapping[str, Any]
+Loaders = DataLoader[Any] | Mapping[str, Any]
 
 
-class MultiLoop(BaseLoop):
+class MultiLoop(BaseLoop):  # type: ignore[misc]  # mmengine has no types
     """Runs the model over one or several sets, and names what was measured by task.
 
     A metric reports ``{label}/{score}`` for each degradation of a set, see ``ImageMetric``; the
@@ -68,7 +68,7 @@ class MultiLoop(BaseLoop):
 
     @property
     def num_batches(self) -> int:
-        """Batches of all sets, in this process."""
+        """Count the batches of all sets, in this process."""
         return sum(len(loader) for loader in self.dataloaders.values())
 
     def run(self) -> dict[str, float]:

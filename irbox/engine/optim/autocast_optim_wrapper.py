@@ -14,7 +14,7 @@ from irbox.registry import OPTIM_WRAPPERS
 
 
 @OPTIM_WRAPPERS.register_module()
-class AutocastOptimWrapper(OptimWrapper):
+class AutocastOptimWrapper(OptimWrapper):  # type: ignore[misc]  # mmengine has no types
     """Computes losses under ``torch.autocast`` to bfloat16; weights and updates stay float32.
 
     bfloat16 has the range of float32 and needs no gradient scaler. mmengine's ``AmpOptimWrapper``,
@@ -30,7 +30,7 @@ class AutocastOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """The context that a loss is computed in."""
+        """Give the context that a loss is computed in."""
         device = next(model.parameters()).device.type
         with super().optim_context(model), torch.autocast(device, dtype=torch.bfloat16):
             yield

@@ -13,7 +13,7 @@ from irbox.utils.bounded import NonNegativeInt, PositiveFloat
 
 
 @PARAM_SCHEDULERS.register_module()
-class EpochWarmUpCosineLR(_ParamScheduler):
+class EpochWarmUpCosineLR(_ParamScheduler):  # type: ignore[misc]  # mmengine has no types
     r"""Linear warm-up and cosine that change once per epoch, as the published trainings ran.
 
     For the step ``s`` of the shape, warm-up ``w`` and cosine end ``t``, the learning rate is

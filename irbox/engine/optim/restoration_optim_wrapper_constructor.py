@@ -9,7 +9,7 @@ from irbox.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class RestorationOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+class RestorationOptimWrapperConstructor(DefaultOptimWrapperConstructor):  # type: ignore[misc]  # mmengine has no types
     """mmengine's constructor, with ``paramwise_cfg`` as there, and two rules more.
 
     * Frozen weights (a pretrained prior) are left out.

@@ -76,40 +76,40 @@ def list_jobs(
         FileExistsError: A target exists, or is one of the sources, and may not be overwritten.
     """
     listing = Listing()
-    if [str(one) for one in inputs] == ['-']:
+    if [str(picture) for picture in inputs] == ['-']:
         listing.jobs = [Job(STANDARD_STREAM, Path(out) if out is not None else STANDARD_STREAM)]
         _check_targets(listing, existing, done_list)
         return listing
     if '-' in map(str, inputs):
         raise ValueError('- (standard input) is one picture and stands alone.')
     folder, suffix = _where(inputs, out, suffix)
-    found: dict[Path, _Found] = {}
-    own = 0
-    for given in inputs:
-        for entry in _find(str(given), recursive, extensions, listing.notes):
+    pictures: dict[Path, _Found] = {}
+    answers = 0
+    for named in inputs:
+        for entry in _find(str(named), recursive, extensions, listing.notes):
             if folder is None and _is_own_answer(entry.source, suffix, extensions):
-                own += 1
+                answers += 1
             else:
-                found.setdefault(entry.source.resolve(), entry)
-    if own:
+                pictures.setdefault(entry.source.resolve(), entry)
+    if answers:
         listing.notes.append(
-            f'{own} {_pictures(own)} ending in {suffix!r} beside the original: passed over as '
-            'answers of an earlier run.'
+            f'{answers} {_pictures(answers)} ending in {suffix!r} beside the original: passed over '
+            'as answers of an earlier run.'
         )
-    if not found:
+    if not pictures:
         listed = ', '.join(map(str, inputs))
         raise ValueError(' '.join([f'There is no picture to restore in {listed}.', *listing.notes]))
     if str(out) == '-':
-        if len(found) > 1:
-            raise ValueError(f'--out - takes one picture, and there are {len(found)}.')
+        if len(pictures) > 1:
+            raise ValueError(f'--out - takes one picture, and there are {len(pictures)}.')
         listing.jobs = listing.everything = [
-            Job(one.source, STANDARD_STREAM) for one in found.values()
+            Job(picture.source, STANDARD_STREAM) for picture in pictures.values()
         ]
         return listing
     single = Path(out) if out is not None and folder is None else None
-    for one in found.values():
-        target = single or _target(one, folder, suffix, extension)
-        listing.jobs.append(Job(one.source, target))
+    for picture in pictures.values():
+        target = single or _target(picture, folder, suffix, extension)
+        listing.jobs.append(Job(picture.source, target))
     _check_targets(listing, existing, done_list)
     return listing
 

@@ -55,15 +55,15 @@ def restore_files(args: argparse.Namespace) -> int:
     models = _load_models(args, settings)
     done_list = _done_list(args, settings, models, world)
     listing = _list(args, settings, done_list)
-    own = set(shard(listing.everything, rank, world))
-    jobs = [job for job in listing.jobs if job in own]
+    share = set(shard(listing.everything, rank, world))
+    jobs = [job for job in listing.jobs if job in share]
     for note in listing.notes if rank == 0 else ():
         console.print(f'Note: {note}')
     if args.dry_run:
         console.print(estimate(jobs, listing.skipped + listing.done, models[0], settings))
         return 0
     check_disk(jobs, settings.format)
-    skipped = [job for job in (*listing.skipped, *listing.done) if job in own]
+    skipped = [job for job in (*listing.skipped, *listing.done) if job in share]
     start = time.perf_counter()
     with (
         BatchProgress(len(jobs), console) as progress,

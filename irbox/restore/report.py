@@ -66,34 +66,47 @@ class ExpertUsage:
 
     def shares(self) -> dict[str, list[float]]:
         """Give place -> share of its pixels that each expert sees."""
-        places = self.places or []
-        return {
-            (places[number] if number < len(places) else f'place {number + 1}'): [
-                round(count / self._pixels[number], 4) for count in visits.tolist()
+        found: dict[str, list[float]] = {}
+        for number, visits in self._visits.items():
+            places = self.places or []
+            name = places[number] if number < len(places) else f'place {number + 1}'
+            # Several blocks of one place route one after the other.
+            again = places[:number].count(name)
+            pixels = self._pixels[number]
+            found[f'{name}, {again + 1}' if again else name] = [
+                round(count / pixels, 4) for count in visits.tolist()
             ]
-            for number, visits in self._visits.items()
-        }
+        return found
 
 
 class RoutingPlaces:
     """Listens to a network's call and notes where routings are made, in their order."""
 
     def __init__(self, network: nn.Module) -> None:
-        self.network, self.places = network, []  # type: nn.Module, list[str]
+        self.network = network
+        self.places: list[str] = []
+        self._last: Routing | None = None
 
     def __enter__(self) -> list[str]:
         def listen(name: str) -> Any:
             def heard(module: nn.Module, inputs: Any, output: Any) -> None:
-                if isinstance(output, Routing):
-                    self.places.append(name.removesuffix('.router'))
+                # What wraps a router gives the same routing again.
+                if isinstance(output, Routing) and output is not self._last:
+                    self._last = output
+                    self.places.append(name)
 
             return heard
 
         self._handles = [
-            module.register_forward_hook(listen(name))
-            for name, module in self.network.named_modules()
+            module.register_forward_hook(listen(name)) for name, module in self._named()
         ]
         return self.places
+
+    def _named(self) -> list[tuple[str, nn.Module]]:
+        """Every module, once, with the name of its place in the words of configs."""
+        declared: Any = getattr(self.network, 'places', dict)
+        found = {module: place for place, part in declared().items() for module in part.modules()}
+        return [(found.get(one, name), one) for name, one in self.network.named_modules()]
 
     def __exit__(self, *_: object) -> None:
         for handle in self._handles:

@@ -185,8 +185,8 @@ def test_the_report(model):
     assert report.megapixels == pytest.approx(64 * 96 / 1e6)
     assert report.seconds > 0
     shares = report.experts
-    assert list(shares) == ['before_levels.0.0']
-    assert sum(shares['before_levels.0.0']) == pytest.approx(2, abs=1e-3)
+    assert list(shares) == ['encoder 1: before_level']
+    assert sum(shares['encoder 1: before_level']) == pytest.approx(2, abs=1e-3)
     assert report.as_dict()['tiles'] == report.tiles == 6
     assert report.precision.startswith('float32')
 

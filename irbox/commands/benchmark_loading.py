@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--augment',
-        choices=('none', 'flip', 'dihedral'),
+        choices=('none', 'flips', 'dihedral'),
         default='dihedral',
         help='what is done to crops',
     )

@@ -140,7 +140,7 @@ def test_a_config_without_data_is_a_mistake():
 def test_mistakes_of_the_whole_set_are_found(check, pairs, save):
     pairs('d', names(2))
     [finding] = check({'rain': folders('d')}, augment='flip').findings
-    assert finding.kind == 'source' and "augment='flip'" in finding.message
+    assert finding.kind == 'source' and "augment: 'flip' is unknown" in finding.message
     save('d/input/9.png')
     report = check({'rain': folders('d')}, augment='flip', strict=False)
     assert kinds(report.serious) == ['source'] and kinds(report.notes) == ['unmatched']

@@ -76,7 +76,7 @@ def list_jobs(
         FileExistsError: A target exists, or is one of the sources, and may not be overwritten.
     """
     listing = Listing()
-    if [str(picture) for picture in inputs] == ['-']:
+    if [str(named) for named in inputs] == ['-']:
         listing.jobs = [Job(STANDARD_STREAM, Path(out) if out is not None else STANDARD_STREAM)]
         _check_targets(listing, existing, done_list)
         return listing

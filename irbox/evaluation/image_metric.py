@@ -38,6 +38,8 @@ class ImageMetric(BaseMetric):  # type: ignore[misc]  # mmengine has no types
     letters, digits and underscores, and no two metrics of an evaluator share one."""
     input_multiple: int = 1
     """The loops cut images, in the middle, to multiples of this before the network sees them."""
+    tile: int | None = None
+    """The loops let the network see tiles of at most so many pixels a side; None: the whole."""
     clip: bool = True
     """Whether ``score`` gets restored images clipped to 0 to 1, or as the network gave them."""
     judges_input: bool = False

@@ -7,6 +7,7 @@ metrics.md`` says which published table follows which.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -50,6 +51,10 @@ class Protocol:
     """SSIM's variances, see ``ssim``."""
     columns: bool = False
     """For SSIM, each column of the image is a signal of its own."""
+    tile: int | None = None
+    """The network sees tiles of at most so many pixels a side, which overlap and share what it
+    believes of the whole image; the whole image where it is None. Scores may be higher or lower: an
+    attention over channels sees the statistics of a tile."""
     note: str = ''
     """What a reader of such scores has to know; tables print it."""
 
@@ -85,11 +90,17 @@ PROTOCOLS = {
 }
 
 
+TILED = re.compile(r'(?P<base>.+)\+tile(?P<side>[1-9]\d*)')
+
+
 def find_protocol(name: str) -> Protocol:
-    """Give the protocol of a name.
+    """Give the protocol of a name; ``aio+tile256`` is ``aio`` in tiles of 256.
 
     Raises:
         ValueError: There is none; the message names the nearest.
+
+    >>> find_protocol('aio+tile256').tile
+    256
 
     >>> find_protocol('aio_gauss').window
     'gaussian'
@@ -97,6 +108,8 @@ def find_protocol(name: str) -> Protocol:
     Traceback (most recent call last):
     ValueError: No protocol is called 'cdd12'. Did you mean 'cdd11'? Known: ...
     """
+    if isinstance(name, str) and (tiled := TILED.fullmatch(name)):
+        return replace(find_protocol(tiled['base']), tile=int(tiled['side']))
     if name not in PROTOCOLS:
         raise ValueError(f'No protocol is called {name!r}. {suggest(str(name), PROTOCOLS)}')
     return PROTOCOLS[name]

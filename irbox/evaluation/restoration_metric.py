@@ -40,6 +40,7 @@ class RestorationMetric(ImageMetric):
         self.qualify = qualify
         self.input_multiple = rules.crop_multiple
         self.clip = rules.clip
+        self.tile = rules.tile
         self.suffix = f'@{protocol}' if qualify else ''
         self.scores = {f'{name}{self.suffix}': info for name, info in SIMILARITY.items()}
 

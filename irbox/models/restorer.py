@@ -8,6 +8,8 @@ from typing import Any, Literal
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from irbox.networks.restore_tiled import restore_tiled
+from irbox.networks.tile_grid import DEFAULT_OVERLAP
 from irbox.registry import LOSSES, MODELS
 
 Mode = Literal['tensor', 'loss', 'predict']
@@ -52,6 +54,7 @@ class Restorer(BaseModel):  # type: ignore[misc]  # mmengine has no stubs
         label: list[str] | None = None,
         name: list[str] | None = None,
         mode: Mode = 'tensor',
+        tile: int | None = None,
     ) -> Tensor | dict[str, Tensor] | list[dict[str, Any]]:
         """Restore, judge or both.
 
@@ -63,6 +66,7 @@ class Restorer(BaseModel):  # type: ignore[misc]  # mmengine has no stubs
             mode: ``'tensor'``: the restored images (B, 3, H, W), not clipped. ``'loss'``: a scalar
                 per loss. ``'predict'``: a dict per image with ``restored`` (3, H, W), clipped to 0
                 to 1, ``unclipped``, for protocols that score it so, and what was given.
+            tile: Of ``'predict'``: let the network see tiles of at most so many pixels a side.
         """
         if mode == 'tensor':
             answer: Tensor = self.network(image)
@@ -70,7 +74,7 @@ class Restorer(BaseModel):  # type: ignore[misc]  # mmengine has no stubs
         if mode == 'loss':
             return self._loss(image, target, label)
         if mode == 'predict':
-            unclipped = self.network(image).float()
+            unclipped = self._in_tiles(image, tile) if tile else self.network(image).float()
             restored = unclipped.clamp(0, 1)
             given = {'image': image, 'target': target, 'label': label, 'name': name}
             return [
@@ -79,6 +83,11 @@ class Restorer(BaseModel):  # type: ignore[misc]  # mmengine has no stubs
                 for i in range(len(restored))
             ]
         raise ValueError(f"mode={mode!r} is unknown. Choose 'tensor', 'loss' or 'predict'.")
+
+    def _in_tiles(self, image: Tensor, tile: int) -> Tensor:
+        # Half of a small tile may be shared at most.
+        overlap = min(DEFAULT_OVERLAP, tile // 4)
+        return restore_tiled(self.network, image, tile=tile, overlap=overlap)
 
     def _loss(
         self, image: Tensor, target: Tensor | None, label: list[str] | None

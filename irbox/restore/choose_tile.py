@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import torch
 
+from irbox.networks.restore_tiled import Grid, make_grid
+from irbox.networks.tile_grid import DEFAULT_OVERLAP
 from irbox.restore.memory import format_memory, free_memory, parse_memory, used_memory
 from irbox.restore.memory_need import SIDES, MemoryNeed
 from irbox.restore.report import Report
-from irbox.restore.restore_tiled import Grid, make_grid
-from irbox.restore.tile_grid import DEFAULT_OVERLAP
 from irbox.restore.tile_runner import SMALLEST
 
 SHARE = 0.8

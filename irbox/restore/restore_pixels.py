@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from irbox.networks.restore_tiled import Box, Grid, blended_bands
 from irbox.restore.arrays import Pixels
 from irbox.restore.choose_tile import choose_tiles
 from irbox.restore.guard import find_fault
 from irbox.restore.masks import read_mask
 from irbox.restore.options import Options
 from irbox.restore.report import Report, beliefs
-from irbox.restore.restore_tiled import Box, Grid, blended_bands
 from irbox.restore.steering import Steering
 from irbox.restore.tile_runner import TileRunner
 from irbox.restore.whole_image import shrunk

@@ -9,11 +9,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from irbox.networks.restore_tiled import Grid, blended_bands, make_grid
 from irbox.restore.devices import computing_in
 from irbox.restore.guard import find_fault
 from irbox.restore.memory import is_out_of_memory, release_memory
 from irbox.restore.report import ExpertUsage, Report, RoutingPlaces
-from irbox.restore.restore_tiled import Grid, blended_bands, make_grid
 from irbox.structures import Context
 
 SMALLEST = 32

@@ -25,9 +25,9 @@ class MultiLoop(BaseLoop):  # type: ignore[misc]  # mmengine has no types
     loop returns ``{task}/{score}``, see ``name_tasks``, and ``mean/{score}``, the mean over the
     tasks of scores that have one. Scores without a label become ``{set}/{score}`` and have no mean.
 
-    Some protocols cut images before the network sees them (``ImageMetric.input_multiple``). Where
-    metrics differ in that, the network runs once for each cut that makes a difference; hooks get
-    what came of the first.
+    Some protocols cut images before the network sees them (``ImageMetric.input_multiple``), or let
+    it see tiles (``tile``). Where metrics differ in that, the network runs once for each way that
+    makes a difference; hooks get what came of the first.
 
     While it runs, ``dataloader`` is the loader of the current set, for hooks that ask for it.
 
@@ -58,10 +58,12 @@ class MultiLoop(BaseLoop):  # type: ignore[misc]  # mmengine has no types
         }
         super().__init__(runner, next(iter(self.dataloaders.values())))
         self.evaluator = runner.build_evaluator(evaluator)
-        self.passes: dict[int, list[Any]] = defaultdict(list)
+        self.passes: dict[tuple[int, int | None], list[Any]] = defaultdict(list)
+        """Multiple that images are cut to and side of tiles -> the metrics that want it so."""
         for metric in self.evaluator.metrics:
             ours = isinstance(metric, ImageMetric)
-            self.passes[metric.input_multiple if ours else 1].append(metric)
+            wanted = (metric.input_multiple, metric.tile) if ours else (1, None)
+            self.passes[wanted].append(metric)
         self.current_set = ''
         self.tasks: dict[tuple[str, str], str] = {}
         """(set, label) to the name of the task, known after a run."""
@@ -94,12 +96,15 @@ class MultiLoop(BaseLoop):  # type: ignore[misc]  # mmengine has no types
         call, mode = self.runner.call_hook, self.mode
         call(f'before_{mode}_iter', batch_idx=idx, data_batch=data_batch)
         outputs: dict[Any, Any] = {}
-        for multiple, metrics in self.passes.items():
+        for (multiple, tile), metrics in self.passes.items():
             batch, size = _cut(data_batch, multiple)
-            if size not in outputs:
-                outputs[size] = getattr(self.runner.model, f'{mode}_step')(batch)
+            seen = (size, tile)
+            if seen not in outputs:
+                # A foreign model, which knows no tiles, is not told of none.
+                given = batch if tile is None else batch | {'tile': tile}
+                outputs[seen] = getattr(self.runner.model, f'{mode}_step')(given)
             for metric in metrics:
-                metric.process(batch, outputs[size])
+                metric.process(batch, outputs[seen])
         first = next(iter(outputs.values()))
         call(f'after_{mode}_iter', batch_idx=idx, data_batch=data_batch, outputs=first)
 

@@ -183,7 +183,7 @@ def _notes(
     if left_out:
         notes.append(f'Without a column here: {", ".join(left_out)}.')
     for protocol in dict.fromkeys(row.protocol for row in rows):
-        known = PROTOCOLS.get(protocol)
+        known = PROTOCOLS.get(protocol.partition('+tile')[0])
         if known is not None and known.note:
             notes.append(f'{protocol} is {known.note}.')
     return notes

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from irbox.restore.tile_grid import DEFAULT_OVERLAP, Span, fade_weights, split_side
+from irbox.networks.tile_grid import DEFAULT_OVERLAP, Span, fade_weights, split_side
 
 
 class Box(NamedTuple):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from irbox.restore.restore_tiled import blended_bands, make_grid, restore_tiled
+from irbox.networks.restore_tiled import blended_bands, make_grid, restore_tiled
 from irbox.structures import Context
 from support.small_model import small_model
 

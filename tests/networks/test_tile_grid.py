@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from irbox.restore.tile_grid import fade_weights, split_side
+from irbox.networks.tile_grid import fade_weights, split_side
 
 
 @pytest.mark.parametrize('length', [1, 7, 8, 63, 64, 65, 100, 257, 3000])

@@ -27,16 +27,17 @@ def build_network(
     Under ``with torch.device('meta')`` it is built without memory, and a pretrained prior without
     its file: enough to count and to look at.
 
-    >>> import torch
-    >>> places = {name: {'block': {'type': 'TransformerBlock'}}
-    ...           for name in ('encoder', 'bottleneck', 'decoder')}
-    >>> shape = {'dim': 8, 'depths': [1, 1], 'heads': [1, 2], 'refinement': 0}
-    >>> network = build_network(
-    ...     {'model': {'network': {'type': 'RestorationUNet', **shape, **places}}}
-    ... )
-    >>> with torch.no_grad():
-    ...     network(torch.rand(1, 3, 17, 23)).shape
-    torch.Size([1, 3, 17, 23])
+    Examples:
+        >>> import torch
+        >>> places = {name: {'block': {'type': 'TransformerBlock'}}
+        ...           for name in ('encoder', 'bottleneck', 'decoder')}
+        >>> shape = {'dim': 8, 'depths': [1, 1], 'heads': [1, 2], 'refinement': 0}
+        >>> network = build_network(
+        ...     {'model': {'network': {'type': 'RestorationUNet', **shape, **places}}}
+        ... )
+        >>> with torch.no_grad():
+        ...     network(torch.rand(1, 3, 17, 23)).shape
+        torch.Size([1, 3, 17, 23])
 
     Args:
         config: Path of a ``.py`` or ``.yaml`` config, or its content as a dict. Of the content only
@@ -70,8 +71,9 @@ def load(
 ) -> RestorationModel:
     """Load a model that restores pictures.
 
-    >>> model = irbox.load('work_dirs/m2restore_demo/final.pth')  # doctest: +SKIP
-    >>> model.restore('photo.jpg').save('restored.jpg')  # doctest: +SKIP
+    Examples:
+        >>> model = irbox.load('work_dirs/m2restore_demo/final.pth')  # doctest: +SKIP
+        >>> model.restore('photo.jpg').save('restored.jpg')  # doctest: +SKIP
 
     Args:
         what: A checkpoint that irbox wrote (the config is inside; averaged weights where there

@@ -129,11 +129,12 @@ def build_part(cfg: Mapping[str, Any], registry: Registry, **injected: Any) -> A
         ValueError: The type or an argument is unknown, set twice or missing, or a value does not
             fit the annotation of its argument.
 
-    >>> build_part({'type': 'MLPExpert', 'ratio': 2}, EXPERTS, dim=16).fc1
-    Linear(in_features=16, out_features=32, bias=True)
-    >>> build_part({'type': 'MLPExpert', 'ratio': -1}, EXPERTS, dim=16)
-    Traceback (most recent call last):
-    ValueError: MLPExpert.ratio: -1 must be a number above 0.
+    Examples:
+        >>> build_part({'type': 'MLPExpert', 'ratio': 2}, EXPERTS, dim=16).fc1
+        Linear(in_features=16, out_features=32, bias=True)
+        >>> build_part({'type': 'MLPExpert', 'ratio': -1}, EXPERTS, dim=16)
+        Traceback (most recent call last):
+        ValueError: MLPExpert.ratio: -1 must be a number above 0.
     """
     kind = registry.name
     if not isinstance(cfg, Mapping) or 'type' not in cfg:

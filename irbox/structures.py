@@ -16,9 +16,10 @@ from torch import Tensor
 class Stage:
     """Says what a part may know when it is built.
 
-    >>> stage = Stage(dim=48, heads=1)
-    >>> stage.dim, stage.prior_dim
-    (48, 0)
+    Examples:
+        >>> stage = Stage(dim=48, heads=1)
+        >>> stage.dim, stage.prior_dim
+        (48, 0)
     """
 
     dim: int
@@ -65,10 +66,11 @@ class Routing:
 class Gate:
     """Says how much of a feature map a block lets through, pixel by pixel: a gate map.
 
-    >>> import torch
-    >>> gate = Gate(torch.full((1, 1, 8, 8), 0.25), weighs='cnn')
-    >>> gate.weighs, gate.values.mean().item()
-    ('cnn', 0.25)
+    Examples:
+        >>> import torch
+        >>> gate = Gate(torch.full((1, 1, 8, 8), 0.25), weighs='cnn')
+        >>> gate.weighs, gate.values.mean().item()
+        ('cnn', 0.25)
     """
 
     values: Tensor
@@ -84,13 +86,14 @@ class Context:
 
     It lives for one call of the network.
 
-    >>> import torch
-    >>> context = Context(image=torch.zeros(1, 3, 8, 8), gates=[])
-    >>> weights = torch.zeros(1, 2, 8, 8)
-    >>> context.record(Routing(weights=weights, load=torch.tensor([0.0, 64.0])))
-    >>> context.record_gate(Gate(torch.ones(1, 1, 8, 8), weighs='mamba'))
-    >>> len(context.routings), len(context.gates)
-    (1, 1)
+    Examples:
+        >>> import torch
+        >>> context = Context(image=torch.zeros(1, 3, 8, 8), gates=[])
+        >>> weights = torch.zeros(1, 2, 8, 8)
+        >>> context.record(Routing(weights=weights, load=torch.tensor([0.0, 64.0])))
+        >>> context.record_gate(Gate(torch.ones(1, 1, 8, 8), weighs='mamba'))
+        >>> len(context.routings), len(context.gates)
+        (1, 1)
     """
 
     image: Tensor

@@ -33,9 +33,10 @@ def count_macs(
 ) -> Counter[str]:
     """Count the multiply-accumulates of restoring one image.
 
-    >>> counts = count_macs(nn.Conv2d(3, 8, 3, padding=1, bias=False), height=10, width=10)
-    >>> counts.total()  # 8 * 3 * 3 * 3 for each of 100 pixels
-    21600
+    Examples:
+        >>> counts = count_macs(nn.Conv2d(3, 8, 3, padding=1, bias=False), height=10, width=10)
+        >>> counts.total()  # 8 * 3 * 3 * 3 for each of 100 pixels
+        21600
 
     Args:
         network: Built on any device; it is run once on an image without content, so a network on

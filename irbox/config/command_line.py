@@ -28,11 +28,12 @@ class OptionsAction(DictAction):  # type: ignore[misc]  # mmengine has no types
 
     ``null`` and mappings are read as in a YAML file, such as ``'router={type: PixelRouter}'``.
 
-    >>> parser = ArgumentParser()
-    >>> add_config_options(parser)
-    >>> options = ['model.network.dim=24', 'router={type: PixelRouter}', 'seed=null']
-    >>> parser.parse_args(['--cfg-options', *options]).cfg_options
-    {'model.network.dim': 24, 'router': {'type': 'PixelRouter'}, 'seed': None}
+    Examples:
+        >>> parser = ArgumentParser()
+        >>> add_config_options(parser)
+        >>> options = ['model.network.dim=24', 'router={type: PixelRouter}', 'seed=null']
+        >>> parser.parse_args(['--cfg-options', *options]).cfg_options
+        {'model.network.dim': 24, 'router': {'type': 'PixelRouter'}, 'seed': None}
     """
 
     def __call__(

@@ -61,8 +61,9 @@ FREQUENCY_PARTS = {
 def published_name(key: str, places: Mapping[str, str], parts: Mapping[str, str]) -> str:
     """Give a weight of the network the name that a published file has for it.
 
-    >>> published_name('encoders.0.2.norm1.weight', UNET_PLACES, UNET_PARTS)
-    'encoder_level1.2.norm1.body.weight'
+    Examples:
+        >>> published_name('encoders.0.2.norm1.weight', UNET_PLACES, UNET_PARTS)
+        'encoder_level1.2.norm1.body.weight'
 
     Args:
         key: Ours: a place, the number of a block where the place is a chain, a part, the rest.
@@ -98,13 +99,14 @@ def rename_weights(
     Ones at the ends of a shape do not count: a 1x1 convolution may be kept as a matrix, or the
     other way round.
 
-    >>> released = {'net.head.weight': torch.ones(4, 3, 1, 1)}
-    >>> network = nn.Sequential(nn.Linear(3, 4, bias=False))
-    >>> def name_of(key):
-    ...     return key.replace('0.', 'head.')
-    >>> own = rename_weights(released, network, name_of, 'an example')
-    >>> {key: tuple(tensor.shape) for key, tensor in own.items()}
-    {'0.weight': (4, 3)}
+    Examples:
+        >>> released = {'net.head.weight': torch.ones(4, 3, 1, 1)}
+        >>> network = nn.Sequential(nn.Linear(3, 4, bias=False))
+        >>> def name_of(key):
+        ...     return key.replace('0.', 'head.')
+        >>> own = rename_weights(released, network, name_of, 'an example')
+        >>> {key: tuple(tensor.shape) for key, tensor in own.items()}
+        {'0.weight': (4, 3)}
 
     Args:
         released: Names with or without a leading ``net.`` or ``module.``.

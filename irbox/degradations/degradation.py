@@ -60,8 +60,9 @@ class Degradation(ABC):
 def check_range(name: str, value: Range, lowest: float = -np.inf) -> tuple[float, float]:
     """Write a range as two numbers.
 
-    >>> check_range('beta', 0.5), check_range('beta', (0.5, 1))
-    ((0.5, 0.5), (0.5, 1.0))
+    Examples:
+        >>> check_range('beta', 0.5), check_range('beta', (0.5, 1))
+        ((0.5, 0.5), (0.5, 1.0))
 
     Args:
         name: Of the argument, for the message.

@@ -20,10 +20,11 @@ class GaussianNoise(Degradation):
     Truncation is what PromptIR, AdaIR and their successors train and test with. It darkens by about
     .4 grey levels, and clipping makes sigma 50 about 1.4 dB easier than unclipped protocols.
 
-    >>> clean = np.full((4, 4, 3), 0.5, dtype=np.float32)
-    >>> noisy = GaussianNoise(sigma=25)(clean, np.random.default_rng(0))
-    >>> noisy.shape, noisy.dtype.name, bool((noisy == clean).all())
-    ((4, 4, 3), 'float32', False)
+    Examples:
+        >>> clean = np.full((4, 4, 3), 0.5, dtype=np.float32)
+        >>> noisy = GaussianNoise(sigma=25)(clean, np.random.default_rng(0))
+        >>> noisy.shape, noisy.dtype.name, bool((noisy == clean).all())
+        ((4, 4, 3), 'float32', False)
 
     Args:
         sigma: Standard deviation in grey levels of 255. One of several is chosen per image.

@@ -22,8 +22,9 @@ class Protocol:
     0..1, PSNR is 10 log10(1 / MSE) with one mean over all pixels and channels, and SSIM is the
     default of scikit-image. Scores are of each image; means are over images.
 
-    >>> Protocol(crop_multiple=16) == PROTOCOLS['aio']
-    True
+    Examples:
+        >>> Protocol(crop_multiple=16) == PROTOCOLS['aio']
+        True
     """
 
     crop_multiple: int = 1
@@ -99,14 +100,15 @@ def find_protocol(name: str) -> Protocol:
     Raises:
         ValueError: There is none; the message names the nearest.
 
-    >>> find_protocol('aio+tile256').tile
-    256
+    Examples:
+        >>> find_protocol('aio+tile256').tile
+        256
 
-    >>> find_protocol('aio_gauss').window
-    'gaussian'
-    >>> find_protocol('cdd12')
-    Traceback (most recent call last):
-    ValueError: No protocol is called 'cdd12'. Did you mean 'cdd11'? Known: ...
+        >>> find_protocol('aio_gauss').window
+        'gaussian'
+        >>> find_protocol('cdd12')
+        Traceback (most recent call last):
+        ValueError: No protocol is called 'cdd12'. Did you mean 'cdd11'? Known: ...
     """
     if isinstance(name, str) and (tiled := TILED.fullmatch(name)):
         return replace(find_protocol(tiled['base']), tile=int(tiled['side']))

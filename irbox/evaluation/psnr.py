@@ -21,8 +21,9 @@ def psnr(restored: Tensor, target: Tensor, per_channel: bool = False) -> Tensor:
     Raises:
         ValueError: The shapes differ.
 
-    >>> psnr(torch.full((1, 3, 8, 8), 0.6), torch.full((1, 3, 8, 8), 0.5)).round(decimals=3)
-    tensor([20.], dtype=torch.float64)
+    Examples:
+        >>> psnr(torch.full((1, 3, 8, 8), 0.6), torch.full((1, 3, 8, 8), 0.5)).round(decimals=3)
+        tensor([20.], dtype=torch.float64)
     """
     if restored.shape != target.shape:
         raise ValueError(

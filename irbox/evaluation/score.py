@@ -30,11 +30,12 @@ def score(restored: Tensor, target: Tensor, protocol: str = 'aio') -> dict[str, 
         ValueError: The protocol is unknown, the images are no floats, their shapes differ, are not
             (B, 3, H, W), or are too small for the protocol.
 
-    >>> clean = torch.full((1, 3, 16, 16), 0.5)
-    >>> {name: round(value.item(), 2) for name, value in score(clean + 0.1, clean).items()}
-    {'psnr': 20.0, 'ssim': 0.98}
-    >>> bool(score(clean + 0.6, clean, protocol='aio')['psnr'] > 6)  # 1.1 is clipped to 1
-    True
+    Examples:
+        >>> clean = torch.full((1, 3, 16, 16), 0.5)
+        >>> {name: round(value.item(), 2) for name, value in score(clean + 0.1, clean).items()}
+        {'psnr': 20.0, 'ssim': 0.98}
+        >>> bool(score(clean + 0.6, clean, protocol='aio')['psnr'] > 6)  # 1.1 is clipped to 1
+        True
     """
     rules = find_protocol(protocol)
     if restored.shape != target.shape or restored.ndim != 4 or restored.shape[1] != 3:

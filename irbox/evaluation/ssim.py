@@ -41,11 +41,12 @@ def ssim(
         ValueError: The shapes differ, the images are smaller than the window, or an option is
             unknown.
 
-    >>> image = torch.linspace(0, 1, 64).view(1, 1, 8, 8)
-    >>> ssim(image, image)
-    tensor([1.], dtype=torch.float64)
-    >>> bool(ssim(image, 1 - image) < 0)
-    True
+    Examples:
+        >>> image = torch.linspace(0, 1, 64).view(1, 1, 8, 8)
+        >>> ssim(image, image)
+        tensor([1.], dtype=torch.float64)
+        >>> bool(ssim(image, 1 - image) < 0)
+        True
     """
     if restored.shape != target.shape:
         raise ValueError(

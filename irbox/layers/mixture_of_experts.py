@@ -16,11 +16,12 @@ Combine = Literal['sum', 'logexp']
 class MixtureOfExperts(nn.Module):
     """Weighted combination of expert answers (M2Restore Eq. 10-11, M2IR Eq. 5-6).
 
-    >>> weights = torch.tensor([0.25, 0.75]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
-    >>> routing = Routing(weights=weights, load=torch.ones(2))
-    >>> mixture = MixtureOfExperts([nn.Identity(), nn.Conv2d(8, 8, 3, padding=1)])
-    >>> mixture(torch.ones(1, 8, 4, 4), routing).shape
-    torch.Size([1, 8, 4, 4])
+    Examples:
+        >>> weights = torch.tensor([0.25, 0.75]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
+        >>> routing = Routing(weights=weights, load=torch.ones(2))
+        >>> mixture = MixtureOfExperts([nn.Identity(), nn.Conv2d(8, 8, 3, padding=1)])
+        >>> mixture(torch.ones(1, 8, 4, 4), routing).shape
+        torch.Size([1, 8, 4, 4])
 
     Where every expert treats each pixel alone (``pointwise = True``) only the pixels routed to an
     expert are gathered for it; otherwise, and while compiling or exporting, every expert sees the

@@ -13,9 +13,10 @@ Normalize = Literal['selected', 'printed']
 def top_k_weights(scores: Tensor, top_k: int, normalize: Normalize = 'selected') -> Tensor:
     """Turn the ``top_k`` largest scores of each pixel into weights (M2Restore, Eq. 10-11).
 
-    >>> scores = torch.tensor([2.0, 1.0, 2.0]).view(1, 3, 1, 1)
-    >>> top_k_weights(scores, top_k=2).flatten().tolist()
-    [0.5, 0.0, 0.5]
+    Examples:
+        >>> scores = torch.tensor([2.0, 1.0, 2.0]).view(1, 3, 1, 1)
+        >>> top_k_weights(scores, top_k=2).flatten().tolist()
+        [0.5, 0.0, 0.5]
 
     Args:
         scores: (B, N, H, W).

@@ -19,13 +19,14 @@ class RestorationNetwork(nn.Module):
     ``input_range`` and overrides ``describe``, what is known about the whole image first, and
     ``places``, the names by which ``tools/describe.py`` lists the parts.
 
-    >>> class Mirror(RestorationNetwork):
-    ...     multiple = 8
-    ...     def restore(self, padded, context):
-    ...         assert padded.shape[-2:] == (16, 24)
-    ...         return padded
-    >>> Mirror()(torch.rand(1, 3, 13, 20)).shape
-    torch.Size([1, 3, 13, 20])
+    Examples:
+        >>> class Mirror(RestorationNetwork):
+        ...     multiple = 8
+        ...     def restore(self, padded, context):
+        ...         assert padded.shape[-2:] == (16, 24)
+        ...         return padded
+        >>> Mirror()(torch.rand(1, 3, 13, 20)).shape
+        torch.Size([1, 3, 13, 20])
     """
 
     multiple: int = 1

@@ -47,9 +47,10 @@ def check_expert(
     Raises:
         AssertionError: A promise is broken.
 
-    >>> check_expert(nn.GELU)
-    Traceback (most recent call last):
-    irbox.testing.calling.BrokenPromiseError: GELU ...
+    Examples:
+        >>> check_expert(nn.GELU)
+        Traceback (most recent call last):
+        irbox.testing.calling.BrokenPromiseError: GELU ...
     """
     check_signatures(expert, 'expert', given=['dim'], options=options, inputs=['x'])
     case = Case(

@@ -37,9 +37,10 @@ def contact_sheet(
     Raises:
         ValueError: There are no images, or the captions or headers do not match them.
 
-    >>> sheet = contact_sheet([[np.zeros((40, 60, 3)), np.ones((40, 60, 3))]], [['input', '']])
-    >>> sheet.mode, sheet.size
-    ('RGB', (180, 108))
+    Examples:
+        >>> sheet = contact_sheet([[np.zeros((40, 60, 3)), np.ones((40, 60, 3))]], [['input', '']])
+        >>> sheet.mode, sheet.size
+        ('RGB', (180, 108))
     """
     if not any(rows):
         raise ValueError('A contact sheet needs at least one image.')

@@ -9,8 +9,9 @@ from difflib import get_close_matches
 def suggest(name: str, known: Iterable[str]) -> str:
     """Say which known name is nearest, and which names there are.
 
-    >>> suggest('hase', ['haze', 'rain'])
-    "Did you mean 'haze'? Known: haze, rain."
+    Examples:
+        >>> suggest('hase', ['haze', 'rain'])
+        "Did you mean 'haze'? Known: haze, rain."
     """
     known = sorted(map(str, known))
     near = get_close_matches(name, known, n=1)

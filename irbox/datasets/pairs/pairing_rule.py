@@ -32,8 +32,9 @@ def itself(name: str) -> str:
 def last_number(name: str) -> int | None:
     """Give the last whole number of a name, after a final ``x2`` is taken off.
 
-    >>> [last_number(name) for name in ('rain-001', 'norain-1', 'norain-1x2', 'GOPR_000047')]
-    [1, 1, 1, 47]
+    Examples:
+        >>> [last_number(name) for name in ('rain-001', 'norain-1', 'norain-1x2', 'GOPR_000047')]
+        [1, 1, 1, 47]
     """
     numbers = re.findall(r'\d+', re.sub(r'x2$', '', name, flags=re.IGNORECASE))
     return int(numbers[-1]) if numbers else None
@@ -57,9 +58,10 @@ def pairing_rule(given: Rule) -> PairingRule:
     Raises:
         ValueError: It is none of these.
 
-    >>> rule = pairing_rule([r'(.+)_rain', r'\1_clean'])
-    >>> rule.degraded_key('street_rain'), rule.degraded_key('street_fog')
-    ('street_clean', None)
+    Examples:
+        >>> rule = pairing_rule([r'(.+)_rain', r'\1_clean'])
+        >>> rule.degraded_key('street_rain'), rule.degraded_key('street_fog')
+        ('street_clean', None)
     """
     if isinstance(given, str) and given in RULES:
         return RULES[given]

@@ -119,9 +119,10 @@ def read_published(name: str) -> PublishedTable:
         FileNotFoundError: There is no such file.
         ValueError: No table has this name, or the file is wrong.
 
-    >>> table = read_published('m2ir_1')
-    >>> table.label, table.rows[-1].method, table.rows[-1].cells[0]
-    ('M2IR, Table I', 'M2IR', {'psnr': '32.63', 'ssim': '0.984'})
+    Examples:
+        >>> table = read_published('m2ir_1')
+        >>> table.label, table.rows[-1].method, table.rows[-1].cells[0]
+        ('M2IR, Table I', 'M2IR', {'psnr': '32.63', 'ssim': '0.984'})
     """
     is_path = name.endswith(('.yaml', '.yml'))
     if not is_path and name not in published_names():

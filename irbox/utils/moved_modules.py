@@ -56,6 +56,7 @@ MOVED = {
     'irbox.layers.selective_scan_torch': 'irbox.layers.selective_scan.torch_scan',
     'irbox.layers.selective_scan_triton': 'irbox.layers.selective_scan.triton_scan',
     'irbox.priors.daclip.pixels': 'irbox.priors.daclip.preprocess',
+    'irbox.priors.daclip.reading': 'irbox.priors.daclip.state_dict',
 }
 
 

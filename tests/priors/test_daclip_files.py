@@ -13,7 +13,7 @@ from irbox.priors.daclip import loading
 from irbox.priors.daclip.composition import architecture
 from irbox.priors.daclip.files import find_checkpoint
 from irbox.priors.daclip.loading import convert, empty_daclip, load_daclip
-from irbox.priors.daclip.reading import read_tensors
+from irbox.priors.daclip.state_dict import read_tensors
 from irbox.utils.weights import fingerprint
 from support.daclip_files import FORMS, TINY_ARCH, write_daclip_file
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from irbox.priors.daclip.composition import ARCHITECTURES, DACLIP, architecture
-from irbox.priors.daclip.reading import read_tensors
+from irbox.priors.daclip.state_dict import read_tensors
 from irbox.utils.weights import check_file, fingerprint, misfits, write_safetensors
 
 

@@ -118,14 +118,6 @@ def _train_cfg(value: Any, path: str) -> None:
             f'{path}: training counts iterations. Remove by_epoch, use type: IterationTrainLoop; '
             'max_epochs and val_interval in epochs are turned into iterations.'
         )
-    check_part(
-        value,
-        path,
-        registries.LOOPS,
-        injected=('runner', 'dataloader'),
-        extra=('max_epochs',),
-        default='IterationTrainLoop',
-    )
     if ('max_epochs' in value) == ('max_iters' in value):
         given = ' and '.join(
             f'{key}={value[key]}' for key in ('max_epochs', 'max_iters') if key in value
@@ -134,6 +126,14 @@ def _train_cfg(value: Any, path: str) -> None:
             f'{path}: give either max_iters or max_epochs; got {given or "neither"}. The intervals '
             'and the schedule of a training count what its length does: change that one.'
         )
+    check_part(
+        value,
+        path,
+        registries.LOOPS,
+        injected=('runner', 'dataloader'),
+        extra=('max_epochs',),
+        default='IterationTrainLoop',
+    )
     if 'max_epochs' in value:
         check_type(value['max_epochs'], PositiveInt, join(path, 'max_epochs'))
 

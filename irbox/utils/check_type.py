@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import (
     Annotated,
@@ -22,6 +21,7 @@ from typing import (
 
 import annotated_types as at
 
+from irbox.utils.suggest import suggest
 from irbox.utils.type_words import (
     BOUNDS,
     UNIONS,
@@ -207,12 +207,10 @@ def _in_record(value: Any, hint: Any) -> _Misfit | None:
     if not isinstance(value, Mapping):
         return _Misfit(value, 'must be a mapping.')
     declared = get_type_hints(hint, include_extras=True)
-    known = ', '.join(declared)
     for key in value:
         if key not in declared:
-            near = get_close_matches(str(key), declared, n=1)
-            guess = f'Did you mean {near[0]!r}? ' if near else ''
-            return _Misfit(key, f'is no known key. {guess}Known: {known}.', (str(key),))
+            rule = f'is no known key. {suggest(str(key), declared)}'
+            return _Misfit(key, rule, (str(key),))
     # Where annotations are text, the class itself does not know of NotRequired.
     needed = [
         key
@@ -221,7 +219,7 @@ def _in_record(value: Any, hint: Any) -> _Misfit | None:
     ]
     for key in needed:
         if key not in value:
-            return _Misfit(value, f'needs {key}. Known: {known}.')
+            return _Misfit(value, f'needs {key}. Known: {", ".join(declared)}.')
     return _first_inside((str(key), item, declared[key]) for key, item in value.items())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, get_type_hints
 
 from irbox.utils.check_type import check_type, takes_text
@@ -45,6 +46,7 @@ class Argument:
         return takes_text(self.declared)
 
 
+@lru_cache(maxsize=512)
 def arguments_of(part: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
     """List the arguments that a class or function takes; say whether it refuses all others.
 

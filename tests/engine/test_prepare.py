@@ -85,15 +85,18 @@ def test_precision_and_a_wrapper_of_ones_own():
         ({'val_dataloader__dark__dataset__length': 0}, 'val_dataloader.dark.dataset holds no'),
         ({'optim_wrapper__optimizer__lr': -1.0}, 'optim_wrapper: Invalid learning rate'),
         ({'param_scheduler__0__end': -2}, 'param_scheduler.0: .*end'),
-        ({'optim_wrapper__clip_grad__type': 'nrom'}, 'optim_wrapper: type of clip_grad'),
-        ({'ema__momentum': 2}, 'ema: momentum=2 must lie between'),
+        (
+            {'optim_wrapper__clip_grad__type': 'nrom'},
+            "type: 'nrom' is unknown. Did you mean 'norm'",
+        ),
+        ({'ema__momentum': 2}, 'ema.momentum: 2 must be a number above 0 and below 1'),
         ({'val_evaluator__protocol': 'aoi'}, "val_evaluator: No protocol .*'aio'"),
         (
             {
                 'default_hooks__checkpoint__type': 'CheckpointHook',
                 'default_hooks__checkpoint__max_keep_ckpts': 1,
             },
-            'default_hooks: max_keep_ckpts=1',
+            'default_hooks.checkpoint.max_keep_ckpts: 1 must',
         ),
         ({'train_cfg__val_interval': 3}, 'must be a multiple'),
         ({'randomness__seed': 'zero'}, 'randomness.seed'),

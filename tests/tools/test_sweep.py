@@ -313,7 +313,7 @@ def test_mistakes_are_told_before_anything_runs(changes, message, sweep, capsys)
         (['--rows', 'ful'], "no row is called so. Did you mean 'full'"),
         (['--base', 'tinny'], "Did you mean 'tiny'"),
         (['--out', 'table.txt'], 'the name must end in .md'),
-        (['--jobs', '0'], 'must be 1 or more'),
+        (['--jobs', '0'], 'give a number of at least 1'),
         (['--size', '16'], 'write WIDTHxHEIGHT'),
         (['--seeds', '1', '1'], 'each once'),
     ],

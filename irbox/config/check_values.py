@@ -10,6 +10,7 @@ from mmengine.registry import Registry
 
 from irbox import registry as registries
 from irbox.registry import (
+    arguments_told,
     find_part,
     known_names,
     part_kinds,
@@ -94,7 +95,14 @@ def check_part(
         raise ValueError(f'{join(path, "type")}: {error}') from error
     arguments = {key: item for key, item in value.items() if key != 'type'}
     check_arguments(
-        name, part, arguments, registry.name, injected=injected, extra=extra, place=path
+        name,
+        part,
+        arguments,
+        registry.name,
+        injected=injected,
+        hidden=arguments_told(registry.name),
+        extra=extra,
+        place=path,
     )
     parameters, _ = arguments_of(part)
     for key, item in arguments.items():

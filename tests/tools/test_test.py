@@ -431,7 +431,7 @@ MISTAKES = [
     ),
     (
         [TINY, 'CHECKPOINT', '--cfg-options', 'test_dataloader.dark.batchsize=2'],
-        "val_dataloader.dark.batchsize: unknown key 'batchsize'. Did you mean 'batch_size'",
+        "val_dataloader.dark.batchsize: 'batchsize' is no known key. Did you mean 'batch_size'",
     ),
     ([TINY, 'CHECKPOINT', '--layout', 'none.yaml'], 'published table none.yaml does not exist'),
 ]

@@ -59,10 +59,10 @@ def test_every_job_is_read_restored_and_written_in_order():
 
 
 def test_steps_overlap():
-    """Five jobs of three steps of 0.05 s: 0.75 s one after another, 0.35 s side by side."""
+    """Five jobs of three steps of 0.1 s: 1.5 s one after another, 0.7 s side by side."""
     start = time.perf_counter()
-    run(Steps(pause=0.05))
-    assert time.perf_counter() - start < 0.6
+    run(Steps(pause=0.1))
+    assert time.perf_counter() - start < 1.2
 
 
 @pytest.mark.parametrize('step', ['read', 'restore', 'write'])

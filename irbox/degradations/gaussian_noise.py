@@ -28,19 +28,25 @@ class GaussianNoise(Degradation):
 
     Args:
         sigma: Standard deviation in grey levels of 255. One of several is chosen per image.
+        between: Draw it anywhere from the lowest to the highest of ``sigma`` instead, uniformly.
     """
 
     def __init__(
         self,
         sigma: NonNegativeFloat | Annotated[Sequence[NonNegativeFloat], MinLen(1)] = (15, 25, 50),
+        between: bool = False,
     ) -> None:
         self.sigmas = tuple(np.atleast_1d(sigma).tolist())
+        self.between = between
 
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
     ) -> np.ndarray:
         """Degrade an image, see ``Degradation``."""
-        sigma = np.float32(self.sigmas[rng.integers(len(self.sigmas))])
+        if self.between:
+            sigma = np.float32(rng.uniform(min(self.sigmas), max(self.sigmas)))
+        else:
+            sigma = np.float32(self.sigmas[rng.integers(len(self.sigmas))])
         noise = rng.standard_normal(image.shape, dtype=np.float32)
         answer: np.ndarray = np.floor((image * 255 + sigma * noise).clip(0, 255)) / np.float32(255)
         return answer

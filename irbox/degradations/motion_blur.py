@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from irbox.degradations.degradation import Degradation, Range, check_range
+from irbox.degradations.linear_light import GAMMA
 from irbox.registry import TRANSFORMS
 
-# Light adds up in linear light; files hold about its 1/2.2th power.
-GAMMA = np.float32(2.2)
 SIDE = 21
 TAPS = 26
 

@@ -64,18 +64,18 @@ class Snow(Degradation):
 
     Args:
         size: ``S``, ``M`` or ``L``; ``mixed`` chooses one per image.
-        amount: Multiplies the number of flakes.
+        amount: Multiplies the number of flakes; of a range, drawn uniformly per image.
         veil: Opacity of what falls far away, drawn uniformly per image.
     """
 
     def __init__(
         self,
         size: Literal['S', 'M', 'L', 'mixed'] = 'mixed',
-        amount: NonNegativeFloat = 1.0,
+        amount: NonNegativeFloat | tuple[NonNegativeFloat, NonNegativeFloat] = 1.0,
         veil: Range = (0.0, 0.09),
     ) -> None:
         self.sizes = tuple(SIZES) if size == 'mixed' else (size,)
-        self.amount = amount
+        self.amount = check_range('amount', amount, lowest=0)
         self.veil = check_range('veil', veil, lowest=0)
 
     def apply(
@@ -84,9 +84,12 @@ class Snow(Degradation):
         """Degrade an image, see ``Degradation``."""
         shape = image.shape[:2]
         wind = rng.uniform(-0.8, 0.8)
+        amount, most = self.amount
+        if amount < most:
+            amount = rng.uniform(amount, most)
         clear = np.ones(shape, dtype=np.float32)
         for kind in SIZES[self.sizes[rng.integers(len(self.sizes))]]:
-            clear *= 1 - _flakes(rng, shape, wind, amount=self.amount, **kind)
+            clear *= 1 - _flakes(rng, shape, wind, amount=amount, **kind)
         veil = np.float32(rng.uniform(*self.veil))
         if rng.random() < 0.25:
             grain = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), 0.8)

@@ -37,6 +37,15 @@ def test_chooses_one_sigma_per_image():
     assert {round(value, -1) for value in deviations} == {10, 40}
 
 
+def test_between_draws_any_sigma():
+    noise = GaussianNoise((0, 50), between=True)
+    found = [255 * noise(grey(), np.random.default_rng(seed)).std() for seed in range(40)]
+    assert len({round(value, 1) for value in found}) > 30
+    assert min(found) < 8
+    assert 42 < max(found) < 51
+    assert np.mean(found) == pytest.approx(25, abs=5)
+
+
 @pytest.mark.parametrize('sigma', [[], -1, [15, -2], 'a', None, [15, '25'], float('inf')])
 def test_refuses_what_is_no_deviation(sigma):
     with pytest.raises(ValueError, match=r'GaussianNoise\.sigma(\.1)?: '):

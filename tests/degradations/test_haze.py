@@ -18,6 +18,19 @@ def test_scattering_by_hand(scene):
         assert result[y, x, c] == pytest.approx(image[y, x, c] * t + 0.8 * (1 - t), abs=1e-6)
 
 
+def test_a_tint_colours_the_airlight(scene):
+    image, depth = scene
+    airlights = [
+        Haze(beta=100, airlight=0.7, tint=0.05)(image, np.random.default_rng(seed), depth + 1)[0, 0]
+        for seed in range(200)
+    ]
+    np.testing.assert_allclose([one[1] for one in airlights], 0.7, atol=1e-6)
+    for colour in (0, 2):
+        relative = np.array([one[colour] for one in airlights]) / 0.7
+        assert relative.std() == pytest.approx(0.05, rel=0.15)
+        assert relative.mean() == pytest.approx(1, abs=0.01)
+
+
 def test_parameters_lie_in_their_ranges(scene):
     image, depth = scene
     ones = np.ones_like(depth)

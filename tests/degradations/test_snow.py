@@ -24,6 +24,12 @@ def test_amount_multiplies_flakes():
     assert changed('L', amount=0, veil=0) == 0
 
 
+def test_a_range_of_amounts():
+    found = [changed('L', seed, amount=(0, 2), veil=0) for seed in range(40)]
+    assert min(found) < 0.3 * changed('L', veil=0)
+    assert max(found) > 1.2 * np.mean([changed('L', seed, veil=0) for seed in range(8)])
+
+
 def test_the_veil_has_the_drawn_opacity():
     """Without flakes, opacity times colour is what a black image becomes."""
     results = [

@@ -12,7 +12,9 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 import irbox
 
@@ -38,6 +40,15 @@ COMMANDS = {
 """Name -> what it does, in the order of the help."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Answers a mistake by one line, as the commands themselves do."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end with the code of a mistake."""
+        text = message.rstrip('.').removeprefix('argument ')
+        self.exit(2, f'Error: {text}. {self.prog} --help says what it takes.\n')
+
+
 def command_module(name: str) -> ModuleType:
     """Import the module of a command; ``check-data`` and ``check_data`` are the same."""
     return import_module(f'irbox.commands.{name.replace("-", "_")}')
@@ -47,7 +58,7 @@ def command_parser(name: str, prog: str | None = None) -> argparse.ArgumentParse
     """Build the parser of one command."""
     module = command_module(name)
     text = getattr(module, 'DESCRIPTION', None) or f'{COMMANDS[name].capitalize()}.'
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=prog,
         description=text,
         epilog=getattr(module, 'EXAMPLES', None),
@@ -90,6 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     if name not in COMMANDS:
         from irbox.registry import suggest
 
+        if Path(given[0]).exists():
+            raise ValueError(
+                f'irbox has no command {given[0]!r}; to restore it: irbox restore {given[0]}'
+            )
         raise ValueError(f'irbox has no command {given[0]!r}. {suggest(name, COMMANDS)}')
     return tool(name, f'irbox {name}')(given[1:])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 DESCRIPTION = 'Restore photographs. Nothing is written over, and nothing of a picture is lost.'
@@ -15,6 +16,28 @@ EXAMPLES = """examples:
 
 exit code: 0 all restored, 1 some failed or were not begun, 2 nothing could be done
 """
+
+
+def _pixels(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f'{text!r} is no number of pixels, 0 or more')
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number from 0 (as it was) to 1')
+    return share
+
+
+def _percent(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f'{text!r} is no whole number from 1 to 100')
+    return int(text)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +94,7 @@ def _add_models(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         '--tile', help='auto, none, or the largest side in pixels (auto: what memory holds)'
     )
-    group.add_argument('--overlap', type=int, metavar='N', help='pixels that tiles share (32)')
+    group.add_argument('--overlap', type=_pixels, metavar='N', help='pixels that tiles share (32)')
     group.add_argument('--max-memory', metavar='SIZE', help='at most this, such as 3G')
     group.add_argument(
         '--self-ensemble',
@@ -82,7 +105,7 @@ def _add_models(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_steering(group: argparse._ArgumentGroup) -> None:
-    group.add_argument('--strength', type=float, help='0 (as it was) to 1 (the default)')
+    group.add_argument('--strength', type=_share, help='0 (as it was) to 1 (the default)')
     group.add_argument('--mask', type=Path, metavar='FILE', help='restore where it is white')
     group.add_argument(
         '--task',
@@ -101,7 +124,7 @@ def _add_steering(group: argparse._ArgumentGroup) -> None:
 
 def _add_files(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--format', choices=('keep', 'png', 'jpg', 'webp', 'tiff'))
-    group.add_argument('--quality', type=int, metavar='N', help='1 to 100, of JPEG and WebP')
+    group.add_argument('--quality', type=_percent, metavar='N', help='1 to 100, of JPEG and WebP')
     group.add_argument(
         '--strip', choices=('gps', 'all'), help='leave the position out, or all but the colours'
     )

@@ -30,9 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Repeat and compare."""
     from irbox.restore.load import load
+    from irbox.restore.shipped import SHIPPED
     from irbox.restore.verify import read_claim, verify
 
+    if not args.input.is_file():
+        raise FileNotFoundError(f'{args.input} does not exist. Name the picture as it was.')
     claim = read_claim(args.output)
+    if args.model is None and claim.model not in SHIPPED:
+        raise ValueError(
+            f'{args.output} was made by the model {claim.model}, which does not come with irbox. '
+            'Give it by --model.'
+        )
     name = args.model or claim.model
     model = load(
         (args.config, name) if args.config else name, args.device, claim.precision, args.trust

@@ -182,7 +182,9 @@ def _workers_message(text: str) -> str | None:
 
 def _say(message: str, mistake: bool = True) -> None:
     """Print one message, from one of several processes as long as all do the same."""
-    rank = os.environ.get('RANK', '0')
+    rank, number = os.environ.get('RANK', '0'), os.environ.get('WORLD_SIZE', '1')
+    if not (rank.isdecimal() and number.isdecimal() and int(rank) < int(number)):
+        rank = '0'  # nothing that starts processes set this
     distributed = sys.modules.get('torch.distributed')
     joined = distributed is not None and distributed.is_initialized()
     if rank != '0' and not joined:

@@ -36,6 +36,9 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         ValueError: The file is damaged, holds code, or is no checkpoint.
     """
     path = Path(path).expanduser()
+    if path.is_file():
+        # Opened by ourselves: some readers say of a file that is closed to us that it is missing.
+        path.open('rb').close()
     try:
         content = read_weights(path, map_location)
     except FileNotFoundError as error:

@@ -29,6 +29,15 @@ SUFFIXES = {
 CHOICES = {'png': 'PNG', 'jpg': 'JPEG', 'webp': 'WEBP', 'tiff': 'TIFF'}
 """What a user may ask for, beside ``keep``."""
 
+_STARTS = (
+    *((b'\xff\xd8\xff', 'JPEG'), (b'\x89PNG\r\n\x1a\n', 'PNG'), (b'GIF8', 'GIF'), (b'BM', 'BMP')),
+    *((start, 'TIFF') for start in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+', b'MM*\0', b'II\0*')),
+    *(
+        (f'P{kind}'.encode() + end, 'PPM')
+        for kind in '123456'
+        for end in (b'\n', b' ', b'\r', b'\t')
+    ),
+)
 RAW_SUFFIXES = frozenset(
     ['.3fr', '.arw', '.cr2', '.cr3', '.crw', '.dcr', '.dng', '.erf', '.iiq', '.kdc', '.mef', '.mos']
     + ['.mrw', '.nef', '.nrw', '.orf', '.pef', '.raf', '.raw', '.rw2', '.rwl', '.sr2', '.srf']
@@ -108,15 +117,41 @@ def output_suffix(source: str, choice: str, own: str = '') -> str:
     return own if own.lower() in fitting else fitting[0]
 
 
+def format_of(head: bytes) -> str | None:
+    """Tell a file's format by its first 64 bytes, as Pillow names it; None where it is unknown."""
+    if head[:4] == b'RIFF' and head[8:12] == b'WEBP':
+        return 'WEBP'
+    if head[4:8] == b'ftyp' and b'avif' in head[8:64]:
+        return 'AVIF'
+    found = next((name for start, name in _STARTS if head.startswith(start)), None)
+    return found or _optional_format(head)
+
+
+def suffix_of(head: bytes, own: str) -> str:
+    """Return the suffix that is true for a file.
+
+    Args:
+        head: Its first 64 bytes.
+        own: Its own suffix, which it keeps unless it promises another format.
+    """
+    found = format_of(head)
+    return own if found is None else output_suffix(found, 'keep', own)
+
+
+def format_by_name(name: Path) -> str | None:
+    """Return the format that a file's name promises; None where its suffix is no picture's."""
+    suffix = name.suffix.lower()
+    return next((one for one, fitting in SUFFIXES.items() if suffix in fitting), None)
+
+
 def check_suffix(name: Path, written: str) -> None:
     """Refuse a file name that promises another format than the one written.
 
     Raises:
         ValueError: The suffix belongs to another format.
     """
-    suffix = name.suffix.lower()
-    other = next((one for one, fitting in SUFFIXES.items() if suffix in fitting), written)
-    if other != written:
+    other = format_by_name(name)
+    if other not in (None, written):
         raise ValueError(
             f'{name} is named as {other}, but {written} would be written. '
             f'Name it {name.with_suffix(SUFFIXES[written][0]).name}, or ask for another format.'

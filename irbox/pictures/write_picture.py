@@ -21,6 +21,8 @@ _DEPTHS = {'PNG': (np.uint8, np.uint16), 'TIFF': (np.uint8, np.uint16, np.float3
 _DEPTHS['PPM'] = _DEPTHS['PNG']
 _NAMES = {'uint8': '8-bit', 'uint16': '16-bit', 'float32': 'float'}
 _WITHOUT_ALPHA = ('JPEG', 'PPM')
+_LONGEST_SIDE = {'JPEG': 65500, 'WEBP': 16383, 'GIF': 65535, 'AVIF': 65535}
+"""What the formats hold, or (JPEG) libjpeg writes."""
 
 
 def write_picture(
@@ -67,6 +69,7 @@ def write_picture(
     """
     notes: list[str] = []
     written = output_format(picture.format, format)
+    _check_sides(picture, written)
     _check(picture, quality, strip, alpha)
     if not hasattr(target, 'write'):
         check_suffix(Path(target), written)
@@ -86,6 +89,41 @@ def write_picture(
         encode(buffer, *arguments)
         target.write(buffer.getbuffer())
     return notes
+
+
+def check_format(picture: Picture, format: str = 'keep') -> None:
+    """Refuse a format that cannot hold a picture, before any time is spent on it.
+
+    Args:
+        picture: Its size and its own alpha are looked at.
+        format: As for ``write_picture``.
+
+    Raises:
+        ValueError: A side is too long, or there are transparent pixels and no place for them.
+    """
+    written = output_format(picture.format, format)
+    _check_sides(picture, written)
+    if picture.alpha is not None and written in _WITHOUT_ALPHA:
+        _refuse_transparency(picture, picture.alpha, written)
+
+
+def _check_sides(picture: Picture, written: str) -> None:
+    width, height = picture.size
+    longest = _LONGEST_SIDE.get(written)
+    if longest is not None and max(width, height) > longest:
+        raise ValueError(
+            f'Picture {picture.name} has {width}x{height} pixels, and {written} holds at most '
+            f'{longest} on a side. Take --format png or tiff.'
+        )
+
+
+def _refuse_transparency(picture: Picture, plane: np.ndarray, written: str) -> None:
+    opaque = 1 if plane.dtype.kind == 'f' else np.iinfo(plane.dtype).max
+    if plane.min() < opaque:
+        raise ValueError(
+            f'Picture {picture.name} has transparent pixels, which {written} cannot hold. '
+            'Take --format png, webp or tiff.'
+        )
 
 
 class _Thumbnail:
@@ -150,10 +188,6 @@ def _alpha(
     plane = to_depth(plane, dtype)
     if written not in _WITHOUT_ALPHA:
         return plane
-    if plane.min() < (1 if dtype == np.float32 else np.iinfo(dtype).max):
-        raise ValueError(
-            f'Picture {picture.name} has transparent pixels, which {written} cannot hold. '
-            'Take --format png, webp or tiff.'
-        )
+    _refuse_transparency(picture, plane, written)
     notes.append(f'An alpha without transparency was left out: {written} has none.')
     return None

@@ -58,7 +58,7 @@ def read_claim(output: Path) -> Claim:
             f'{output} has no record of how irbox made it: it was made with '
             '--no-record, by another program, or changed since.'
         )
-    return Claim(record, Settings(**from_record(record)))
+    return Claim(record, Settings(**from_record(record, output)))
 
 
 def verify(

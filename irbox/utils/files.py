@@ -20,7 +20,9 @@ def atomic_write(path: str | Path, mode: str = 'wb') -> Iterator[IO[Any]]:
     that ``remove_leftovers`` takes away.
     """
     path = Path(path)
-    partial = path.with_name(f'{path.name}{MARK}{os.getpid()}')
+    # A name may be as long as file systems hold: this one has to fit, too.
+    stem = os.fsdecode(os.fsencode(path.name)[:200])
+    partial = path.with_name(f'{stem}{MARK}{os.getpid()}')
     try:
         with open(partial, mode, encoding=None if 'b' in mode else 'utf-8') as file:
             yield file

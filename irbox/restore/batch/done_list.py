@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,8 @@ from irbox.restore.batch.job import Job
 from irbox.utils.files import append_line
 
 State = Literal['begun', 'done']
+MARK = b'{"state": "'
+"""How a list begins."""
 
 
 class DoneList:
@@ -22,6 +25,9 @@ class DoneList:
         path: The file; it is created with the first line.
         settings: Digest of what decides the answers (model, options). Lines of other settings do
             not count.
+
+    Raises:
+        ValueError: The file is there and holds something else: nothing is added to it.
     """
 
     def __init__(self, path: Path, settings: str) -> None:
@@ -43,8 +49,7 @@ class DoneList:
 
     def _read(self) -> dict[tuple[str, str], State]:
         states: dict[tuple[str, str], State] = {}
-        lines = self.path.read_text(encoding='utf-8').splitlines() if self.path.exists() else []
-        for line in lines:
+        for line in self._lines():
             try:
                 entry = json.loads(line)
             except json.JSONDecodeError:
@@ -54,11 +59,40 @@ class DoneList:
                 states[str(entry.get('source')), str(entry.get('target'))] = state
         return states
 
+    def _lines(self) -> list[str]:
+        if not self.path.exists():
+            return []
+        if not self.path.is_file():
+            raise ValueError(f'--done-list {self.path} is a folder or no file. Name a file.')
+        content = self.path.read_bytes().strip()
+        if content and not content.startswith((MARK, MARK[: len(content)])):
+            raise ValueError(
+                f'--done-list {self.path} holds something else: it is no list of this command. '
+                'Give it another name.'
+            )
+        return content.decode('utf-8', 'replace').splitlines()
+
     def _add(self, job: Job, state: State) -> None:
         source, target = _key(job)
         entry = {'state': state, 'source': source, 'target': target, 'settings': self.settings}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         append_line(self.path, json.dumps(entry))
+
+
+def rank_and_number() -> tuple[int, int]:
+    """Read from the environment which of several processes this is, and of how many.
+
+    Raises:
+        ValueError: ``RANK`` and ``WORLD_SIZE`` are not what torchrun sets.
+    """
+    texts = os.environ.get('RANK', '0'), os.environ.get('WORLD_SIZE', '1')
+    rank, number = (int(text) if text.isdecimal() else -1 for text in texts)
+    if not 0 <= rank < number:
+        raise ValueError(
+            f'RANK={texts[0]!r} and WORLD_SIZE={texts[1]!r} in the environment name no process. '
+            'Start by torchrun, or unset both.'
+        )
+    return rank, number
 
 
 def shard(jobs: list[Job], rank: int, world_size: int) -> list[Job]:

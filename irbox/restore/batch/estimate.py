@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections import defaultdict
@@ -48,7 +49,8 @@ def disk_need(jobs: Sequence[Job], choice: str) -> dict[Path, float]:
         above = job.target.absolute().parent
         while not above.exists():
             above = above.parent
-        need[above] += factor * job.source.stat().st_size
+        with contextlib.suppress(OSError):  # it is gone, and will be said to have failed
+            need[above] += factor * job.source.stat().st_size
     return need
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import glob
-import os
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from irbox.restore.batch.done_list import DoneList
+from irbox.pictures import suffix_of
+from irbox.restore.batch.check_targets import (
+    SHEET,
+    Existing,
+    check_targets,
+    place,
+    what_is_left,
+)
+from irbox.restore.batch.done_list import DoneList, shard
+from irbox.restore.batch.find_pictures import Found, find_pictures, first_bytes
 from irbox.restore.batch.job import STANDARD_STREAM, Job
 
 SUFFIX = '_restored'
 """Put behind the name of a picture whose answer stands beside it."""
-SHEET = '_compare'
-"""Put behind the name of an answer whose sheet stands beside it."""
-
-Existing = Literal['refuse', 'overwrite', 'skip']
 
 
 @dataclass
@@ -36,13 +37,6 @@ class Listing:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Found:
-    source: Path
-    tree: Path
-    """Where the source stands in the tree that was named; only its name for a single file."""
-
-
 def list_jobs(
     inputs: Sequence[str | Path],
     out: str | Path | None = None,
@@ -53,6 +47,8 @@ def list_jobs(
     existing: Existing = 'refuse',
     extensions: Collection[str],
     done_list: DoneList | None = None,
+    sheets: bool = False,
+    process: tuple[int, int] = (0, 1),
 ) -> Listing:
     """Decide which files become which.
 
@@ -61,11 +57,15 @@ def list_jobs(
         out: A file for one picture, a folder for several (trees are kept below it), or ``-`` for
             standard output. By default an answer stands beside its source.
         suffix: Put behind each name; ``_restored`` by default where no folder is given.
-        extension: Of the targets, such as ``.png``; the source's by default.
+        extension: Of the targets, such as ``.png``; by default the source's, or where its content
+            is of another format that one's.
         recursive: Enter the folders inside of folders.
         existing: What becomes of targets that exist.
         extensions: File name extensions of pictures, in lower case, that are looked for in folders.
         done_list: What an earlier run has finished or begun; its answers may be there.
+        sheets: Whether a sheet is written beside each answer, see ``sheet_of``.
+        process: Which of several processes this is, and of how many. Each looks only at the
+            places of its own answers, since the others may be at work already.
 
     Returns:
         The jobs in the order of the inputs, each source once.
@@ -78,15 +78,14 @@ def list_jobs(
     listing = Listing()
     if [str(named) for named in inputs] == ['-']:
         listing.jobs = [Job(STANDARD_STREAM, Path(out) if out is not None else STANDARD_STREAM)]
-        _check_targets(listing, existing, done_list)
-        return listing
+        return _with_what_is_left(listing, existing, done_list, sheets, process)
     if '-' in map(str, inputs):
         raise ValueError('- (standard input) is one picture and stands alone.')
     folder, suffix = _where(inputs, out, suffix)
-    pictures: dict[Path, _Found] = {}
+    pictures: dict[Path, Found] = {}
     answers = 0
     for named in inputs:
-        for entry in _find(str(named), recursive, extensions, listing.notes):
+        for entry in find_pictures(str(named), recursive, extensions, listing.notes, folder):
             if folder is None and _is_own_answer(entry.source, suffix, extensions):
                 answers += 1
             else:
@@ -110,8 +109,16 @@ def list_jobs(
     for picture in pictures.values():
         target = single or _target(picture, folder, suffix, extension)
         listing.jobs.append(Job(picture.source, target))
-    _check_targets(listing, existing, done_list)
-    return listing
+    return _with_what_is_left(listing, existing, done_list, sheets, process)
+
+
+def names_a_file(inputs: Sequence[str | Path], out: str | Path | None) -> bool:
+    """Tell whether ``out`` is the name of a single answer, and not of a folder."""
+    if out is None or str(out) == '-' or Path(out).is_dir():
+        return False
+    if [str(one) for one in inputs] == ['-']:
+        return True
+    return len(inputs) == 1 and bool(Path(out).suffix) and Path(inputs[0]).is_file()
 
 
 def _where(
@@ -124,71 +131,11 @@ def _where(
             return None, ''
         return None, SUFFIX if suffix is None else suffix
     path = Path(out)
-    one_file = len(inputs) == 1 and Path(inputs[0]).is_file()
-    if str(out) == '-' or (one_file and path.suffix and not path.is_dir()):
+    if str(out) == '-' or names_a_file(inputs, out):
         return None, suffix or ''
-    if path.is_file():
+    if path.exists() and not path.is_dir():
         raise ValueError(f'--out {path} is a file, and several pictures need a folder.')
     return path, suffix or ''
-
-
-def _find(
-    text: str, recursive: bool, extensions: Collection[str], notes: list[str]
-) -> Iterator[_Found]:
-    path = Path(text).expanduser()
-    if path.is_dir():
-        yield from _walk(path, recursive, extensions, notes)
-    elif path.exists() or path.is_symlink():
-        yield _Found(path, Path(path.name))
-    elif glob.has_magic(text):
-        matches = sorted(Path(one) for one in glob.glob(str(path), recursive=True))
-        files = [one for one in matches if one.is_file() and one.suffix.lower() in extensions]
-        if not files:
-            raise FileNotFoundError(f'No picture matches {text}.')
-        fixed = Path(*_fixed_parts(path))
-        yield from (_Found(one, one.relative_to(fixed)) for one in files)
-    else:
-        near = sorted(one.name for one in path.parent.glob(f'{path.stem}*'))[:3]
-        hint = f' {path.parent} has {", ".join(near)}.' if near else ''
-        raise FileNotFoundError(f'{path} does not exist.{hint}')
-
-
-def _fixed_parts(pattern: Path) -> Iterator[str]:
-    """Leading parts of a pattern's folder that hold no wild card."""
-    for part in pattern.parent.parts:
-        if glob.has_magic(part):
-            return
-        yield part
-
-
-def _walk(
-    folder: Path, recursive: bool, extensions: Collection[str], notes: list[str]
-) -> Iterator[_Found]:
-    """Pictures in a folder; links are followed, each real folder once, so that loops end."""
-    entered, others, closed = {folder.resolve()}, 0, 0
-    for place, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
-        if recursive:
-            fresh = [name for name in sorted(folders) if not name.startswith('.')]
-            folders[:] = [n for n in fresh if (Path(place, n).resolve()) not in entered]
-            entered.update(Path(place, name).resolve() for name in folders)
-        else:
-            closed, folders[:] = len(folders), []
-        for name in sorted(files):
-            source = Path(place, name)
-            if name.startswith('.'):
-                continue
-            if source.suffix.lower() in extensions:
-                yield _Found(source, source.relative_to(folder))
-            else:
-                others += 1
-    if closed:
-        notes.append(f'{folder}: {closed} folder(s) inside were not entered. Add --recursive.')
-    if others:
-        notes.append(f"{folder}: {others} file(s) whose names are no picture's were passed over.")
-
-
-def _refuse(error: OSError) -> None:
-    raise error
 
 
 def _is_own_answer(source: Path, suffix: str, extensions: Collection[str]) -> bool:
@@ -200,47 +147,29 @@ def _is_own_answer(source: Path, suffix: str, extensions: Collection[str]) -> bo
     return any(source.with_name(f'{stem}{end}').exists() for end in (source.suffix, *extensions))
 
 
-def _target(one: _Found, folder: Path | None, suffix: str, extension: str | None) -> Path:
-    place = folder / one.tree if folder is not None else one.source
-    return place.with_name(f'{place.stem}{suffix}{extension or place.suffix}')
+def _target(one: Found, folder: Path | None, suffix: str, extension: str | None) -> Path:
+    near = folder / one.tree if folder is not None else one.source
+    # A file may be of another format than its name says; its answer gets a name that is true.
+    end = extension or suffix_of(first_bytes(one.source), near.suffix)
+    return near.with_name(f'{near.stem}{suffix}{end}')
 
 
-def _check_targets(listing: Listing, existing: Existing, done_list: DoneList | None) -> None:
-    """Refuse answers that would meet each other, a source, or what is there already."""
-    meeting: dict[str, list[Job]] = defaultdict(list)
-    for job in listing.jobs:
-        meeting[os.path.abspath(job.target)].append(job)
-    for several in meeting.values():
-        if len(several) > 1:
-            names = ' and '.join(str(job.source) for job in several[:3])
-            raise ValueError(
-                f'{names} would both be written to {several[0].target}. Restore them into folders '
-                'of their own, or keep their formats.'
-            )
-    listing.everything = list(listing.jobs)
-    originals = {job.source.resolve() for job in listing.jobs if job.source != STANDARD_STREAM}
-    kept = []
-    for job in listing.jobs:
-        state = done_list.state(job) if done_list is not None else None
-        if job.target == STANDARD_STREAM or not job.target.exists() or state == 'begun':
-            kept.append(job)
-        elif state == 'done':
-            listing.done.append(job)
-        elif existing == 'overwrite':
-            kept.append(job)
-        elif job.target.resolve() in originals:
-            raise FileExistsError(
-                f'{job.target} is an input. Choose --out or --suffix, or add --overwrite to '
-                'replace it.'
-            )
-        elif existing == 'skip':
-            listing.skipped.append(job)
-        else:
-            raise FileExistsError(
-                f'{job.target} exists. Add --overwrite to replace it, --skip-existing to keep it, '
-                'or choose --out.'
-            )
-    listing.jobs = kept
+def _with_what_is_left(
+    listing: Listing,
+    existing: Existing,
+    done_list: DoneList | None,
+    sheets: bool,
+    process: tuple[int, int],
+) -> Listing:
+    """Sort the jobs of a process into what is to be done, was done, and is kept."""
+    listing.everything = listing.jobs
+    check_targets(listing.everything, sheets)
+    inputs = {place(job.source) for job in listing.jobs if job.source != STANDARD_STREAM}
+    piles: dict[str, list[Job]] = {'to do': [], 'skipped': listing.skipped, 'done': listing.done}
+    for job in shard(listing.everything, *process):
+        piles[what_is_left(job, existing, done_list, inputs, sheets)].append(job)
+    listing.jobs = piles['to do']
+    return listing
 
 
 def _pictures(count: int) -> str:

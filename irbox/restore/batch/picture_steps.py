@@ -11,11 +11,17 @@ from typing import Any
 import numpy as np
 
 import irbox
-from irbox.pictures import Picture, output_suffix, read_picture, write_picture
+from irbox.pictures import (
+    Picture,
+    check_format,
+    output_suffix,
+    read_picture,
+    write_picture,
+)
+from irbox.restore.batch.check_targets import sheet_of
 from irbox.restore.batch.compare import comparison, model_sheet
 from irbox.restore.batch.done_list import DoneList
 from irbox.restore.batch.job import STANDARD_STREAM, Job, Outcome
-from irbox.restore.batch.list_jobs import SHEET
 from irbox.restore.batch.settings import Settings
 from irbox.restore.restoration import Restoration
 from irbox.restore.restoration_model import RestorationModel
@@ -46,6 +52,7 @@ class PictureSteps:
         progress: Callable[[float], None] | None = None,
     ) -> None:
         self.models = models
+        self.labels = _labels(models)
         self.settings = settings
         self.options = settings.options()
         self.overwrite = overwrite
@@ -55,10 +62,12 @@ class PictureSteps:
         self.progress = progress
 
     def read(self, job: Job) -> Picture:
-        """Decode the source."""
-        if job.source == STANDARD_STREAM:
-            return read_picture(sys.stdin.buffer.read())
-        return read_picture(job.source)
+        """Decode the source, and refuse what the format of the answer could not hold."""
+        given = sys.stdin.buffer.read() if job.source == STANDARD_STREAM else job.source
+        picture = read_picture(given)
+        if len(self.models) == 1:
+            check_format(picture, self.settings.format)
+        return picture
 
     def restore(self, picture: Picture, outcome: Outcome) -> list[Restoration]:
         """Run the models."""
@@ -66,8 +75,8 @@ class PictureSteps:
         first = answers[0].report
         outcome.megapixels = first.megapixels
         outcome.details = {
-            model.name: answer.report.as_dict()
-            for model, answer in zip(self.models, answers, strict=True)
+            label: answer.report.as_dict()
+            for label, answer in zip(self.labels, answers, strict=True)
         }
         outcome.notes += first.notes
         return answers
@@ -78,12 +87,12 @@ class PictureSteps:
         """Write the answer, or the sheet of several, whole or not at all."""
         if len(answer) > 1:
             named = {
-                model.name: one.at(one.strength)
-                for model, one in zip(self.models, answer, strict=True)
+                label: one.at(one.strength) for label, one in zip(self.labels, answer, strict=True)
             }
             self._write_sheet(model_sheet(picture.pixels, named), job.target)
             return
         settings = self.settings
+        clean = self._clean_pixels(job, picture)
         target = self._fitting(job, picture, outcome)
         if target != STANDARD_STREAM:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +108,8 @@ class PictureSteps:
             record=self._record(picture, answer[0]) if settings.record else None,
         )
         if self.compare and target != STANDARD_STREAM:
-            self._compare(job, target, picture, answer[0])
+            sheet = comparison(_opaque(picture.pixels), answer[0].at(answer[0].strength), clean)
+            self._write_sheet(sheet, sheet_of(target))
         if self.done_list is not None and target != STANDARD_STREAM:
             self.done_list.finish(job)
 
@@ -113,6 +123,9 @@ class PictureSteps:
             return job.target
         suffix = output_suffix(picture.format, self.settings.format, job.target.suffix)
         if suffix == job.target.suffix:
+            own = output_suffix(picture.format, 'keep', job.source.suffix)
+            if own != job.source.suffix != '' and self.settings.format == 'keep':
+                outcome.notes.append(f'It is a {picture.format} file by content, and named so now.')
             return job.target
         target = job.target.with_suffix(suffix)
         if target.exists() and not self.overwrite:
@@ -146,11 +159,19 @@ class PictureSteps:
         record |= {name: path.name for name, path in masks.items() if path is not None}
         return record
 
-    def _compare(self, job: Job, target: Path, picture: Picture, answer: Restoration) -> None:
-        path = self.clean(job.source)
-        clean = read_picture(path).pixels if path is not None else None
-        sheet = comparison(_opaque(picture.pixels), answer.at(answer.strength), clean)
-        self._write_sheet(sheet, target.with_name(f'{target.stem}{SHEET}.png'))
+    def _clean_pixels(self, job: Job, picture: Picture) -> np.ndarray | None:
+        """The clean picture of a source, where one is known."""
+        path = self.clean(job.source) if self.compare else None
+        if path is None:
+            return None
+        clean = _opaque(read_picture(path).pixels)
+        if clean.shape != picture.pixels.shape:
+            sizes = ['x'.join(map(str, one.shape[:2])) for one in (clean, picture.pixels)]
+            raise ValueError(
+                f'The clean picture {path} is of {sizes[0]}, the picture of {sizes[1]} (height x '
+                'width). Give one of the same size.'
+            )
+        return clean
 
     def _write_sheet(self, sheet: Any, target: Path) -> None:
         if target == STANDARD_STREAM:
@@ -163,3 +184,9 @@ class PictureSteps:
 
 def _opaque(pixels: np.ndarray) -> np.ndarray:
     return pixels[..., :3]
+
+
+def _labels(models: Sequence[RestorationModel]) -> list[str]:
+    """Names that differ: those of the models, or what they were loaded from where names agree."""
+    names = [model.name for model in models]
+    return [model.name if names.count(model.name) == 1 else str(model.source) for model in models]

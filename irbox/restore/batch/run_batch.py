@@ -63,7 +63,7 @@ def run_batch(
         if writing is not None:
             outcome, future = writing
             writing = None
-            with _failing(outcome):
+            with failing(outcome):
                 future.result()
             outcomes.append(outcome)
             done(outcome)
@@ -80,7 +80,7 @@ def run_batch(
                 ahead.append((job, reader.submit(steps.read, job)))
             job, reading = ahead.popleft()
             outcome = Outcome(job, 'restored')
-            with _failing(outcome):
+            with failing(outcome):
                 picture = reading.result()
                 start = time.perf_counter()
                 answer = steps.restore(picture, outcome)
@@ -100,7 +100,8 @@ def run_batch(
 
 
 @contextmanager
-def _failing(outcome: Outcome) -> Iterator[None]:
+def failing(outcome: Outcome) -> Iterator[None]:
+    """Turn whatever goes wrong into an outcome that says so in one line."""
     try:
         yield
     except Exception as error:  # whatever a decoder, the network or a disk may raise

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from irbox.pictures import CHOICES
+from irbox.restore.devices import Precision
 from irbox.restore.options import Options
 
 REPEATED = (
@@ -72,17 +75,53 @@ class Settings:
         return {name: value for name, value in values.items() if value != defaults[name]}
 
 
-def from_record(record: Mapping[str, Any]) -> dict[str, Any]:
+def from_record(record: Mapping[str, Any], origin: str | Path) -> dict[str, Any]:
     """Read the settings that ``repeated`` put into a record.
 
+    Args:
+        record: As a file holds it; anybody may have changed it.
+        origin: The file, for messages.
+
     Raises:
-        ValueError: It holds none that can be repeated.
+        ValueError: It holds none that can be repeated, or a value that is none.
     """
     given = record.get('settings')
     if not isinstance(given, Mapping):
-        raise ValueError('The record says nothing of how the picture was made.')
+        raise ValueError(f'The record in {origin} says nothing of how the picture was made.')
     found = {name: given[name] for name in REPEATED if name in given}
+    for name, value in found.items():
+        if not _CHECKS[name](value):
+            raise ValueError(
+                f'The record in {origin} says {name}={value!r}, which is no such setting: it was '
+                'changed, or made by another version. Give the settings yourself.'
+            )
     for name in ('tile', 'not_'):
         if isinstance(found.get(name), list):
             found[name] = tuple(found[name])
     return found
+
+
+def _whole(value: Any, least: int, most: float = math.inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def _tile(value: Any) -> bool:
+    sides = value if isinstance(value, list) and len(value) == 2 else [value]
+    return value in ('auto', 'none') or all(_whole(side, 1) for side in sides)
+
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    'tile': _tile,
+    'overlap': lambda value: value is None or _whole(value, 0),
+    'strength': lambda value: _number(value) and value <= 1,
+    'degradations': lambda value: isinstance(value, dict) and all(map(_number, value.values())),
+    'not_': lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+    'self_ensemble': lambda value: isinstance(value, bool),
+    'precision': lambda value: value in get_args(Precision),
+    'format': lambda value: value in ('keep', *CHOICES),
+    'quality': lambda value: value is None or _whole(value, 1, 100),
+}

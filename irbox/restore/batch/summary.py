@@ -54,11 +54,16 @@ def _lines(
             by_note[note].append(one)
     for note, those in by_note.items():
         more = f' and {len(those) - 1} more' if len(those) > 1 else ''
-        yield f'Note: {those[0].job.source}{more}: {note}'
+        yield f'Note: {_line(those[0].job.source)}{more}: {_line(note)}'
     for one in failed[:SHOWN]:
-        yield f'Failed: {one.job.source}: {one.reason}'
+        yield f'Failed: {_line(one.job.source)}: {_line(one.reason)}'
     if len(failed) > SHOWN:
         yield f'... and {len(failed) - SHOWN} more failed; --report FILE.json lists all.'
+
+
+def _line(text: object) -> str:
+    """Write on one line, without what would move a terminal: names of files may hold anything."""
+    return ''.join(one if one.isprintable() else ascii(one)[1:-1] for one in str(text))
 
 
 def write_report(
@@ -88,4 +93,4 @@ def write_report(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path, 'w') as file:
-        json.dump(content, file, indent=2, default=str, ensure_ascii=False, allow_nan=False)
+        json.dump(content, file, indent=2, default=str, allow_nan=False)

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from irbox.commands.main import main
-from irbox.config.command_line import users_mistake
 from irbox.pictures import read_record
 from support.tiny_model import photograph, tiny_model
 
@@ -171,51 +170,3 @@ def test_two_processes_share_the_work_and_a_list(restore, monkeypatch):
     times = {name: Path(name).stat().st_mtime_ns for name in done}
     assert restore('a.png', 'b.jpg', 'tree', '--recursive', '--out', 'out') == 0  # goes on
     assert {name: Path(name).stat().st_mtime_ns for name in done} == times
-
-
-WRONG = [
-    (['nope.png'], 'nope.png does not exist'),
-    (['*.gif'], 'No picture matches'),
-    (['empty'], 'There is no picture to restore in empty'),
-    (['a.png', '-'], 'stands alone'),
-    (['a.png', 'b.jpg', '--out', '-'], 'takes one picture'),
-    (['a.png', 'b.jpg', '--out', 'a.png'], 'several pictures need a folder'),
-    (['a.png', '--out', 'b.jpg'], 'b.jpg exists'),
-    (['a.png', '--out', '.'], 'is an input'),
-    (['a.png', '--suffix', ''], 'is an input'),
-    (['same', '--out', 'out', '--format', 'png'], 'would both be written to out/a.png'),
-    (['a.png', '--tile', '0'], '--tile 0'),
-    (['a.png', '--tile', '-5'], '--tile -5'),
-    (['a.png', '--tile', 'big'], '--tile big'),
-    (['a.png', '--tile', '1.5'], '--tile 1.5'),
-    (['a.png', '--strength', '2'], 'strength=2.0 must be'),
-    (['a.png', '--strength', '-1'], 'strength=-1.0 must be'),
-    (['a.png', '--strength', 'nan'], 'strength=nan must be'),
-    (['a.png', '--quality', '0'], '--quality 0'),
-    (['a.png', '--quality', '101'], '--quality 101'),
-    (['a.png', '--mask', 'nope.png'], '--mask nope.png'),
-    (['a.png', '--steer-mask', 'a.png'], 'steer_mask says where'),
-    (['a.png', '--task', 'rain=x'], '--task rain=x'),
-    (['a.png', '--clean', 'a.png'], '--clean is for'),
-    (['a.png', '--compare', '--clean', 'nope'], '--clean nope does not exist'),
-    (['a.png', '--compare', '--out', '-'], '--compare writes files'),
-    (['a.png', '--like', 'a.png'], 'has no record'),
-    (['a.png', '--like', 'nope.png'], 'nope.png does not exist'),
-    (['a.png', '--device', 'toaster'], "device='toaster'"),
-    (['a.png', '--device', 'cuda:99'], 'cuda:99'),
-    (['a.png', 'clip.mp4'], 'Restore videos and pictures apart'),
-]
-
-
-@pytest.mark.parametrize(('arguments', 'text'), WRONG, ids=[' '.join(a) for a, _ in WRONG])
-def test_wrong_ways(restore, arguments, text):
-    Path('empty').mkdir()
-    Path('same').mkdir()
-    for end in ('png', 'webp'):
-        photograph(8, 8).save(f'same/a.{end}')
-    before = {name: Path(name).read_bytes() for name in files()}
-    with pytest.raises((ValueError, OSError, TypeError)) as caught:
-        restore(*arguments)
-    message = users_mistake(caught.value)
-    assert message is not None and text in message and '\n' not in message
-    assert {name: Path(name).read_bytes() for name in files()} == before

@@ -1,0 +1,1 @@
+"""A table of ways to call ``irbox restore`` wrongly or to feed it badly, in files by kind."""

@@ -44,7 +44,7 @@ setup(
     packages=find_packages(include=['irbox', 'irbox.*']),
     package_data={
         'irbox': ['py.typed'],
-        'irbox.datasets': ['sets/*.yaml'],
+        'irbox.datasets': ['sets/*.yaml', 'scenes/*.yaml'],
         'irbox.evaluation': ['published/*.yaml'],
     },
     cmdclass={'build_py': BuildWithConfigs},

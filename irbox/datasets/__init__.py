@@ -6,8 +6,9 @@ import mmengine.dataset  # noqa: F401
 from irbox.datasets.draw_sampler import DrawSampler
 from irbox.datasets.embedded_dataset import EmbeddedDataset
 from irbox.datasets.paired_image_dataset import PairedImageDataset
+from irbox.datasets.scene_dataset import SceneDataset
 from irbox.utils.moved_modules import accept_old_names
 
-__all__ = ['DrawSampler', 'EmbeddedDataset', 'PairedImageDataset']
+__all__ = ['DrawSampler', 'EmbeddedDataset', 'PairedImageDataset', 'SceneDataset']
 
 accept_old_names()

@@ -1,0 +1,1 @@
+"""Generated scenes: clean pictures with depth in which nobody's photograph is."""

@@ -1,0 +1,1 @@
+"""Layouts: what stands where in a scene. Each is ``layout(kit, size) -> SurfaceList``."""

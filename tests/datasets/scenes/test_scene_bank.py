@@ -1,0 +1,94 @@
+import json
+
+import numpy as np
+import pytest
+
+from irbox.datasets.scenes import write_bank as writing
+from irbox.datasets.scenes.scene_bank import RECORD, SceneBank, scene_file
+from irbox.datasets.scenes.scene_generator import SceneGenerator
+from irbox.datasets.scenes.write_bank import write_bank
+
+OPTIONS = {'size': 32, 'seed': 4}
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp('bank')
+    assert list(write_bank(path, 3, OPTIONS)) == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    return path
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_bank_holds_the_scenes(folder):
+    bank = SceneBank(folder)
+    assert (len(bank), bank.size) == (3, 32)
+    for number in range(3):
+        scene = SceneGenerator(**OPTIONS).draw(number)
+        picture, window = bank.read(number)
+        assert window == (0, 0, 32, 32)
+        np.testing.assert_array_equal(np.asarray(picture.image), scene.image)
+        np.testing.assert_allclose(np.asarray(picture.depth), scene.depth, atol=1 / 65535)
+
+
+@pytest.mark.parametrize('window', [(0, 0, 8, 8), (24, 22.5, 32, 30.5), (10.25, 4, 20.75, 14.5)])
+def test_a_part_is_as_good_as_the_whole(folder, window):
+    bank = SceneBank(folder)
+    whole, _ = bank.read(1)
+    part, inside = bank.read(1, window)
+    for one, other in ((whole.image, part.image), (whole.depth, part.depth)):
+        np.testing.assert_allclose(
+            np.asarray(one.resize((8, 8), 5, box=window)),
+            np.asarray(other.resize((8, 8), 5, box=inside)),
+            atol=1e-6,
+        )
+
+
+def test_a_bank_that_was_killed_goes_on_to_the_same_bits(folder, tmp_path, monkeypatch):
+    steps = write_bank(tmp_path, 3, OPTIONS)
+    next(steps), next(steps)
+    steps.close()
+    (tmp_path / 'scene_000002.npy.tmp.99').write_bytes(b'half')
+    with pytest.raises(FileNotFoundError, match='holds 1 of 3 scenes. Finish it with'):
+        SceneBank(tmp_path)
+    drawn = []
+    draw = writing._write_scene
+    monkeypatch.setattr(writing, '_write_scene', lambda task: drawn.append(task[2]) or draw(task))
+    assert list(write_bank(tmp_path, 3, OPTIONS))[0] == (1, 3)
+    assert drawn == [1, 2]
+    assert contents(tmp_path) == contents(folder)
+
+
+def test_a_bank_can_be_made_longer(folder, tmp_path):
+    list(write_bank(tmp_path, 1, OPTIONS))
+    list(write_bank(tmp_path, 3, OPTIONS))
+    assert contents(tmp_path) == contents(folder)
+    with pytest.raises(ValueError, match='longer, not shorter'):
+        next(write_bank(tmp_path, 2, OPTIONS))
+
+
+@pytest.mark.slow
+def test_processes_change_nothing(folder, tmp_path):
+    list(write_bank(tmp_path, 3, OPTIONS, workers=2))
+    assert contents(tmp_path) == contents(folder)
+
+
+def test_banks_are_not_mixed(folder, tmp_path):
+    with pytest.raises(ValueError, match=r"options .*'seed': 4.* asked for .*'seed': 5"):
+        next(write_bank(folder, 3, OPTIONS | {'seed': 5}))
+    list(write_bank(tmp_path, 1, OPTIONS))
+    record = json.loads((tmp_path / RECORD).read_text())
+    (tmp_path / RECORD).write_text(json.dumps(record | {'generator': 'older'}))
+    with pytest.raises(ValueError, match='generator older'):
+        next(write_bank(tmp_path, 1, OPTIONS))
+
+
+def test_what_is_no_bank_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match='irbox make-scenes'):
+        SceneBank(tmp_path)
+    with pytest.raises(ValueError, match="Did you mean 'textures'"):
+        next(write_bank(tmp_path / 'new', 1, OPTIONS | {'texture': False}))
+    assert not (tmp_path / 'new').exists()
+    assert scene_file(tmp_path, 12).name == 'scene_000012.npy'

@@ -146,5 +146,4 @@ class MambaCNNBlock(nn.Module):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Transform a map, (B, C, H, W) -> same shape."""
         x = x + self.branches(self.norm1(x), context)
-        answer: Tensor = x + self.ffn(self.norm2(x))
-        return answer
+        return self.ffn.add_to(x, self.norm2)

@@ -46,5 +46,4 @@ class MSTBlock(nn.Module):
         x = x + self.attn(
             self.norm1(x), record=lambda gate: context.record_gate(Gate(gate, weighs='attention'))
         )
-        answer: Tensor = x + self.ffn(self.norm2(x))
-        return answer
+        return self.ffn.add_to(x, self.norm2)

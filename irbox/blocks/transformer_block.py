@@ -31,6 +31,5 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Transform a map, (B, C, H, W) -> same shape."""
-        x = x + self.attn(self.norm1(x))
-        answer: Tensor = x + self.ffn(self.norm2(x))
-        return answer
+        x = self.attn.add_to(x, self.norm1)
+        return self.ffn.add_to(x, self.norm2)

@@ -7,7 +7,16 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
+from irbox.layers.strips import (
+    can_run_in_strips,
+    computing_dtype,
+    convolve_in_strips,
+    pixels_of,
+    project,
+    wide_weights,
+)
 from irbox.utils.precision import full_precision
 
 QueryNorm = Literal['channel', 'head']
@@ -50,38 +59,68 @@ def channel_attention(
 
     query, key = split(query), split(key)
     with full_precision(value):
-        of_query, of_key = _inverse_norms(query, query_norm), _inverse_norms(key)
+        of_query = _inverse_norms(query, query_norm)
+        of_key = _inverse_norms(key)
         if query.dtype == torch.float16:
             # Sums over all pixels leave half precision's range: up for large maps, down for small.
             query = (query * of_query.unsqueeze(1)).half()
             key = (key * of_key.unsqueeze(1)).half()
             scores = torch.einsum('bphc,bphd->bhcd', query, key).float()
+            weights = (scores * temperature.float()).softmax(-1)
         else:
-            product = torch.einsum('bphc,bphd->bhcd', query, key).float()
-            scores = product * of_query.unsqueeze(-1) * of_key.unsqueeze(-2)
-        weights = (scores * temperature.float()).softmax(-1)
-        if projection is None:
-            out = torch.einsum('bphd,bhcd->bphc', split(value), weights.to(value.dtype))
-            return out.reshape(batch, height, width, dim).permute(0, 3, 1, 2)
-        # (C_out, heads, c) x (heads, c, d) -> (heads, d, C_out): projection and attention in one
-        # matrix per image.
-        folded = torch.einsum(
-            'ohc,bhcd->bhdo', projection.weight.float().reshape(-1, heads, dim // heads), weights
-        ).reshape(batch, dim, -1)
-        out = torch.bmm(rows(value), folded.to(value.dtype))
-        if projection.bias is not None:
-            out = out + projection.bias.to(out.dtype)
+            product = torch.einsum('bphc,bphd->bhcd', query, key)
+            weights = _weigh(product, of_query, of_key, temperature)
+        out = _apply(rows(value), weights, projection)
     return out.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+def _weigh(product: Tensor, of_query: Tensor, of_key: Tensor, temperature: Tensor) -> Tensor:
+    """``softmax(q k^T * temperature)`` of what is left of it without the norms.
+
+    Args:
+        product: (B, heads, C, C), of the query and the key as they are.
+        of_query: (B, heads, C), one over the query's norms.
+        of_key: (B, heads, C), one over the key's.
+        temperature: (heads, 1, 1).
+
+    Returns:
+        (B, heads, C, C), float32 or float64.
+    """
+    scores = _exact(product) * of_query.unsqueeze(-1) * of_key.unsqueeze(-2)
+    return (scores * temperature.to(scores.dtype)).softmax(-1)
+
+
+def _apply(value: Tensor, weights: Tensor, projection: nn.Conv2d | None) -> Tensor:
+    """Multiply values (B, pixels, C) by attention (B, heads, c, c), and project the answer."""
+    batch, heads = weights.shape[:2]
+    if projection is None:
+        apart = value.unflatten(-1, (heads, -1))
+        return torch.einsum('bphd,bhcd->bphc', apart, weights.to(value.dtype)).flatten(2)
+    # (C_out, heads, c) x (heads, c, d) -> (heads, d, C_out): projection and attention in one matrix
+    # per image.
+    matrix = projection.weight.to(weights.dtype).reshape(-1, heads, weights.shape[-1])
+    folded = torch.einsum('ohc,bhcd->bhdo', matrix, weights).reshape(batch, value.shape[-1], -1)
+    out = torch.bmm(value, folded.to(value.dtype))
+    return out if projection.bias is None else out + projection.bias.to(out.dtype)
 
 
 def _inverse_norms(x: Tensor, norm: QueryNorm = 'channel') -> Tensor:
     """One over the L2 norm over the pixels, (B, pixels, heads, C) -> (B, heads, C), float32."""
-    square = x.float().square().sum(1)
+    square = _exact(x).square().sum(1)
     if norm == 'head':
         square = square.mean(-1, keepdim=True).expand_as(square)
+    return _inverse_root(square)
+
+
+def _inverse_root(square: Tensor) -> Tensor:
     # A channel that is zero everywhere (an empty band) has no direction. It gets none, and no
     # gradient: the quotient's would be infinite.
     return torch.where(square > 1e-24, square.clamp_min(1e-24).rsqrt(), 0)
+
+
+def _exact(x: Tensor) -> Tensor:
+    """``x`` in float32, or in float64 if it is."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def _check_heads(dim: int, heads: int) -> None:
@@ -115,8 +154,58 @@ class TransposedAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend, (B, C, H, W) -> same shape."""
+        if self._can_run_in_strips(x):
+            return self._in_strips(x)
         query, key, value = self.qkv_dwconv(self.qkv(x)).chunk(3, dim=1)
         return channel_attention(query, key, value, self.temperature, self.project_out)
+
+    def add_to(self, x: Tensor, norm: LayerNorm2d) -> Tensor:
+        """Compute ``x + self(norm(x))``, (B, C, H, W) -> same shape."""
+        if self._can_run_in_strips(x, norm):
+            return self._in_strips(x, norm)
+        answer: Tensor = x + self(norm(x))
+        return answer
+
+    def _can_run_in_strips(self, x: Tensor, *around: nn.Module) -> bool:
+        ours = type(self).forward is TransposedAttention.forward
+        return ours and can_run_in_strips(x, self, *around)
+
+    def _in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
+        """The same on strips of rows; with a norm, ``x + self(norm(x))``."""
+        pixels, dtype = pixels_of(x), computing_dtype(x)
+        batch, height, width, dim = pixels.shape
+        heads = self.temperature.shape[0]
+        widen, widen_bias = wide_weights(self.qkv, 1, dtype)
+        depthwise, depthwise_bias = wide_weights(self.qkv_dwconv, 1, dtype)
+
+        def fill(images: slice, rows: slice, out: Tensor) -> None:
+            strip = pixels[images, rows]
+            strip = strip if norm is None else norm.normalize(strip)
+            project(strip.to(dtype), widen, widen_bias, out)
+
+        def split(strip: Tensor) -> Tensor:
+            return strip.flatten(1, 2).unflatten(-1, (heads, dim // heads))
+
+        values = pixels.new_empty(pixels.shape, dtype=dtype)
+        exact = torch.promote_types(dtype, torch.float32)
+        product = pixels.new_zeros(batch, heads, dim // heads, dim // heads, dtype=exact)
+        squares = pixels.new_zeros(batch, 2 * dim, dtype=exact)
+        with full_precision(x):
+            for images, rows, wide in convolve_in_strips(
+                fill, depthwise, depthwise_bias, (batch, height, width)
+            ):
+                query, key, value, _ = wide.split((dim, dim, dim, wide.shape[-1] - 3 * dim), -1)
+                product[images] += torch.einsum('bphc,bphd->bhcd', split(query), split(key))
+                squares[images] += wide[..., : 2 * dim].to(exact).square().sum((1, 2))
+                values[images, rows] = value
+            of_query, of_key = squares.unflatten(-1, (2, heads, dim // heads)).unbind(1)
+            weights = _weigh(
+                product, _inverse_root(of_query), _inverse_root(of_key), self.temperature
+            )
+            answer = _apply(values.flatten(1, 2), weights, self.project_out)
+            answer = answer.view(batch, height, width, -1)
+            answer = answer if norm is None else pixels + answer
+        return answer.permute(0, 3, 1, 2)
 
 
 class TransposedCrossAttention(nn.Module):

@@ -5,7 +5,19 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
+from irbox.layers.strips import (
+    can_run_in_strips,
+    computing_dtype,
+    convolve_in_strips,
+    narrow_weights,
+    pixels_of,
+    project,
+    project_onto,
+    wide_weights,
+)
+from irbox.utils.precision import full_precision
 
 
 class GatedFeedForward(nn.Module):
@@ -26,6 +38,45 @@ class GatedFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform each pixel with its neighbours, (B, C, H, W) -> same shape."""
+        if self._can_run_in_strips(x):
+            return self._in_strips(x)
         gate, value = self.dwconv(self.project_in(x)).chunk(2, dim=1)
         answer: Tensor = self.project_out(F.gelu(gate) * value)
         return answer
+
+    def add_to(self, x: Tensor, norm: LayerNorm2d) -> Tensor:
+        """Compute ``x + self(norm(x))``, (B, C, H, W) -> same shape."""
+        if self._can_run_in_strips(x, norm):
+            return self._in_strips(x, norm)
+        answer: Tensor = x + self(norm(x))
+        return answer
+
+    def _can_run_in_strips(self, x: Tensor, *around: nn.Module) -> bool:
+        ours = type(self).forward is GatedFeedForward.forward
+        return ours and can_run_in_strips(x, self, *around)
+
+    def _in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
+        """The same on strips of rows; with a norm, ``x + self(norm(x))``."""
+        pixels, dtype = pixels_of(x), computing_dtype(x)
+        widen, widen_bias = wide_weights(self.project_in, 2, dtype)
+        depthwise, depthwise_bias = wide_weights(self.dwconv, 2, dtype)
+        narrow, narrow_bias = narrow_weights(self.project_out, dtype)
+
+        def fill(images: slice, rows: slice, out: Tensor) -> None:
+            strip = pixels[images, rows]
+            strip = strip if norm is None else norm.normalize(strip)
+            project(strip.to(dtype), widen, widen_bias, out)
+
+        answer = pixels.new_empty(pixels.shape, dtype=dtype if norm is None else pixels.dtype)
+        with full_precision(x):
+            for images, rows, wide in convolve_in_strips(
+                fill, depthwise, depthwise_bias, pixels.shape[:3]
+            ):
+                gate, value = wide.chunk(2, dim=-1)
+                gated = F.gelu(gate).mul_(value)
+                out = answer[images, rows]
+                if norm is None:
+                    project(gated, narrow, narrow_bias, out)
+                else:
+                    project_onto(pixels[images, rows], gated, narrow, narrow_bias, out)
+        return answer.permute(0, 3, 1, 2)

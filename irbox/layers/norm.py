@@ -28,10 +28,14 @@ class LayerNorm2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise a map, (B, C, H, W) -> same shape and dtype."""
-        pixels = x.permute(0, 2, 3, 1).float()
+        return self.normalize(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """Normalise pixels, (..., C) -> same shape and dtype."""
+        exact = pixels if pixels.dtype == torch.float64 else pixels.float()
         if self.bias is None:
-            variance = pixels.var(-1, keepdim=True, unbiased=False)
-            out = pixels * torch.rsqrt(variance + self.eps) * self.weight
+            variance = exact.var(-1, keepdim=True, unbiased=False)
+            out = exact * torch.rsqrt(variance + self.eps) * self.weight
         else:
-            out = F.layer_norm(pixels, pixels.shape[-1:], self.weight, self.bias, self.eps)
-        return out.to(x.dtype).permute(0, 3, 1, 2)
+            out = F.layer_norm(exact, exact.shape[-1:], self.weight, self.bias, self.eps)
+        return out.to(pixels.dtype)

@@ -1,0 +1,180 @@
+"""Strips of rows: a wide map is made, convolved and used up while it is still in the cache.
+
+The layers of a U widen a map, look at its neighbours and narrow it again. As a whole the wide map is
+the largest tensor of the network and leaves every cache; in strips of a few rows it never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules import module as module_state
+
+ELEMENTS = 2**19
+"""Of the wide map that a strip holds. Longer strips left the cache, shorter ones cost more calls."""
+LANES = 16
+"""Channels that a vector unit takes at once: matrix products with other widths are slower."""
+
+Fill = Callable[[slice, slice, Tensor], object]
+"""``fill(images, rows, out)`` writes rows of a map into ``out``, (images, rows, W, C)."""
+
+
+def can_run_in_strips(x: Tensor, *modules: nn.Module) -> bool:
+    """Tell whether layers may be computed in strips: on a CPU, with nothing to differentiate.
+
+    Not while they are compiled, exported or traced, and not where somebody watches a module inside
+    them, which strips do not call.
+    """
+    if x.device.type != 'cpu' or x.dtype not in (torch.float32, torch.float64, torch.bfloat16):
+        return False
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[no-untyped-call]
+        return False
+    if module_state._global_forward_hooks or module_state._global_forward_pre_hooks:
+        return False
+    inside = [part for module in modules for part in module.modules()]
+    if any(part._forward_hooks or part._forward_pre_hooks for part in inside):
+        return False
+    learns = torch.is_grad_enabled() and (
+        x.requires_grad or any(p.requires_grad for part in modules for p in part.parameters())
+    )
+    return not learns
+
+
+def computing_dtype(x: Tensor) -> torch.dtype:
+    """Give the dtype that products on ``x`` are computed in: its own, or autocast's."""
+    kind = x.device.type
+    if x.dtype != torch.float64 and torch.is_autocast_enabled(kind):
+        return torch.get_autocast_dtype(kind)
+    return x.dtype
+
+
+def pixels_of(x: Tensor) -> Tensor:
+    """View a map (B, C, H, W) as pixels (B, H, W, C); copy what is not in channels-last memory."""
+    return x.permute(0, 2, 3, 1).contiguous()
+
+
+def wide_weights(
+    conv: nn.Conv2d, branches: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor | None]:
+    """Give a convolution's weights such that each of its branches fills whole vectors.
+
+    Args:
+        conv: Of which ``branches`` parts of the output lie side by side, each of the same width. A
+            1x1 or a depthwise one.
+        branches: How many.
+        dtype: Of the answer.
+
+    Returns:
+        Weights and bias, if any, padded with zeros; a 1x1 convolution's as a matrix (out, in).
+    """
+    weight = conv.weight if conv.weight.shape[-1] > 1 else conv.weight.flatten(1)
+    weight = _pad(weight, branches, 0)
+    return weight.to(dtype), None if conv.bias is None else _pad(conv.bias, branches, 0).to(dtype)
+
+
+def narrow_weights(conv: nn.Conv2d, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    """Give the weights (out, in) of a 1x1 convolution whose input is of such width, and its bias."""
+    bias = None if conv.bias is None else conv.bias.to(dtype)
+    return _pad(conv.weight.flatten(1), 1, 1).to(dtype), bias
+
+
+def _pad(x: Tensor, branches: int, dim: int) -> Tensor:
+    width = x.shape[dim] // branches
+    missing = -width % LANES
+    if not missing:
+        return x
+    margin = [0, 0] * (x.ndim - 1 - dim) + [0, missing]
+    return F.pad(x.unflatten(dim, (branches, width)), margin).flatten(dim, dim + 1)
+
+
+def project(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
+    """Write ``x W^T + b`` of each pixel into ``out``: (..., C_in) -> (..., C_out)."""
+    rows, answer = x.reshape(-1, x.shape[-1]), out.view(-1, out.shape[-1])
+    if bias is None:
+        torch.mm(rows, weight.t(), out=answer)
+    else:
+        torch.addmm(bias, rows, weight.t(), out=answer)
+
+
+def project_onto(base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
+    """Write ``base + x W^T + b`` into ``out``, in the dtype of ``base``."""
+    if base.dtype != x.dtype:
+        answer = x.new_empty(base.shape)
+        project(x, weight, bias, answer)
+        torch.add(base, answer, out=out)
+        return
+    rows, answer = x.reshape(-1, x.shape[-1]), out.view(-1, out.shape[-1])
+    torch.addmm(base.view(-1, base.shape[-1]), rows, weight.t(), out=answer)
+    if bias is not None:
+        answer.add_(bias)
+
+
+def strips(shape: tuple[int, int, int], channels: int) -> Iterator[tuple[slice, slice]]:
+    """Cut a batch of maps (B, H, W) into strips of rows: several small maps, or part of a large one.
+
+    Args:
+        shape: B, H and W.
+        channels: Of the widest map that is made of a strip.
+
+    Yields:
+        Which images, and which of their rows.
+    """
+    batch, height, width = shape
+    rows = max(1, ELEMENTS // (channels * width))
+    together = max(1, rows // height)
+    for first in range(0, batch, together):
+        images = slice(first, min(first + together, batch))
+        for start in range(0, height, rows):
+            yield images, slice(start, min(start + rows, height))
+
+
+def convolve_in_strips(
+    fill: Fill, weight: Tensor, bias: Tensor | None, shape: tuple[int, int, int]
+) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Convolve a map depthwise, 3x3 with zeros around it, that is made strip by strip.
+
+    A strip needs a row above and one below it. Those above were made for the strip before.
+
+    Args:
+        fill: Makes rows of the map.
+        weight: (C, 1, 3, 3), in the dtype of the map.
+        bias: (C,), or None.
+        shape: B, H and W.
+
+    Yields:
+        Which images, which rows, and their answer (images, rows, W, C), contiguous.
+    """
+    channels, (_, height, width) = weight.shape[0], shape
+    window = weight.new_empty(0)
+    for images, rows in strips(shape, channels):
+        count = rows.stop - rows.start
+        whole = count == height
+        if whole:
+            window = weight.new_empty(images.stop - images.start, height, width, channels)
+            fill(images, rows, window)
+        else:
+            # From here on the window's row 0 is the map's row ``rows.start - 1``.
+            known = 0 if rows.start == 0 else rows.start + 1
+            if known:
+                window[:, 0], window[:, 1] = window[:, -2], window[:, -1]
+                window = window[:, : count + 2]
+            else:
+                window = weight.new_empty(1, count + 2, width, channels)
+                window[:, 0] = 0
+            until = min(rows.stop + 1, height)
+            if known < until:
+                first = known - rows.start + 1
+                fill(images, slice(known, until), window[:, first : first + until - known])
+            if until == rows.stop:
+                window[:, -1] = 0
+        answer = F.conv2d(
+            window.permute(0, 3, 1, 2),
+            weight,
+            bias,
+            padding=(int(whole), 1),
+            groups=channels,
+        )
+        yield images, rows, answer.permute(0, 2, 3, 1).contiguous()

@@ -43,7 +43,7 @@ class MSTBlock(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Transform a map, (B, C, H, W) -> same shape."""
-        x = x + self.attn(
-            self.norm1(x), record=lambda gate: context.record_gate(Gate(gate, weighs='attention'))
+        x = self.attn.add_to(
+            x, self.norm1, lambda gate: context.record_gate(Gate(gate, weighs='attention'))
         )
         return self.ffn.add_to(x, self.norm2)

@@ -15,7 +15,7 @@ from irbox.layers.strips import (
     convolve_in_strips,
     pixels_of,
     project,
-    wide_weights,
+    weights_of,
 )
 from irbox.utils.precision import full_precision
 
@@ -49,13 +49,9 @@ def channel_attention(
     """
     batch, dim, height, width = value.shape
     heads = temperature.shape[0]
-    pixels = height * width
-
-    def rows(x: Tensor) -> Tensor:
-        return x.permute(0, 2, 3, 1).reshape(batch, pixels, dim)
 
     def split(x: Tensor) -> Tensor:
-        return rows(x).reshape(batch, pixels, heads, dim // heads)
+        return x.permute(0, 2, 3, 1).reshape(batch, height * width, heads, dim // heads)
 
     query, key = split(query), split(key)
     with full_precision(value):
@@ -70,8 +66,8 @@ def channel_attention(
         else:
             product = torch.einsum('bphc,bphd->bhcd', query, key)
             weights = _weigh(product, of_query, of_key, temperature)
-        out = _apply(rows(value), weights, projection)
-    return out.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+        out = _apply(value.permute(0, 2, 3, 1), weights, projection)
+    return out.permute(0, 3, 1, 2)
 
 
 def _weigh(product: Tensor, of_query: Tensor, of_key: Tensor, temperature: Tensor) -> Tensor:
@@ -90,18 +86,42 @@ def _weigh(product: Tensor, of_query: Tensor, of_key: Tensor, temperature: Tenso
     return (scores * temperature.to(scores.dtype)).softmax(-1)
 
 
-def _apply(value: Tensor, weights: Tensor, projection: nn.Conv2d | None) -> Tensor:
-    """Multiply values (B, pixels, C) by attention (B, heads, c, c), and project the answer."""
-    batch, heads = weights.shape[:2]
+def _apply(
+    value: Tensor, weights: Tensor, projection: nn.Conv2d | None, base: Tensor | None = None
+) -> Tensor:
+    """Multiply values by attention, project the answer and add it to a map.
+
+    Args:
+        value: (B, H, W, C).
+        weights: (B, heads, c, c).
+        projection: C -> C_out, or None.
+        base: (B, H, W, C_out), or None for zero.
+
+    Returns:
+        (B, H, W, C_out), in the dtype of ``base`` where there is one.
+    """
+    batch, heads, width = weights.shape[:3]
     if projection is None:
-        apart = value.unflatten(-1, (heads, -1))
-        return torch.einsum('bphd,bhcd->bphc', apart, weights.to(value.dtype)).flatten(2)
-    # (C_out, heads, c) x (heads, c, d) -> (heads, d, C_out): projection and attention in one matrix
-    # per image.
-    matrix = projection.weight.to(weights.dtype).reshape(-1, heads, weights.shape[-1])
-    folded = torch.einsum('ohc,bhcd->bhdo', matrix, weights).reshape(batch, value.shape[-1], -1)
-    out = torch.bmm(value, folded.to(value.dtype))
-    return out if projection.bias is None else out + projection.bias.to(out.dtype)
+        # (heads, c, d) -> (heads, d, heads, c), zero between heads.
+        apart = torch.eye(heads, dtype=weights.dtype, device=weights.device)
+        matrix = torch.einsum('hk,bhcd->bhdkc', apart, weights)
+        bias = None
+    else:
+        # (C_out, heads, c) x (heads, c, d) -> (heads, d, C_out): projection and attention in one
+        # matrix per image.
+        kernel = projection.weight.to(weights.dtype).reshape(-1, heads, width)
+        matrix = torch.einsum('ohc,bhcd->bhdo', kernel, weights)
+        bias = projection.bias
+    folded = matrix.reshape(batch, heads * width, -1).to(value.dtype)
+    rows = value.flatten(1, 2)
+    if base is None:
+        out = torch.bmm(rows, folded)
+    elif base.dtype == value.dtype:
+        out = torch.baddbmm(base.flatten(1, 2), rows, folded)
+    else:
+        out = base.flatten(1, 2) + torch.bmm(rows, folded)
+    out = out if bias is None else out + bias.to(out.dtype)
+    return out.unflatten(1, value.shape[1:3])
 
 
 def _inverse_norms(x: Tensor, norm: QueryNorm = 'channel') -> Tensor:
@@ -175,8 +195,8 @@ class TransposedAttention(nn.Module):
         pixels, dtype = pixels_of(x), computing_dtype(x)
         batch, height, width, dim = pixels.shape
         heads = self.temperature.shape[0]
-        widen, widen_bias = wide_weights(self.qkv, 1, dtype)
-        depthwise, depthwise_bias = wide_weights(self.qkv_dwconv, 1, dtype)
+        widen, widen_bias = weights_of(self.qkv, dtype, made=1)
+        depthwise, depthwise_bias = weights_of(self.qkv_dwconv, dtype, made=1)
 
         def fill(images: slice, rows: slice, out: Tensor) -> None:
             strip = pixels[images, rows]
@@ -202,9 +222,9 @@ class TransposedAttention(nn.Module):
             weights = _weigh(
                 product, _inverse_root(of_query), _inverse_root(of_key), self.temperature
             )
-            answer = _apply(values.flatten(1, 2), weights, self.project_out)
-            answer = answer.view(batch, height, width, -1)
-            answer = answer if norm is None else pixels + answer
+            answer = _apply(
+                values, weights, self.project_out, base=None if norm is None else pixels
+            )
         return answer.permute(0, 3, 1, 2)
 
 

@@ -11,11 +11,10 @@ from irbox.layers.strips import (
     can_run_in_strips,
     computing_dtype,
     convolve_in_strips,
-    narrow_weights,
     pixels_of,
     project,
     project_onto,
-    wide_weights,
+    weights_of,
 )
 from irbox.utils.precision import full_precision
 
@@ -58,9 +57,9 @@ class GatedFeedForward(nn.Module):
     def _in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
         """The same on strips of rows; with a norm, ``x + self(norm(x))``."""
         pixels, dtype = pixels_of(x), computing_dtype(x)
-        widen, widen_bias = wide_weights(self.project_in, 2, dtype)
-        depthwise, depthwise_bias = wide_weights(self.dwconv, 2, dtype)
-        narrow, narrow_bias = narrow_weights(self.project_out, dtype)
+        widen, widen_bias = weights_of(self.project_in, dtype, made=2)
+        depthwise, depthwise_bias = weights_of(self.dwconv, dtype, made=2)
+        narrow, narrow_bias = weights_of(self.project_out, dtype, given=1)
 
         def fill(images: slice, rows: slice, out: Tensor) -> None:
             strip = pixels[images, rows]

@@ -10,7 +10,19 @@ from torch import Tensor, nn
 
 from irbox.layers.attention import TransposedAttention
 from irbox.layers.depthwise_conv import DepthwiseConv
+from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
+from irbox.layers.strips import (
+    can_run_in_strips,
+    computing_dtype,
+    convolve_in_strips,
+    pixels_of,
+    project,
+    project_onto,
+    strips,
+    weights_of,
+)
+from irbox.utils.precision import full_precision
 
 MaskMode = Literal['input', 'multiply']
 
@@ -84,6 +96,60 @@ class MambaStyleAttention(nn.Module):
         attended = self.attn(mask if self.mask_mode == 'input' else mask * x)
         answer: Tensor = self.project_out(attended * self._gate(x, record))
         return answer
+
+    def add_to(
+        self, x: Tensor, norm: LayerNorm2d, record: Callable[[Tensor], None] | None = None
+    ) -> Tensor:
+        """Compute ``x + self(norm(x), record)``, (B, C, H, W) -> same shape."""
+        ours = type(self).forward is MambaStyleAttention.forward
+        if ours and can_run_in_strips(x, self, norm):
+            return self._add_in_strips(x, norm, record)
+        answer: Tensor = x + self(norm(x), record)
+        return answer
+
+    def _add_in_strips(
+        self, x: Tensor, norm: LayerNorm2d, record: Callable[[Tensor], None] | None
+    ) -> Tensor:
+        """The same on strips of rows."""
+        pixels, dtype = pixels_of(x), computing_dtype(x)
+        shape, dim = pixels.shape[:3], pixels.shape[3]
+        conv, *pointwise = cast('list[nn.Conv2d]', list(self.dwconv))
+        first, first_bias = weights_of(self.project_in, dtype, made=1)
+        depthwise, depthwise_bias = weights_of(conv, dtype, made=1)
+        second, second_bias = weights_of(cast(nn.Conv2d, self.gate[0]), dtype)
+        last, last_bias = weights_of(self.project_out, dtype)
+        mask = pixels.new_empty(pixels.shape, dtype=dtype)
+        gate = torch.empty_like(mask)
+        answer = torch.empty_like(pixels)
+
+        def fill(images: slice, rows: slice, out: Tensor) -> None:
+            strip = norm.normalize(pixels[images, rows]).to(dtype)
+            project(strip, first, first_bias, out)
+            project(strip, second, second_bias, gate[images, rows])
+            gate[images, rows].sigmoid_()
+            if self.mask_mode == 'multiply':
+                mask[images, rows] = strip
+
+        with full_precision(x):
+            for images, rows, strip in convolve_in_strips(fill, depthwise, depthwise_bias, shape):
+                strip = strip[..., :dim]
+                for layer in pointwise:
+                    weight, bias = weights_of(layer, dtype)
+                    mixed = strip.new_empty(strip.shape)
+                    project(strip, weight, bias, mixed)
+                    strip = mixed
+                if self.mask_mode == 'multiply':
+                    mask[images, rows].mul_(strip.sigmoid())
+                else:
+                    torch.sigmoid(strip, out=mask[images, rows])
+        if record is not None:
+            record(gate.permute(0, 3, 1, 2))
+        attended = pixels_of(self.attn(mask.permute(0, 3, 1, 2)))
+        with full_precision(x):
+            for images, rows in strips(shape, dim):
+                gated = attended[images, rows] * gate[images, rows]
+                project_onto(pixels[images, rows], gated, last, last_bias, answer[images, rows])
+        return answer.permute(0, 3, 1, 2)
 
     def _gate(self, x: Tensor, record: Callable[[Tensor], None] | None) -> Tensor:
         gate: Tensor = self.gate(x)

@@ -1,7 +1,7 @@
 """Strips of rows: a wide map is made, convolved and used up while it is still in the cache.
 
-The layers of a U widen a map, look at its neighbours and narrow it again. As a whole the wide map is
-the largest tensor of the network and leaves every cache; in strips of a few rows it never does.
+The layers of a U widen a map, look at its neighbours and narrow it again. As a whole the wide
+map is the largest tensor of the network and leaves every cache; in strips it never does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.nn.modules import module as module_state
 
 ELEMENTS = 2**19
-"""Of the wide map that a strip holds. Longer strips left the cache, shorter ones cost more calls."""
+"""Of the wide map that a strip holds: longer ones leave the cache, shorter ones cost more calls."""
 LANES = 16
 """Channels that a vector unit takes at once: matrix products with other widths are slower."""
 
@@ -56,29 +56,29 @@ def pixels_of(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).contiguous()
 
 
-def wide_weights(
-    conv: nn.Conv2d, branches: int, dtype: torch.dtype
+def weights_of(
+    conv: nn.Conv2d, dtype: torch.dtype, *, given: int = 0, made: int = 0
 ) -> tuple[Tensor, Tensor | None]:
-    """Give a convolution's weights such that each of its branches fills whole vectors.
+    """Give a convolution's weights, padded with zeros where a map is wide.
 
     Args:
-        conv: Of which ``branches`` parts of the output lie side by side, each of the same width. A
-            1x1 or a depthwise one.
-        branches: How many.
+        conv: A 1x1 or a depthwise one.
         dtype: Of the answer.
+        given: How many branches lie side by side in the input, each of which is padded to whole
+            vectors; 0 where the input is as it is.
+        made: The same of the output.
 
     Returns:
-        Weights and bias, if any, padded with zeros; a 1x1 convolution's as a matrix (out, in).
+        Weights, as a matrix (out, in) of a 1x1 convolution, and the bias if there is one.
     """
     weight = conv.weight if conv.weight.shape[-1] > 1 else conv.weight.flatten(1)
-    weight = _pad(weight, branches, 0)
-    return weight.to(dtype), None if conv.bias is None else _pad(conv.bias, branches, 0).to(dtype)
-
-
-def narrow_weights(conv: nn.Conv2d, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-    """Give the weights (out, in) of a 1x1 convolution whose input is of such width, and its bias."""
-    bias = None if conv.bias is None else conv.bias.to(dtype)
-    return _pad(conv.weight.flatten(1), 1, 1).to(dtype), bias
+    bias = conv.bias
+    if given:
+        weight = _pad(weight, given, 1)
+    if made:
+        weight = _pad(weight, made, 0)
+        bias = None if bias is None else _pad(bias, made, 0)
+    return weight.to(dtype), None if bias is None else bias.to(dtype)
 
 
 def _pad(x: Tensor, branches: int, dim: int) -> Tensor:
@@ -113,7 +113,7 @@ def project_onto(base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, o
 
 
 def strips(shape: tuple[int, int, int], channels: int) -> Iterator[tuple[slice, slice]]:
-    """Cut a batch of maps (B, H, W) into strips of rows: several small maps, or part of a large one.
+    """Cut a batch of maps into strips of rows: several small maps, or a part of a large one.
 
     Args:
         shape: B, H and W.

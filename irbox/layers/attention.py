@@ -121,7 +121,7 @@ def _apply(
     else:
         out = base.flatten(1, 2) + torch.bmm(rows, folded)
     out = out if bias is None else out + bias.to(out.dtype)
-    return out.unflatten(1, value.shape[1:3])
+    return out.view(batch, *value.shape[1:3], -1)
 
 
 def _inverse_norms(x: Tensor, norm: QueryNorm = 'channel') -> Tensor:
@@ -204,7 +204,7 @@ class TransposedAttention(nn.Module):
             project(strip.to(dtype), widen, widen_bias, out)
 
         def split(strip: Tensor) -> Tensor:
-            return strip.flatten(1, 2).unflatten(-1, (heads, dim // heads))
+            return strip.reshape(len(strip), -1, heads, dim // heads)
 
         values = pixels.new_empty(pixels.shape, dtype=dtype)
         exact = torch.promote_types(dtype, torch.float32)
@@ -214,11 +214,11 @@ class TransposedAttention(nn.Module):
             for images, rows, wide in convolve_in_strips(
                 fill, depthwise, depthwise_bias, (batch, height, width)
             ):
-                query, key, value, _ = wide.split((dim, dim, dim, wide.shape[-1] - 3 * dim), -1)
+                query, key, value = wide[..., : 3 * dim].chunk(3, dim=-1)
                 product[images] += torch.einsum('bphc,bphd->bhcd', split(query), split(key))
                 squares[images] += wide[..., : 2 * dim].to(exact).square().sum((1, 2))
                 values[images, rows] = value
-            of_query, of_key = squares.unflatten(-1, (2, heads, dim // heads)).unbind(1)
+            of_query, of_key = squares.view(batch, 2, heads, dim // heads).unbind(1)
             weights = _weigh(
                 product, _inverse_root(of_query), _inverse_root(of_key), self.temperature
             )

@@ -14,6 +14,7 @@ from irbox.layers.strips import (
     pixels_of,
     project,
     project_onto,
+    size_of,
     weights_of,
 )
 from irbox.utils.precision import full_precision
@@ -69,7 +70,7 @@ class GatedFeedForward(nn.Module):
         answer = pixels.new_empty(pixels.shape, dtype=dtype if norm is None else pixels.dtype)
         with full_precision(x):
             for images, rows, wide in convolve_in_strips(
-                fill, depthwise, depthwise_bias, pixels.shape[:3]
+                fill, depthwise, depthwise_bias, size_of(pixels)
             ):
                 gate, value = wide.chunk(2, dim=-1)
                 gated = F.gelu(gate).mul_(value)

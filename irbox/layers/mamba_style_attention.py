@@ -19,6 +19,7 @@ from irbox.layers.strips import (
     pixels_of,
     project,
     project_onto,
+    size_of,
     strips,
     weights_of,
 )
@@ -112,7 +113,7 @@ class MambaStyleAttention(nn.Module):
     ) -> Tensor:
         """The same on strips of rows."""
         pixels, dtype = pixels_of(x), computing_dtype(x)
-        shape, dim = pixels.shape[:3], pixels.shape[3]
+        shape, dim = size_of(pixels), pixels.shape[3]
         conv, *pointwise = cast('list[nn.Conv2d]', list(self.dwconv))
         first, first_bias = weights_of(self.project_in, dtype, made=1)
         depthwise, depthwise_bias = weights_of(conv, dtype, made=1)

@@ -30,7 +30,7 @@ def can_run_in_strips(x: Tensor, *modules: nn.Module) -> bool:
     """
     if x.device.type != 'cpu' or x.dtype not in (torch.float32, torch.float64, torch.bfloat16):
         return False
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[no-untyped-call]
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state():
         return False
     if module_state._global_forward_hooks or module_state._global_forward_pre_hooks:
         return False
@@ -49,6 +49,12 @@ def computing_dtype(x: Tensor) -> torch.dtype:
     if x.dtype != torch.float64 and torch.is_autocast_enabled(kind):
         return torch.get_autocast_dtype(kind)
     return x.dtype
+
+
+def size_of(pixels: Tensor) -> tuple[int, int, int]:
+    """Give B, H and W of pixels (B, H, W, C)."""
+    batch, height, width, _ = pixels.shape
+    return batch, height, width
 
 
 def pixels_of(x: Tensor) -> Tensor:
@@ -87,7 +93,8 @@ def _pad(x: Tensor, branches: int, dim: int) -> Tensor:
     if not missing:
         return x
     margin = [0, 0] * (x.ndim - 1 - dim) + [0, missing]
-    return F.pad(x.unflatten(dim, (branches, width)), margin).flatten(dim, dim + 1)
+    apart = x.reshape(*x.shape[:dim], branches, width, *x.shape[dim + 1 :])
+    return F.pad(apart, margin).flatten(dim, dim + 1)
 
 
 def project(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:

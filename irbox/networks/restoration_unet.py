@@ -15,6 +15,7 @@ from irbox.networks.chain import Chain
 from irbox.networks.restoration_network import RestorationNetwork
 from irbox.registry import BLOCKS, MODELS, PRIORS, suggest
 from irbox.structures import Context, Stage
+from irbox.utils.bounded import PositiveInt
 
 PLACES = {
     'encoder': ('before_level', 'block'),
@@ -49,6 +50,9 @@ class RestorationUNet(RestorationNetwork):
         input_range: What 0 and 1 become before the prompt and the first layer see an image. The
             public code of M2Restore trains with degraded images in -1 to 1 and clean ones in 0 to
             1, so that its weights need ``[-1, 1]``. Priors see 0 to 1 in any case.
+        pixel_unshuffle: Squares of so many pixels become one with all their channels before the
+            first layer, and come apart after the last, so that every level works at a size that
+            much smaller, as in FFDNet (Zhang, Zuo, Zhang 2018). 1 changes nothing.
 
     Raises:
         ValueError: A place is unknown or empty, a prior stands where a prompt should or the other
@@ -68,6 +72,7 @@ class RestorationUNet(RestorationNetwork):
         heads: tuple[int, ...] = (1, 2, 4, 8),
         refinement: int = 4,
         input_range: tuple[float, float] = (0, 1),
+        pixel_unshuffle: PositiveInt = 1,
     ) -> None:
         super().__init__()
         if len(input_range) != 2 or input_range[0] >= input_range[1]:
@@ -98,7 +103,8 @@ class RestorationUNet(RestorationNetwork):
         ):
             _check_place(place, parts)
         self.input_range = (input_range[0], input_range[1])
-        self.multiple = 2 ** (len(depths) - 1)
+        self.pixel_unshuffle = pixel_unshuffle
+        self.multiple = pixel_unshuffle * 2 ** (len(depths) - 1)
         self.prior = _describer('prior', prior, 'feature_dim', 'num_degradations')
         self.prompt = _describer('prompt', prompt, 'prompt_dim')
         stages = [self._stage(dim * 2**level, count) for level, count in enumerate(heads)]
@@ -136,7 +142,9 @@ class RestorationUNet(RestorationNetwork):
 
     def build_embedding(self, dim: int) -> nn.Module:
         """Build the first layer, (B, 3, H, W) -> (B, dim, H, W)."""
-        return nn.Conv2d(3, dim, 3, padding=1, bias=False)
+        factor = self.pixel_unshuffle
+        conv = nn.Conv2d(3 * factor**2, dim, 3, padding=1, bias=False)
+        return conv if factor == 1 else nn.Sequential(nn.PixelUnshuffle(factor), conv)
 
     def build_insertion(
         self, decoder: Mapping[str, Any], stage: Stage, index: int
@@ -163,7 +171,9 @@ class RestorationUNet(RestorationNetwork):
 
     def build_output(self, dim: int) -> nn.Module:
         """Build the last layer, (B, dim, H, W) -> (B, 3, H, W): what is added to the image."""
-        return nn.Conv2d(dim, 3, 3, padding=1, bias=False)
+        factor = self.pixel_unshuffle
+        conv = nn.Conv2d(dim, 3 * factor**2, 3, padding=1, bias=False)
+        return conv if factor == 1 else nn.Sequential(conv, nn.PixelShuffle(factor))
 
     def _stage(self, dim: int, heads: int) -> Stage:
         # Any: that the sizes are there was checked, and torch takes all attributes for modules.

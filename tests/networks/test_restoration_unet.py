@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from irbox.layers.padding import pad_to_multiple
 from irbox.networks import RestorationUNet
 from irbox.networks.restoration_unet import PLACES
 from irbox.registry import BLOCKS, part_kinds
@@ -97,6 +98,30 @@ def test_equals_the_u_written_out():
     up = run(network.refinement, run(network.decoders[1], up))
     assert up.shape == (1, 16, 8, 12)  # the finest level keeps both halves
     torch.testing.assert_close(network(image), network.output(up) + image)
+
+
+@pytest.mark.parametrize('size', [(1, 1), (9, 20), (32, 16)])
+def test_pixels_unshuffled_make_every_level_half_as_large(size):
+    torch.manual_seed(0)
+    network = stirred(plain(pixel_unshuffle=2))
+    seen = []
+    network.embed.register_forward_hook(lambda module, given, map: seen.append(map.shape))
+    image = torch.rand(2, 3, *size)
+    with torch.no_grad():
+        restored = network(image)
+    assert network.multiple == 16
+    assert restored.shape == image.shape
+    rows, columns = (-(-side // 16) * 16 for side in size)
+    assert seen == [(2, 8, rows // 2, columns // 2)]
+    # A network over the unshuffled pixels as channels, whose answer is shuffled and added.
+    inner = copy.deepcopy(network)
+    inner.embed, inner.output = network.embed[1], network.output[0]
+    padded = pad_to_multiple(image, 16)
+    squares = F.pixel_unshuffle(padded, 2)
+    with torch.no_grad():
+        added = inner.restore(squares, Context(image=padded)) - squares
+    expected = (padded + F.pixel_shuffle(added, 2))[..., : size[0], : size[1]]
+    torch.testing.assert_close(restored, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_levels_have_their_widths_heads_and_depths():

@@ -77,7 +77,7 @@ setup(
         'cuda': ['mamba-ssm', 'causal-conv1d'],
         'metrics': ['lpips', 'torch-fidelity'],
         'track': ['tensorboard'],
-        'analysis': ['matplotlib', 'scikit-learn'],
+        'analysis': ['matplotlib', 'PyWavelets', 'scikit-learn'],
         # HEIC and JXL pictures, and 16-bit color in TIFF files of LZW and the like.
         'formats': ['pillow-heif', 'pillow-jxl-plugin', 'imagecodecs'],
         # What the systems in plugins/ need beyond irbox.
@@ -95,6 +95,7 @@ setup(
             'av',
             'einops',
             'matplotlib',
+            'PyWavelets',
             'scikit-learn',
             'shtab',
             'tensorboard',

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 import irbox
-from irbox.datasets.photographs import HELD_OUT, TRAINING
+from irbox.datasets.photographs import RESERVED, TRAINING
 from support.paths import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob('*.md'), *(ROOT / 'docs').glob('*.md')])
@@ -77,7 +77,7 @@ def test_every_photograph_is_attributed():
     rows = set(
         re.findall(r'^\| (\w+) \|', (ROOT / 'docs/attribution.md').read_text(), re.MULTILINE)
     )
-    assert rows - {'photograph'} == {*TRAINING, *HELD_OUT}
+    assert rows - {'photograph'} == {*TRAINING, *RESERVED}
     caption = README.split('(docs/demo.jpg)')[1][:400]
     assert 'danielbuechele' in caption
     assert 'CC BY 2.0' in caption

@@ -42,12 +42,7 @@ class DegradedCrops(Dataset[dict[str, Any]]):
         color_jitter: bool,
         seed: int,
     ) -> None:
-        named = {label: steps for label, steps in degradations.items() if steps is not None}
-        chains = {label: _chain(label, steps) for label, steps in named.items()}
-        if not chains:
-            raise ValueError(
-                'degradations is empty: name at least one, such as haze: {type: Haze}.'
-            )
+        chains = build_chains(degradations)
         self.labels = tuple(chains)
         self.chains = tuple(chains.values())
         self.shares = label_shares(weights or {}, self.labels)
@@ -132,6 +127,20 @@ class DegradedCrops(Dataset[dict[str, Any]]):
                 f'patch_size={self.patch_size} does not fit {what}. '
                 f'Use {most} at most (the degradations need a margin of {margin}).'
             )
+
+
+def build_chains(
+    degradations: Mapping[str, Config | Sequence[Config] | None],
+) -> dict[str, tuple[Any, ...]]:
+    """Build the degradations of each label that is not ``None``.
+
+    Raises:
+        ValueError: There is none, a label has a slash, or a degradation cannot be built.
+    """
+    named = {label: steps for label, steps in degradations.items() if steps is not None}
+    if not named:
+        raise ValueError('degradations is empty: name at least one, such as haze: {type: Haze}.')
+    return {label: _chain(label, steps) for label, steps in named.items()}
 
 
 def _chain(label: str, steps: Config | Sequence[Config]) -> tuple[Any, ...]:

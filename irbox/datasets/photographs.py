@@ -15,6 +15,8 @@ from irbox.utils.optional import require
 TRAINING = ('astronaut', 'coffee', 'rocket', 'motorcycle', 'flower')
 HELD_OUT = ('china', 'chelsea')
 """Photographs that no training sample comes from."""
+RESERVED = (*HELD_OUT, 'grace_hopper')
+"""Photographs that no part of making a shipped model sees, not even the choice among candidates."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,22 @@ def photograph(name: str) -> Photograph:
 
     astronaut (512x512), coffee (600x400), rocket (640x427), chelsea (451x300) and motorcycle
     (741x500, the left view of Middlebury's stereo pair, with depth) come with scikit-image; china
-    and flower (640x427) with scikit-learn.
+    and flower (640x427) with scikit-learn; grace_hopper (512x606) with matplotlib.
 
     Raises:
-        ImportError: scikit-learn is not installed.
+        ImportError: scikit-learn or matplotlib is not installed.
     """
     if name in ('china', 'flower'):
         package = require('sklearn', package='scikit-learn', needed_by=f'The photograph {name!r}')
         path = Path(package.__path__[0]) / 'datasets' / 'images' / f'{name}.jpg'
         return Photograph(name, Image.open(path).convert('RGB'))
+
+    if name == 'grace_hopper':
+        cbook = require(
+            'matplotlib.cbook', package='matplotlib', needed_by=f'The photograph {name!r}'
+        )
+        with cbook.get_sample_data('grace_hopper.jpg') as file:
+            return Photograph(name, Image.open(file).convert('RGB'))
 
     from skimage import data
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from irbox.datasets.photographs import HELD_OUT, TRAINING, photograph
+from irbox.datasets.photographs import RESERVED, TRAINING, photograph
 
 
-@pytest.mark.parametrize('name', TRAINING + HELD_OUT)
+@pytest.mark.parametrize('name', TRAINING + RESERVED)
 def test_photographs_are_rgb_and_large_enough(name):
     image = photograph(name).image
     assert image.mode == 'RGB'
@@ -13,10 +13,10 @@ def test_photographs_are_rgb_and_large_enough(name):
 
 
 def test_training_and_held_out_differ():
-    assert not set(TRAINING) & set(HELD_OUT)
+    assert not set(TRAINING) & set(RESERVED)
     thumbnails = [
         np.asarray(photograph(name).image.resize((8, 8)), dtype=float)
-        for name in TRAINING + HELD_OUT
+        for name in TRAINING + RESERVED
     ]
     for i, first in enumerate(thumbnails):
         for second in thumbnails[:i]:

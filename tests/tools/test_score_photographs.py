@@ -1,0 +1,118 @@
+"""The one table by which a model that is shipped is judged."""
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+from irbox.evaluation import score
+from support.paths import TOOLS
+from support.small_model import small_model
+
+
+@pytest.fixture(scope='module')
+def tool():
+    spec = importlib.util.spec_from_file_location(
+        'score_photographs', TOOLS / 'score_photographs.py'
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+@pytest.fixture(scope='module')
+def dataset(tool):
+    return tool._dataset('reserved', longest_side=48, draws=1)
+
+
+def test_doing_nothing_gains_nothing(tool, dataset):
+    scores = tool.measure(lambda image: image, dataset, twice=True)
+    assert tuple(scores) == dataset.labels
+    for task, one in scores.items():
+        assert len(one.psnr) == 3
+        if task == 'clean':
+            assert one.psnr == [float('inf')] * 3
+        else:
+            assert (one.gain, one.ssim_gain, one.loss) == (0, 0, 0)
+
+
+def test_scores_are_the_protocols(tool, dataset):
+    darker = tool.measure(lambda image: 0.9 * image, dataset, ['haze'], twice=True)['haze']
+    sample = next(one for one in (dataset[i] for i in range(48)) if one['label'] == 'haze')
+    image, target = sample['image'][None], sample['target'][None]
+    expected = score(0.9 * image, target, 'aio')
+    assert darker.psnr[0] == pytest.approx(expected['psnr'].item(), abs=1e-6)
+    assert darker.ssim[0] == pytest.approx(expected['ssim'].item(), abs=1e-6)
+    again = 0.9 * ((0.9 * image * 255).round() / 255)
+    assert darker.again[0] == pytest.approx(score(again, target)['psnr'].item(), abs=1e-6)
+    assert darker.loss == pytest.approx(sum(darker.psnr) / 3 - sum(darker.again) / 3)
+
+
+def test_bars(tool):
+    def scores(gain, again=None):
+        return tool.Scores([20.0], [0.5], [20.0 + gain], [0.6], [20.0 + (again or gain)])
+
+    good = dict.fromkeys((*tool.DEMO, *tool.OTHERS, 'haze_noise'), scores(7)) | {
+        'clean': scores(19)
+    }
+    lines = tool.bars(good, {'noise': {'wavelets': ({}, scores(5))}})
+    assert len(lines) == 2 + 8
+    assert all(line.endswith('yes |') for line in lines[2:])
+    bad = good | {'snow': scores(2), 'jpeg': scores(0.4), 'haze_noise': scores(3.9)}
+    bad |= {'clean': scores(17.9), 'noise': scores(6.9, again=6.5)}
+    lines = tool.bars(bad, {'noise': {'wavelets': ({}, scores(8))}})
+    missed = [line for line in lines[2:] if line.endswith('NO |')]
+    assert len(missed) == 7
+    assert [line.split('|')[1].strip() for line in lines[2:] if line.endswith('yes |')] == [
+        'their least gain of SSIM'
+    ]
+
+
+def test_remedies_are_tuned_on_other_photographs(tool, dataset, monkeypatch):
+    seen = []
+
+    def tune(remedy, pairs):
+        seen.append(pairs)
+        return remedy.settings()[0], 0.0
+
+    monkeypatch.setattr(tool, 'tune', tune)
+    tuned_on = tool._dataset('training', longest_side=48, draws=1)
+    found = tool.score_remedies(dataset, tuned_on, ['low_light', 'jpeg'])
+    assert {task: set(tried) for task, tried in found.items()} == {'low_light': {'CLAHE', 'gamma'}}
+    assert [len(pairs) for pairs in seen] == [5, 5]
+    text = '\n'.join(tool.remedy_table(found))
+    assert '| low_light | gamma | gamma 0.3, gain 0.7 |' in text
+
+
+def test_the_whole_table(tool, tmp_path, capsys):
+    model = tmp_path / 'model'
+    small_model().save(model)
+    out = tmp_path / 'table.md'
+    options = ['--tasks', 'noise', 'clean', '--photographs', 'training', '--draws', '1']
+    tool.main([*options, '--longest-side', '48', '--model', str(model), '--out', str(out)])
+    printed = capsys.readouterr().out
+    assert 'Photographs: astronaut, coffee, rocket, motorcycle, flower' in printed
+    assert '| noise | ' in printed
+    assert '| clean photographs: PSNR | ' in printed
+    assert out.read_text() == printed.removesuffix('\n')
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [([], 'name a --model'), (['--model', 'x', '--tasks', 'hase'], "no 'hase' among haze")],
+)
+def test_mistakes_are_named(tool, options, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        tool.main(options)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_missing_model_is_no_traceback(tmp_path):
+    program = [sys.executable, TOOLS / 'score_photographs.py', '--model', tmp_path / 'none.pth']
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert 'Traceback' not in done.stderr

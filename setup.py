@@ -96,6 +96,8 @@ setup(
             'einops',
             'matplotlib',
             'PyWavelets',
+            'pillow-heif',
+            'pillow-jxl-plugin',
             'scikit-learn',
             'shtab',
             'tensorboard',

@@ -15,6 +15,13 @@ from irbox.pictures.picture import Metadata, Picture
 LOSSY_QUALITY = 90
 """Of lossy WebP, AVIF, HEIF and JXL, whose files do not tell their own."""
 
+_LOSSLESS: dict[str, dict[str, Any]] = {
+    'JXL': {'lossless': True},
+    'HEIF': {'quality': -1, 'chroma': 444, 'matrix_coefficients': 0},
+    # Pillow has nothing that is quite lossless.
+    'AVIF': {'quality': 100, 'subsampling': '4:4:4'},
+}
+
 
 def encode(
     file: BinaryIO,
@@ -53,7 +60,7 @@ def encode(
     elif written == 'GIF':
         _write_gif(file, values, alpha, metadata, notes)
     else:
-        options = _modern_options(written, encoding, metadata, quality)
+        options = _modern_options(written, encoding, metadata, quality, notes)
         _image(values, alpha).save(file, written, **options)
 
 
@@ -62,7 +69,11 @@ def _image(values: np.ndarray, alpha: np.ndarray | None) -> Image.Image:
 
 
 def _modern_options(
-    written: str, encoding: dict[str, Any], metadata: Metadata, quality: int | None
+    written: str,
+    encoding: dict[str, Any],
+    metadata: Metadata,
+    quality: int | None,
+    notes: list[str],
 ) -> dict[str, Any]:
     options: dict[str, Any] = {'quality': LOSSY_QUALITY if quality is None else quality}
     if written == 'WEBP':
@@ -70,6 +81,13 @@ def _modern_options(
         options['exact'] = True
         if encoding.get('lossless', not encoding) and quality is None:
             options |= {'lossless': True, 'quality': 80}
+    elif (encoding.get('lossless') and quality is None) or (written, quality) == ('JXL', 100):
+        options |= _LOSSLESS[written]
+        if written == 'AVIF':
+            notes.append(
+                'A lossless AVIF was written at quality 100, which is nearly lossless: take '
+                '--format png to keep every value.'
+            )
     if metadata.exif is not None:
         options['exif'] = EXIF_MARK + metadata.exif
     if metadata.xmp is not None:

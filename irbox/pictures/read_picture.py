@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from irbox.pictures import jpeg, png, tiff, webp
+from irbox.pictures import jpeg, modern, png, tiff, webp
 from irbox.pictures.decode import decode
 from irbox.pictures.open_source import Opened, Source, open_source
 from irbox.pictures.orientation import exchanges_sides, upright
@@ -54,6 +54,7 @@ def _read(opened: Opened) -> Picture:
         jpeg.read_encoding(image, turned=turned)
         or tiff.read_encoding(opened)
         or webp.read_encoding(opened)
+        or modern.read_encoding(opened)
     )
     if opened.data is not None and image.format == 'TIFF' and orientation != 1:
         opened = tiff.as_stored(opened)

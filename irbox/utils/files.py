@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
@@ -20,9 +21,7 @@ def atomic_write(path: str | Path, mode: str = 'wb') -> Iterator[IO[Any]]:
     that ``remove_leftovers`` takes away.
     """
     path = Path(path)
-    # A name may be as long as file systems hold: this one has to fit, too.
-    stem = os.fsdecode(os.fsencode(path.name)[:200])
-    partial = path.with_name(f'{stem}{MARK}{os.getpid()}')
+    partial = path.with_name(f'{_stem(path)}{MARK}{os.getpid()}')
     try:
         with open(partial, mode, encoding=None if 'b' in mode else 'utf-8') as file:
             yield file
@@ -51,6 +50,11 @@ def append_line(path: str | Path, line: str) -> None:
         _flush(file)
 
 
+def _stem(path: Path) -> str:
+    """Begin the name of a temporary file: it has to fit where the file's own just does."""
+    return os.fsdecode(os.fsencode(path.name)[:200])
+
+
 def _flush(file: IO[Any]) -> None:
     file.flush()
     os.fsync(file.fileno())
@@ -59,6 +63,13 @@ def _flush(file: IO[Any]) -> None:
 def rename(path: str | Path, target: str | Path) -> None:
     """Give a finished file another name in its folder, in place of a file that has it."""
     os.replace(path, target)
+
+
+def remove_leftovers_of(path: str | Path) -> None:
+    """Remove the temporary files of killed writers of one file."""
+    path = Path(path)
+    for file in path.parent.glob(f'{glob.escape(_stem(path))}{MARK}*'):
+        file.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: str | Path) -> None:

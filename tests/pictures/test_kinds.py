@@ -2,29 +2,14 @@
 
 import io
 
-import cv2
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
 from irbox.pictures import read_picture, write_picture
-from support.paths import ROOT
 from support.picture_files import KINDS, deep, photograph
-
-LOSSY = ('jpeg', 'webp-lossy', 'avif')
-PALETTES = ('gif', 'gif-animation')
-CONVERTED = {
-    'png-palette': 'palette',
-    'png-bilevel': '1 bit',
-    'apng': 'animation',
-    'jpeg-cmyk': 'CMYK',
-    'webp-animation': 'animation',
-    'tiff-cmyk': 'CMYK',
-    'tiff-pages': 'page',
-    'gif': 'palette',
-    'gif-animation': 'palette',
-}
+from support.second_reader import CONVERTED, LOSSY, PALETTES, second_reader
 
 
 def restored(name, **options):
@@ -32,18 +17,6 @@ def restored(name, **options):
     buffer = io.BytesIO()
     notes = write_picture(picture, picture.pixels, buffer, **options)
     return picture, buffer.getvalue(), notes
-
-
-def second_reader(name, data):
-    """Values by another library than the one that read the file for irbox, where there is one."""
-    if name.startswith('tiff') and '16' in name or 'float' in name:
-        return tifffile.imread(io.BytesIO(data))
-    if '16' in name:
-        values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if values.ndim == 3:
-            values = values[..., [2, 1, 0, 3][: values.shape[2]]]
-        return values
-    return np.asarray(Image.open(io.BytesIO(data)))
 
 
 @pytest.mark.parametrize('name', KINDS)
@@ -120,8 +93,3 @@ def test_tiff_keeps_its_compression(name):
 def test_webp_lossless_stays_lossless_and_lossy_lossy():
     assert b'VP8L' in restored('webp-lossless')[1][:40]
     assert b'VP8L' not in restored('webp-lossy')[1]
-
-
-def test_every_kind_is_a_row_of_the_table():
-    text = (ROOT / 'docs' / 'pictures.md').read_text(encoding='utf-8')
-    assert [name for name in KINDS if f'`{name}`' not in text] == []

@@ -28,7 +28,7 @@ from irbox.restore.load import load
 from irbox.restore.restoration_model import RestorationModel
 from irbox.restore.shipped import default_model
 from irbox.restore.steering import Steering
-from irbox.utils.files import check_writable
+from irbox.utils.files import check_writable, remove_leftovers_of
 
 DEFAULT_DONE_LIST = '.irbox-done.jsonl'
 
@@ -67,6 +67,9 @@ def restore_files(args: argparse.Namespace) -> int:
         console.print(estimate(jobs, skipped, models[0], settings))
         return 0
     check_disk(jobs, settings.format)
+    for job in jobs if done_list is not None else ():
+        # Of this run itself, where a kill cut it short.
+        remove_leftovers_of(job.target)
     start = time.perf_counter()
     with (
         BatchProgress(len(jobs), console) as progress,

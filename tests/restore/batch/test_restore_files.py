@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -170,3 +171,72 @@ def test_two_processes_share_the_work_and_a_list(restore, monkeypatch):
     times = {name: Path(name).stat().st_mtime_ns for name in done}
     assert restore('a.png', 'b.jpg', 'tree', '--recursive', '--out', 'out') == 0  # goes on
     assert {name: Path(name).stat().st_mtime_ns for name in done} == times
+
+
+def test_a_named_answer_says_the_format(restore):
+    assert restore('a.png', '--out', 'new.jpg') == 0
+    assert Image.open('new.jpg').format == 'JPEG'
+    assert restore('b.jpg', '--out', 'new.JPEG', '--no-record') == 0
+    assert Image.open('new.JPEG').quantization == Image.open('b.jpg').quantization
+
+
+def test_names_that_hold_anything(restore, capsys):
+    names = ['new\nline.png', 'ä 名.png', '[1]*?.png', os.fsdecode(b'\xff.png'), '\x1b[31m.png']
+    names.append('n' * 251 + '.png')
+    for name in names:
+        photograph(8, 8).save(name)
+    Path('bad\nname.png').write_bytes(b'')
+    assert restore(*names, 'bad\nname.png', '--out', 'out', '--report', 'r.json') == 1
+    assert sorted(os.listdir('out')) == sorted(names)
+    said = capsys.readouterr().err
+    assert 'Failed: bad\\nname.png: ' in said and '\x1b' not in said
+    listed = json.loads(Path('r.json').read_text())['pictures']
+    assert {Path(one['target']).name for one in listed} == {*names, 'bad\nname.png'}
+
+
+def test_models_of_one_name_are_told_apart(restore, models):
+    tiny_model(2, 'tiny').save('mine/tiny')
+    both = f'{models / "tiny"},mine/tiny'
+    assert main(['restore', 'a.png', '--model', both, '--report', 'r.json']) == 0
+    listed = json.loads(Path('r.json').read_text())['pictures'][0]['models']
+    assert set(listed) == {str(models / 'tiny'), 'mine/tiny'}
+
+
+def test_the_answers_folder_is_no_input(restore, capsys):
+    arguments = ['tree', '--recursive', '--out', 'tree/new']
+    assert restore(*arguments) == 0
+    before = files()
+    assert restore(*arguments, '--overwrite') == 0
+    assert files() == before
+    assert 'tree/new: not entered, since the answers go there.' in capsys.readouterr().err
+
+
+def test_an_answer_is_found_again_under_its_true_name(restore):
+    Path('a.png').rename('lies.jpg')
+    assert restore('lies.jpg', '--done-list', 'done') == 0
+    first = Path('lies_restored.png').stat().st_mtime_ns
+    assert restore('lies.jpg', '--done-list', 'done') == 0
+    assert restore('lies.jpg', '--skip-existing') == 0
+    assert Path('lies_restored.png').stat().st_mtime_ns == first
+
+
+def test_a_dangling_link_stops_nothing(restore, capsys):
+    os.symlink('gone.png', 'tree/link.png')
+    assert restore('tree', '--out', 'out') == 1
+    assert 'out/c.png' in files()
+    assert 'Failed: tree/link.png: ' in capsys.readouterr().err
+
+
+def test_a_dry_run_leaves_videos_alone(restore):
+    Path('clip.mp4').write_bytes(b'no film')
+    before = files()
+    assert restore('clip.mp4', '--dry-run') == 0
+    assert files() == before
+
+
+def test_one_bad_video_stops_nothing(restore, capsys):
+    for name in ('a.mp4', 'b.mp4'):
+        Path(name).write_bytes(b'no film')
+    assert restore('a.mp4', 'b.mp4') == 2
+    said = capsys.readouterr().err
+    assert 'Failed: a.mp4' in said and 'Failed: b.mp4' in said

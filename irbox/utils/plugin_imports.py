@@ -132,7 +132,7 @@ def source_of(module: str) -> Path | None:
         spec = importlib.util.find_spec(module.partition('.')[0])
     except (ImportError, ValueError):
         return None
-    if spec is None or spec.origin is None:
+    if spec is None or spec.origin is None or not spec.has_location:
         return None
     file = Path(spec.origin)
     return file.parent if spec.submodule_search_locations else file

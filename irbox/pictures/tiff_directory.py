@@ -115,7 +115,7 @@ def read_fields(
             wide = 'Q' if SIZES.get(entry.kind) == 8 else 'I'
             below = number(data, order + wide, entry.value_place)
             # A directory that points back at itself would never end.
-            inside = drop if tag == INTEROP_POINTER else {*POINTERS} - {INTEROP_POINTER}
+            inside = POINTERS if tag == INTEROP_POINTER else POINTERS - {INTEROP_POINTER}
             fields[tag] = read_fields(data, order, below, big=big, drop=inside)
             continue
         value = bytes(data[entry.value_place : entry.value_place + entry.size])

@@ -109,13 +109,14 @@ def _with_tifffile(
         values = np.dstack([values, alpha])
         options['extrasamples'] = ['unassalpha']
     name = _NAMES.get(number, (None, None))[1] or _CODECS.get(number)
-    for compression in (name, 'adobe_deflate'):
+    # tifffile takes None for no compression at all.
+    for compression in filter(None, (name, 'adobe_deflate')):
         buffer = io.BytesIO()
         try:
             tifffile.imwrite(buffer, values, compression=compression, **options)
         except (KeyError, ValueError, ImportError):
             continue
-        if compression != name or name is None:
+        if compression != name:
             notes.append(
                 f'TIFF compression {number} was replaced by deflate: for 16-bit color it needs '
                 "imagecodecs (pip install 'irbox[formats]')."

@@ -22,7 +22,7 @@ from irbox.pictures.png import (
     swap_resolution,
     write_png,
 )
-from support.picture_files import deep, deep_alpha, photograph, png_chunk, saved
+from support.picture_files import deep, deep_alpha, mask, photograph, png_chunk, saved
 
 TEXT = (b'tEXt', b'Author\0me')
 
@@ -76,7 +76,7 @@ def test_what_is_written_is_read_by_pillow_with_its_colors_told_before_its_texts
     metadata = Metadata(exif=b'II*\0\x08\0\0\0\0\0', xmp='<x>Zoë</x>'.encode(), dpi=info['dpi'])
     metadata.chunks = [TEXT, (b'gAMA', struct.pack('>I', 45455))]
     values = photograph()[..., 1] if gray else photograph()
-    file, alpha = io.BytesIO(), (deep_alpha() // 257).astype(np.uint8) if with_alpha else None
+    file, alpha = io.BytesIO(), mask() if with_alpha else None
     write_png(file, values, alpha, metadata)
     image = Image.open(file)
     wanted = values if alpha is None else np.dstack([values, alpha])

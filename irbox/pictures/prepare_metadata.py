@@ -136,7 +136,12 @@ def _add_record(
     if written not in _HOLDS['xmp']:
         notes.append(f'The record of the making was not written: {written} holds no XMP.')
         return
-    metadata.xmp = add_record(metadata.xmp, record)
+    try:
+        metadata.xmp = add_record(metadata.xmp, record)
+    except ValueError as error:
+        # Of the packet, or of the record, which then fails again.
+        metadata.xmp = add_record(None, record)
+        notes.append(f'XMP was left out: it is {error}.')
 
 
 def _move_iptc(metadata: Metadata, own: str, written: str) -> None:

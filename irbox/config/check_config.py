@@ -40,6 +40,7 @@ DEFAULT_HOOKS = frozenset(
         'checkpoint',
         'progress',
         'final_weights',
+        'finite_steps',
     }
 )
 AMP = Literal[False, True, 'bf16', 'fp16']

@@ -101,8 +101,9 @@ def width_by_height(text: str) -> tuple[int, int]:
 def run_tool(main: Callable[[], Any], interrupted: str = 'Interrupted.') -> None:
     """Run a tool's main function and leave the process with its exit code.
 
-    0 after success; 2 and one message on stderr after a mistake of the user's; 130 when
-    interrupted. Anything else is a bug and keeps its traceback. With ``IRBOX_DEBUG=1`` in the
+    0 after success; 2 and one message on stderr after a mistake of the user's, or the
+    ``exit_code`` that the error carries (3 after a training that diverged); 130 when interrupted.
+    Anything else is a bug and keeps its traceback. With ``IRBOX_DEBUG=1`` in the
     environment every error shows its traceback.
 
     Args:
@@ -125,7 +126,7 @@ def run_tool(main: Callable[[], Any], interrupted: str = 'Interrupted.') -> None
         if os.environ.get('IRBOX_DEBUG', '0') not in ('', '0'):
             traceback.print_exc()
         _say(message)
-        sys.exit(USAGE_ERROR)
+        sys.exit(getattr(error, 'exit_code', USAGE_ERROR))
     if code:
         sys.exit(code)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,17 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub, print_log
 from torch import Tensor, nn
 
+from irbox.engine.leaving import DivergenceError
 from irbox.utils.frozen import FrozenModule
-from irbox.utils.weights import bare_name, misfits, read_weights, state_dict_of, write_weights
+from irbox.utils.weights import (
+    bare_name,
+    few,
+    misfits,
+    not_finite,
+    read_weights,
+    state_dict_of,
+    write_weights,
+)
 
 # mmengine keeps a million values per logged number and copies them all at each new one. Nothing
 # looks back further than a smoothing window.
@@ -51,8 +60,33 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
 
 
 def write_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:
-    """Write a checkpoint that ``read_checkpoint`` reads; the file appears whole or not at all."""
-    write_weights(to_plain(content), path)
+    """Write a checkpoint that ``read_checkpoint`` reads; the file appears whole or not at all.
+
+    Raises:
+        DivergenceError: A number in it is not finite: nothing is written.
+    """
+    plain = to_plain(content)
+    if bad := not_finite(tensors_in(plain)):
+        raise DivergenceError(
+            f'{few(bad)} {"are" if len(bad) > 1 else "is"} not finite, and {path} is not written'
+        )
+    write_weights(plain, path)
+
+
+def tensors_in(content: Any, place: str = '') -> dict[str, Tensor]:
+    """Give all tensors inside mappings and lists by their dotted places."""
+    if isinstance(content, Tensor):
+        return {place: content}
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(content, Mapping):
+        items = content.items()
+    elif isinstance(content, (list, tuple)):
+        items = enumerate(content)
+    found: dict[str, Tensor] = {}
+    for key, value in items:
+        if isinstance(value, (Tensor, Mapping, list, tuple)):
+            found |= tensors_in(value, f'{place}.{key}' if place else str(key))
+    return found
 
 
 def newest_checkpoint(work_dir: str | Path) -> Path | None:
@@ -78,8 +112,17 @@ def newest_checkpoint(work_dir: str | Path) -> Path | None:
 
 
 def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor], origin: str | Path) -> None:
-    """Load weights that must fit exactly, see ``check_weights``."""
+    """Load weights that must fit exactly, see ``check_weights``, and be finite.
+
+    Raises:
+        ValueError: They do not fit, or are spoilt; nothing is loaded.
+    """
     check_weights(model, state_dict, origin)
+    if bad := not_finite(state_dict):
+        raise ValueError(
+            f'Checkpoint {origin} is of a training that diverged: {len(bad)} of its '
+            f'{len(state_dict)} weights are not finite ({few(bad)}). Take an older one.'
+        )
     model.load_state_dict({bare_name(key): value for key, value in state_dict.items()})
 
 

@@ -210,11 +210,12 @@ def _default_hooks(config: Config) -> dict[str, Any]:
     defaults = {
         'logger': {'type': 'LoggerHook', 'interval': 50, 'log_metric_by_epoch': False},
         'progress': {'type': 'ProgressHook'},
+        'finite_steps': {'type': 'FiniteStepsHook'},
         'final_weights': {'type': 'FinalWeightsHook'},
     }
     hooks = defaults | config.default_hooks.to_dict()
     # mmengine lets only hooks that it knows be switched off by null.
-    own = ('progress', 'final_weights')
+    own = ('progress', 'final_weights', 'finite_steps')
     return {name: hook for name, hook in hooks.items() if hook is not None or name not in own}
 
 

@@ -223,6 +223,16 @@ def fingerprint(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """List the names of tensors that hold an infinity or what is no number."""
+    given = {key: tensor for key, tensor in tensors.items() if tensor.is_floating_point()}
+    # One pass at the speed of the memory; a norm may overflow, and then each is looked at.
+    norms = torch._foreach_norm(list(given.values())) if given else []
+    if all(norm.isfinite() for norm in norms):
+        return []
+    return [key for key, tensor in given.items() if not tensor.isfinite().all()]
+
+
 def few(names: Iterable[Any]) -> str:
     """Give the first three names."""
     names = list(map(str, names))

@@ -2,11 +2,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.optim import OptimWrapper
 
 from irbox.config.load_config import config_text, load_config
 from irbox.engine import compat
-from irbox.engine.optim import AutocastOptimWrapper
+from irbox.engine.optim import AutocastOptimWrapper, OptimWrapper
 from irbox.engine.prepare import (
     prepare_test,
     prepare_training,

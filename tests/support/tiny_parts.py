@@ -29,9 +29,17 @@ class TinyPrior(FrozenModule):
 class TinyNetwork(nn.Module):
     """Draws noise in training, and has a frozen part."""
 
-    def __init__(self, width: int = 4, noise: float = 0.01, spoil_at: int = -1, norm: bool = True):
+    def __init__(
+        self,
+        width: int = 4,
+        noise: float = 0.01,
+        spoil_at: int = -1,
+        norm: bool = True,
+        spoil_gradients_at: list[int] = (),
+    ):
         super().__init__()
         self.noise, self.spoil_at, self.calls = noise, spoil_at, 0
+        self.spoil_gradients_at = spoil_gradients_at
         self.prior = TinyPrior()
         self.norm = nn.BatchNorm2d(3) if norm else nn.Identity()
         self.layers = nn.Sequential(
@@ -49,7 +57,11 @@ class TinyNetwork(nn.Module):
             if self.calls == self.spoil_at:
                 x = x * float('nan')
         bias = self.prior.layer(image.mean((2, 3)))[..., None, None]
-        return image + self.layers(x) + 0.01 * bias
+        restored = self.layers(x)
+        if self.training and self.calls in self.spoil_gradients_at:
+            # The loss stays finite, its gradient does not.
+            restored.register_hook(lambda gradient: gradient * float('nan'))
+        return image + restored + 0.01 * bias
 
 
 @DATASETS.register_module()

@@ -4,6 +4,7 @@ from irbox.engine.averaged_model import AveragedModel
 from irbox.engine.hooks.checkpoint_hook import CheckpointHook
 from irbox.engine.hooks.ema_hook import EMAHook
 from irbox.engine.hooks.final_weights_hook import FinalWeightsHook
+from irbox.engine.hooks.finite_steps_hook import FiniteStepsHook
 from irbox.engine.hooks.predictions_hook import PredictionsHook
 from irbox.engine.hooks.progress_hook import ProgressHook
 from irbox.engine.hooks.runtime_info_hook import RuntimeInfoHook
@@ -13,6 +14,7 @@ __all__ = [
     'CheckpointHook',
     'EMAHook',
     'FinalWeightsHook',
+    'FiniteStepsHook',
     'PredictionsHook',
     'ProgressHook',
     'RuntimeInfoHook',

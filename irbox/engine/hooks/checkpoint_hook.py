@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, doc
-from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
 
 from irbox.registry import HOOKS
 from irbox.utils.bounded import PositiveInt
+from irbox.utils.files import write_text
 
 Kept = Annotated[
     int,
@@ -18,11 +22,13 @@ Kept = Annotated[
 
 
 @HOOKS.register_module()
-class CheckpointHook(MMEngineCheckpointHook):  # type: ignore[misc]  # mmengine has no types
+class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine has no types
     """Writes ``iter_N.pth`` regularly, and ``best_SCORE_iter_N.pth`` when a score is the best yet.
 
-    mmengine's hook of this name, which counts epochs by default and may keep a single checkpoint:
-    it is deleted before the next one is written, and a crash in between loses the training.
+    In place of mmengine's hook of this name, which counts epochs by default and deletes an old
+    checkpoint before the next one is written: a crash in between, or a next one that is not worth
+    keeping, loses the training. Here a file goes when another that is whole and finite has come. A
+    file that cannot be deleted is tried again with the next one.
 
     Args:
         interval: Iterations between checkpoints: a multiple of
@@ -35,6 +41,9 @@ class CheckpointHook(MMEngineCheckpointHook):  # type: ignore[misc]  # mmengine 
 
     """
 
+    priority = 'VERY_LOW'
+    by_epoch = False
+
     def __init__(
         self,
         interval: PositiveInt | Literal[-1] = 1000,
@@ -43,14 +52,23 @@ class CheckpointHook(MMEngineCheckpointHook):  # type: ignore[misc]  # mmengine 
         rule: Literal['greater', 'less'] = 'greater',
         save_last: bool = True,
     ) -> None:
-        super().__init__(
-            interval=interval,
-            by_epoch=False,
-            max_keep_ckpts=max_keep_ckpts,
-            save_best=save_best,
-            rule=rule if save_best else None,
-            save_last=save_last,
-        )
+        self.interval = interval
+        self.max_keep_ckpts = max_keep_ckpts
+        self.save_best = save_best
+        self.rule = rule
+        self.save_last = save_last
+
+    def before_train(self, runner: Any) -> None:
+        """Delete what a run that was killed left to be deleted."""
+        self._keep_the_newest(runner)
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Write a checkpoint if it is time."""
+        due = self.every_n_train_iters(runner, self.interval)
+        if due or (self.save_last and self.is_last_train_iter(runner)):
+            self.save(runner, runner.iter + 1)
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float]) -> None:
         """Write a checkpoint if the score is the best yet.
@@ -58,10 +76,65 @@ class CheckpointHook(MMEngineCheckpointHook):  # type: ignore[misc]  # mmengine 
         Raises:
             ValueError: There is no such score.
         """
-        for name in self.save_best or ():
-            if name not in metrics:
-                raise ValueError(
-                    f'default_hooks.checkpoint.save_best: no score is called {name!r}. There are: '
-                    f'{", ".join(metrics)}.'
-                )
-        super().after_val_epoch(runner, metrics)
+        if self.save_best is None:
+            return
+        if self.save_best not in metrics:
+            raise ValueError(
+                f'default_hooks.checkpoint.save_best: no score is called {self.save_best!r}. '
+                f'There are: {", ".join(metrics)}.'
+            )
+        infos = runner.message_hub.runtime_info
+        greater = self.rule == 'greater'
+        score, best = metrics[self.save_best], infos.get('best_score')
+        if math.isnan(score) or (
+            best is not None and not (score > best if greater else score < best)
+        ):
+            return
+        before = infos.get('best_ckpt')
+        name = self.save_best.replace('/', '_')
+        path = Path(runner.work_dir, f'best_{name}_iter_{runner.iter}.pth')
+        runner.message_hub.update_info('best_score', score)
+        runner.message_hub.update_info('best_ckpt', str(path))
+        meta = {'epoch': runner.epoch, 'iter': runner.iter}
+        runner.save_checkpoint(
+            runner.work_dir, path.name, save_optimizer=False, save_param_scheduler=False, meta=meta
+        )
+        if before is not None and Path(before) != path:
+            self._remove(runner, Path(before))
+        if 'last_ckpt' in infos:
+            # Again, so that it knows of the best one.
+            self.save(runner, runner.iter)
+
+    def save(self, runner: Any, iteration: int) -> None:
+        """Write the checkpoint of an iteration, then delete those that are too many."""
+        hub = runner.message_hub
+        path = Path(runner.work_dir, f'iter_{iteration}.pth')
+        kept = [one for one in hub.runtime_info.get('keep_ckpt_ids', ()) if one != iteration]
+        hub.update_info('keep_ckpt_ids', [*kept, iteration])
+        hub.update_info('last_ckpt', str(path))
+        meta = {'epoch': runner.epoch, 'iter': iteration}
+        runner.save_checkpoint(runner.work_dir, path.name, meta=meta)
+        if is_main_process():
+            write_text(Path(runner.work_dir, 'last_checkpoint'), str(path))
+        self._keep_the_newest(runner)
+
+    def _keep_the_newest(self, runner: Any) -> None:
+        written = list(runner.message_hub.runtime_info.get('keep_ckpt_ids', ()))
+        if self.max_keep_ckpts < 0 or len(written) <= self.max_keep_ckpts:
+            return
+        old, kept = written[: -self.max_keep_ckpts], written[-self.max_keep_ckpts :]
+        left = [
+            one for one in old if not self._remove(runner, Path(runner.work_dir, f'iter_{one}.pth'))
+        ]
+        runner.message_hub.update_info('keep_ckpt_ids', left + kept)
+
+    def _remove(self, runner: Any, path: Path) -> bool:
+        """Delete a file; tells whether it need not be tried again."""
+        if not is_main_process():
+            return True
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            runner.logger.warning(f'{path} is not deleted: {error.strerror or error}.')
+            return False
+        return True

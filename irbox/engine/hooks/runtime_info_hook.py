@@ -11,6 +11,7 @@ from mmengine.hooks import RuntimeInfoHook as MMEngineRuntimeInfoHook
 from torch import Tensor
 
 from irbox.engine.checkpoint import HISTORY_LENGTH
+from irbox.engine.leaving import DivergenceError
 from irbox.registry import HOOKS
 from irbox.utils.bounded import PositiveInt
 
@@ -24,13 +25,15 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):  # type: ignore[misc]  # mmengin
 
     Args:
         interval: Iterations between two readings. A logger's interval should be a multiple of it.
+        limit: Iterations in a row with losses that are not finite, of which the last is an error.
 
     Raises:
-        FloatingPointError: A loss is not finite any more.
+        DivergenceError: Losses have not been finite for so many iterations.
     """
 
-    def __init__(self, interval: PositiveInt = 10) -> None:
-        self.interval = interval
+    def __init__(self, interval: PositiveInt = 10, limit: PositiveInt = 100) -> None:
+        self.interval, self.limit = interval, limit
+        self.bad_in_row = 0
         self.pending: list[tuple[int, dict[str, Tensor]]] = []
 
     def before_run(self, runner: Any) -> None:
@@ -63,14 +66,23 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):  # type: ignore[misc]  # mmengin
         hub = runner.message_hub
         for iteration, values in pending:
             found = {key: next(read) for key in values}
-            if not all(map(math.isfinite, found.values())):
-                losses = ', '.join(f'{key} {value:g}' for key, value in found.items())
-                raise FloatingPointError(
-                    f'The training diverged in iteration {iteration}: {losses}. Lower the learning '
-                    'rate, warm up longer, or clip gradients (optim_wrapper.clip_grad.max_norm); '
-                    'then resume from the last checkpoint.'
-                )
-            for key, value in found.items():
-                hub.update_scalar(f'train/{key}', value)
+            if all(map(math.isfinite, found.values())):
+                for key, value in found.items():
+                    hub.update_scalar(f'train/{key}', value)
+                self.bad_in_row = 0
+            else:
+                self._pass_over(iteration, found)
         for buffer in hub.log_scalars.values():
             buffer.max_length = HISTORY_LENGTH
+
+    def _pass_over(self, iteration: int, losses: Mapping[str, float]) -> None:
+        """Leave bad losses out of means, which they would spoil; without end they are an error.
+
+        Where their gradients are bad, too, the step was left out, see ``FiniteStepsHook``.
+        """
+        self.bad_in_row += 1
+        if self.bad_in_row >= self.limit:
+            shown = ', '.join(f'{key} was {value:g}' for key, value in losses.items())
+            raise DivergenceError(
+                f'in iteration {iteration} {shown}, and so for {self.bad_in_row} iterations'
+            )

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from mmengine.optim import OptimWrapper
 from torch import nn
 
+from irbox.engine.optim.optim_wrapper import OptimWrapper
 from irbox.registry import OPTIM_WRAPPERS
 
 
 @OPTIM_WRAPPERS.register_module()
-class AutocastOptimWrapper(OptimWrapper):  # type: ignore[misc]  # mmengine has no types
+class AutocastOptimWrapper(OptimWrapper):
     """Computes losses under ``torch.autocast`` to bfloat16; weights and updates stay float32.
 
     bfloat16 has the range of float32 and needs no gradient scaler. mmengine's ``AmpOptimWrapper``,

@@ -46,9 +46,15 @@ def test_nothing_is_left_unread_when_a_checkpoint_is_saved():
 @pytest.mark.parametrize('bad', [float('nan'), float('inf')])
 def test_divergence_names_the_iteration(bad):
     runner = make_runner('divergence')
-    hook = RuntimeInfoHook(interval=4)
-    with pytest.raises(FloatingPointError, match=r'iteration 3: loss (nan|inf), loss_pixel'):
+    hook = RuntimeInfoHook(interval=4, limit=1)
+    with pytest.raises(FloatingPointError, match=r'iteration 3 loss was (nan|inf), loss_pixel'):
         run(hook, runner, torch.tensor([1, 2, bad, 3]))
+
+
+def test_a_bad_loss_spoils_no_mean():
+    runner = make_runner('bad_loss')
+    run(RuntimeInfoHook(interval=1, limit=2), runner, torch.tensor([1, float('nan'), 3, torch.inf]))
+    assert runner.message_hub.get_scalar('train/loss').data[0].tolist() == [1, 3]
 
 
 def test_histories_stay_short():

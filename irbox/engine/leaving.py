@@ -1,0 +1,15 @@
+"""Why a training leaves before its end, each with an exit code of its own."""
+
+from __future__ import annotations
+
+
+class DivergenceError(FloatingPointError):
+    """Weights, or too many gradients in a row, are not finite: nobody can go on from here."""
+
+    exit_code = 3
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f'The training diverged: {what}. Lower the learning rate, warm up longer, or clip '
+            'gradients (optim_wrapper.clip_grad.max_norm); then resume from the last checkpoint.'
+        )

@@ -1,19 +1,18 @@
-"""Checkpoint files: read safely, written whole, found again after a crash, and checked for fit."""
+"""Checkpoint files: read safely, written whole, and checked for fit."""
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer, MessageHub, print_log
+from mmengine.logging import HistoryBuffer, MessageHub
 from torch import Tensor, nn
 
 from irbox.engine.leaving import DivergenceError
+from irbox.engine.training_state import check_meta
 from irbox.utils.frozen import FrozenModule
 from irbox.utils.weights import (
     bare_name,
@@ -56,7 +55,10 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         hint = f' {folder} holds {there}.' if there else ''
         raise FileNotFoundError(f'{error}{hint}') from None
     found = state_dict_of(content, path)
-    return {'state_dict': dict(found)} if found is content else dict(content)
+    if found is content:
+        return {'state_dict': dict(found)}
+    check_meta(content, path)
+    return dict(content)
 
 
 def write_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:
@@ -87,28 +89,6 @@ def tensors_in(content: Any, place: str = '') -> dict[str, Tensor]:
         if isinstance(value, (Tensor, Mapping, list, tuple)):
             found |= tensors_in(value, f'{place}.{key}' if place else str(key))
     return found
-
-
-def newest_checkpoint(work_dir: str | Path) -> Path | None:
-    """Find the checkpoint of the latest iteration that can be read, or None.
-
-    mmengine's ``last_checkpoint`` is not asked: it holds an absolute path, and after a crash it may
-    name a file that is damaged or gone.
-    """
-    numbered = [
-        (int(found[1]), path)
-        for path in Path(work_dir).glob('iter_*.pth')
-        if (found := re.fullmatch(r'iter_(\d+)\.pth', path.name))
-    ]
-    for _, path in sorted(numbered, reverse=True):
-        try:
-            # Reads the directory at the end of the file and leaves the tensors on the disk.
-            read_weights(path, mapped=True)
-        except (OSError, ValueError) as error:
-            print_log(f'{error} It is passed over.', 'current', logging.WARNING)
-        else:
-            return path
-    return None
 
 
 def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor], origin: str | Path) -> None:

@@ -7,7 +7,7 @@ import logging
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,6 +34,8 @@ from irbox.engine.checkpoint import (
 )
 from irbox.engine.finite_log_processor import FiniteLogProcessor
 from irbox.engine.hooks.ema_hook import EMAHook
+from irbox.engine.optimizer_state import check_averages, check_optimizer, check_schedulers
+from irbox.engine.training_state import check_resumable, check_state
 from irbox.utils.console import console, quieten
 from irbox.utils.files import write_text
 
@@ -51,6 +53,9 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
     * An error inside a hook keeps its traceback.
     * The whole config stands as ``config.yaml`` in the work dir and beside the log.
     """
+
+    identity = ''
+    """Of the run, see ``irbox.engine.work_dir``."""
 
     def build_logger(self, log_level: int | str = 'INFO', **kwargs: Any) -> MMLogger:
         """Build mmengine's logger, its terminal output cut to warnings."""
@@ -137,6 +142,7 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
             'time': time.strftime('%Y%m%d_%H%M%S'),
             'irbox_version': __version__,
             'frozen': frozen_records(self.model),
+            'run': self.identity,
         }
         content: dict[str, Any] = {'meta': meta, 'state_dict': _inner(self.model).state_dict()}
         if save_optimizer:
@@ -169,16 +175,16 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
         """
         assert strict and not revise_keys
         checkpoint = read_checkpoint(filename, map_location)
-        if 'message_hub' in checkpoint:
-            hub = unpack_message_hub(checkpoint['message_hub'], self.work_dir)
-            checkpoint['message_hub'] = hub
+        self._take_weights(checkpoint, filename)
+        return checkpoint
+
+    def _take_weights(self, checkpoint: dict[str, Any], filename: str) -> None:
         check_weights(_inner(self.model), checkpoint['state_dict'], filename)
         check_frozen(_inner(self.model), checkpoint, filename)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         load_weights(_inner(self.model), checkpoint['state_dict'], filename)
         self._has_loaded = True
         self.logger.info(f'Loaded {filename}')
-        return checkpoint
 
     def resume(self, filename: str, *_: Any, **__: Any) -> None:
         """Continue from a checkpoint as if the run had not been interrupted.
@@ -187,8 +193,9 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
             ValueError: The checkpoint holds weights only, does not fit the model or the optimiser,
                 or was trained with another seed.
         """
-        checkpoint = read_checkpoint(filename, 'meta')
-        check_resumable(checkpoint, filename, self.seed)
+        checkpoint = read_checkpoint(filename)
+        check_resumable(checkpoint, filename, self.seed, self.max_iters)
+        schedulers = self.param_schedulers or ()
         averages = any(isinstance(hook, EMAHook) for hook in self.hooks)
         if averages != ('ema_state_dict' in checkpoint):
             has, runs = ('without', 'with') if averages else ('with', 'without')
@@ -196,19 +203,18 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
                 f'{filename} was trained {has} averaged weights, this run is {runs} them (`ema`). '
                 'Resume with the config that it was trained with.'
             )
-        checkpoint = self.load_checkpoint(filename)
-        self.message_hub.load_state_dict(checkpoint['message_hub'])
-        try:
-            self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
-        except ValueError as error:
-            raise ValueError(f'{filename} does not fit optim_wrapper: {error}') from error
-        states = checkpoint['param_schedulers']
-        if len(states) != len(self.param_schedulers or ()):
-            raise ValueError(
-                f'{filename} has the state of {len(states)} parameter schedulers, param_scheduler '
-                f'describes {len(self.param_schedulers or ())}.'
-            )
-        for scheduler, state in zip(self.param_schedulers or (), states, strict=True):
+        check_state(checkpoint, filename)
+        check_weights(_inner(self.model), checkpoint['state_dict'], filename)
+        if averages:
+            check_averages(checkpoint['ema_state_dict'], _inner(self.model), filename)
+        check_optimizer(checkpoint['optimizer'], self.optim_wrapper, filename)
+        check_schedulers(checkpoint['param_schedulers'], schedulers, filename)
+        hub = unpack_message_hub(checkpoint['message_hub'], self.work_dir)
+        # From here on all of it fits.
+        self._take_weights(checkpoint, filename)
+        self.message_hub.load_state_dict(hub)
+        self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+        for scheduler, state in zip(schedulers, checkpoint['param_schedulers'], strict=True):
             scheduler.load_state_dict(state)
         meta = checkpoint['meta']
         self.train_loop.continue_from(meta['iter'], meta['draws'])
@@ -258,30 +264,6 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
         }
         self.logger.info('\n'.join(['Environment:', *(f'  {k}: {v}' for k, v in lines.items())]))
         self.logger.info(f'The whole config: {Path(self.log_dir, "config.yaml")}')
-
-
-def check_resumable(checkpoint: Mapping[str, Any], origin: str | Path, seed: int | None) -> None:
-    """Refuse a checkpoint that a training cannot continue from.
-
-    Args:
-        checkpoint: As ``read_checkpoint`` gives it.
-        origin: Its file, for the message.
-        seed: Of the run that would continue; None if it takes the checkpoint's.
-
-    Raises:
-        ValueError: It holds weights only, or was trained with another seed.
-    """
-    if not {'meta', 'optimizer', 'param_schedulers', 'message_hub'} <= set(checkpoint):
-        raise ValueError(
-            f'{origin} holds weights only, not the state of a training: it cannot be resumed. '
-            f'Start a new training from it with --cfg-options load_from={origin}'
-        )
-    trained = checkpoint['meta']['seed']
-    if seed is not None and trained != seed:
-        raise ValueError(
-            f'{origin} was trained with seed {trained}, this run has seed {seed}. Resume with '
-            f'--seed {trained}, or start anew in another work dir.'
-        )
 
 
 def _inner(model: nn.Module) -> nn.Module:

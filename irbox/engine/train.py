@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, get_world_size, is_main_process
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
 from irbox.engine import compat
-from irbox.engine.checkpoint import check_frozen, check_weights, newest_checkpoint, read_checkpoint
+from irbox.engine.checkpoint import check_frozen, check_weights, read_checkpoint
 from irbox.engine.prepare import Prepared, prepare_training, try_optimizer, work_dir_of
-from irbox.engine.runner import check_resumable
+from irbox.engine.training_state import check_resumable
+from irbox.engine.work_dir import claim, identity_of, new_identity, newest_checkpoint
 from irbox.utils.console import console
-from irbox.utils.files import check_writable, remove_leftovers
+from irbox.utils.files import check_writable, locked, remove_leftovers
+
+LOCK = '.training.lock'
+# Seconds that what is left of a training that was killed has to end, such as its loaders.
+WAIT = 10.0
 
 
 def find_checkpoint(config: Config, resume: str | Path | None) -> Path | None:
@@ -33,7 +40,9 @@ def find_checkpoint(config: Config, resume: str | Path | None) -> Path | None:
         A file, or None for a training from the start: also where ``auto`` finds nothing.
 
     Raises:
-        FileNotFoundError: There is no such file, or nothing that can be read in the folder.
+        OSError: There is no such file, nothing that can be read in the folder, or something that
+            cannot be opened.
+        ValueError: See ``newest_checkpoint``: a folder that has files never begins anew by itself.
     """
     if resume is None:
         return None
@@ -64,19 +73,37 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
             done.
         FloatingPointError: The training diverged.
     """
-    prepared = _prepare(config, seed, checkpoint)
+    prepared, begun = _prepare(config, seed, checkpoint)
     out = console()
-    if is_main_process():
-        _show(prepared, out)
-        if Path(config.work_dir).is_dir():
-            remove_leftovers(config.work_dir)
-    resumed = {'load_from': str(checkpoint), 'resume': True} if checkpoint else {}
-    runner = prepared.runner(**({'load_from': config.get('load_from')} | resumed))
-    facts = (f'  {name}: {value}' for name, value in _facts(prepared))
-    runner.logger.info('\n'.join(['Training:', *facts]))
-    if is_main_process() and checkpoint:
-        out.print(f'Resuming from {checkpoint}')
-    runner.train()
+    barrier()  # all processes have found what they resume from
+    with ExitStack() as stack:
+        load_from = checkpoint or config.get('load_from')
+        if is_main_process():
+            folder = Path(config.work_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder / LOCK, WAIT))
+            _show(prepared, out)
+            iteration = begun['meta']['iter'] if checkpoint else 0
+            identity = identity_of(begun) if checkpoint else new_identity()
+            went = claim(folder, identity, iteration, str(config.filename))
+            if went:
+                aside = next(iter(went.values())).parent
+                out.print(f'What another run, or a later time, left here is now in {aside}.')
+            if load_from is not None:
+                load_from = went.get(Path(load_from), load_from)
+            remove_leftovers(folder)
+        told: list[Any] = [load_from, identity] if is_main_process() else [None, None]
+        broadcast_object_list(told)
+        load_from, identity = told
+        runner = prepared.runner(
+            load_from=None if load_from is None else str(load_from), resume=checkpoint is not None
+        )
+        runner.identity = identity
+        facts = (f'  {name}: {value}' for name, value in _facts(prepared))
+        runner.logger.info('\n'.join(['Training:', *facts]))
+        if is_main_process() and checkpoint:
+            out.print(f'Resuming from {checkpoint}')
+        runner.train()
     if is_main_process():
         out.print(f'Finished. Weights: {Path(runner.work_dir, "final.pth")}')
 
@@ -90,7 +117,7 @@ def dry_run(config: Config, seed: int | None = None, checkpoint: Path | None = N
     Raises:
         ValueError, FileNotFoundError, ImportError, PermissionError: As ``train``.
     """
-    prepared = _prepare(config, seed, checkpoint)
+    prepared, _ = _prepare(config, seed, checkpoint)
     wrapper = try_optimizer(prepared)
     model: Any = prepared.model.train()
     batch = next(iter(prepared.sections['train_dataloader']))
@@ -108,21 +135,24 @@ def dry_run(config: Config, seed: int | None = None, checkpoint: Path | None = N
         out.print('Dry run: nothing was written.')
 
 
-def _prepare(config: Config, seed: int | None, checkpoint: Path | None) -> Prepared:
-    """Build a training and check what it would start from."""
+def _prepare(
+    config: Config, seed: int | None, checkpoint: Path | None
+) -> tuple[Prepared, dict[str, Any]]:
+    """Build a training and check what it would start from; gives both."""
     compat.init()
     check_writable(work_dir_of(config))
+    origin = checkpoint or config.get('load_from')
+    content = read_checkpoint(origin, 'meta') if origin else {}
     if checkpoint is not None:
-        content = read_checkpoint(checkpoint, 'meta')
         wanted = seed if seed is not None else (config.get('randomness') or {}).get('seed')
-        check_resumable(content, checkpoint, wanted)
+        longest = (config.get('train_cfg') or {}).get('max_iters', math.inf)
+        check_resumable(content, checkpoint, wanted, longest)
         seed = content['meta']['seed']
     prepared = prepare_training(config, seed)
-    if origin := checkpoint or config.get('load_from'):
-        content = read_checkpoint(origin, 'meta')
+    if origin:
         check_weights(prepared.model, content['state_dict'], origin)
         check_frozen(prepared.model, content, origin)
-    return prepared
+    return prepared, content
 
 
 def _show(prepared: Prepared, out: Console) -> None:

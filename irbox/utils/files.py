@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import os
+import platform
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,7 +78,46 @@ def remove_leftovers_of(path: str | Path) -> None:
 def remove_leftovers(folder: str | Path) -> None:
     """Remove the temporary files of writers that were killed."""
     for file in Path(folder).glob(f'*{MARK}*'):
-        file.unlink(missing_ok=True)
+        if file.name.rpartition(MARK)[2].isdigit():
+            file.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: str | Path, wait: float = 0.0, poll: float = 0.2) -> Iterator[IO[Any]]:
+    """Hold a file that one process of a machine holds at a time; the system frees it in the end.
+
+    Args:
+        path: The file; it says who holds it, and stays.
+        wait: Seconds to wait for another holder.
+        poll: Seconds between two looks.
+
+    Raises:
+        BlockingIOError: It is still held; the message says by whom.
+    """
+    until = time.monotonic() + wait
+    with open(path, 'a+', encoding='utf-8') as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() < until:
+                    time.sleep(poll)
+                    continue
+                file.seek(0)
+                raise BlockingIOError(
+                    f'{Path(path).parent} is in use by another run ({file.read().strip() or "?"}). '
+                    'Wait for it, end it, or choose another folder.'
+                ) from None
+        try:
+            file.seek(0)
+            file.truncate()
+            file.write(f'process {os.getpid()} on {platform.node()}\n')
+            file.flush()
+            yield file
+        finally:
+            # In so many words: processes that were forked meanwhile hold the file, too.
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def check_writable(folder: str | Path) -> None:

@@ -6,6 +6,7 @@ Nothing else in irbox reads or writes weights; ``tests/test_bricks.py`` sees to 
 from __future__ import annotations
 
 import _codecs
+import errno
 import hashlib
 import pickle
 import re
@@ -20,6 +21,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from irbox.utils.archive import check_archive
 from irbox.utils.files import atomic_write
 
 _CONVERT = (
@@ -91,25 +93,29 @@ def read_weights(
             start = file.read(32)
         if not start.startswith(_ZIP) and _OLD not in start:
             raise EOFError('it is empty' if not start else 'it begins like no such file')
+        archive = zipfile.is_zipfile(path)
+        if archive:
+            check_archive(path, whole=not mapped and str(device) != 'meta')
         with torch.serialization.safe_globals(_HARMLESS) if numpy_scalars else nullcontext():
             return torch.load(
                 path,
                 map_location=device,
                 weights_only=not trust_pickle,
-                mmap=mapped and zipfile.is_zipfile(path),
+                mmap=mapped and archive,
             )
     except (PermissionError, ImportError, MemoryError, torch.OutOfMemoryError):
         raise  # the file is not to blame
+    except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # it ends too early
+            raise _damaged(name, error) from error
+        raise
     except pickle.UnpicklingError as error:
         raise ValueError(
             f'{name} is refused: reading it could run code from the file ({_what_for(error)}). '
             f'{remedy}'
         ) from error
     except Exception as error:
-        raise ValueError(
-            f'{name} is damaged or no file of weights ({_first_sentence(error)}). Get it anew: a '
-            'download may have been cut short, or be a web page.'
-        ) from error
+        raise _damaged(name, error) from error
 
 
 def state_dict_of(
@@ -203,6 +209,11 @@ def misfits(
             for key in own
             if key in given and compared(given[key]) != compared(own[key])
         ],
+        'of another kind': [
+            f'{key} {_kind(given[key])} instead of {_kind(own[key])}'
+            for key in own
+            if key in given and '' != _kind(given[key]) != _kind(own[key]) != ''
+        ],
     }
     return '; '.join(
         f'{len(names)} {fault} ({few(names)})' for fault, names in faults.items() if names
@@ -248,6 +259,16 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(getattr(value, 'shape', ()))
 
 
+def _kind(value: Any) -> str:
+    """Tell what numbers a tensor holds and whether it is a plain one; '' of what is no tensor."""
+    dtype = getattr(value, 'dtype', None)
+    if dtype is None:
+        return ''
+    if value.layout != torch.strided or value.is_quantized:
+        return 'sparse or quantised'
+    return 'complex' if dtype.is_complex else 'real' if dtype.is_floating_point else 'whole'
+
+
 def _what_for(error: Exception) -> str:
     """Say what torch would not read, without its advice to read it all the same."""
     text = str(error)
@@ -255,6 +276,13 @@ def _what_for(error: Exception) -> str:
         r'(?:GLOBAL|Unsupported (?:global|class):?)\s+(?:GLOBAL )?`?([\w.]+)', text
     ) or re.search(r"got <class '([\w.]+)'>", text)
     return f'it asks for {named[1]}' if named else 'it is no pickle of tensors and plain values'
+
+
+def _damaged(name: str, error: Exception) -> ValueError:
+    return ValueError(
+        f'{name} is damaged or no file of weights ({_first_sentence(error)}). Get it anew: a '
+        'download may have been cut short, or be a web page.'
+    )
 
 
 def _first_sentence(error: Exception) -> str:

@@ -11,7 +11,6 @@ from torch import nn
 
 from irbox.engine.checkpoint import (
     load_weights,
-    newest_checkpoint,
     pack_message_hub,
     read_checkpoint,
     to_plain,
@@ -108,19 +107,6 @@ def test_what_is_no_checkpoint(tmp_path):
 def test_things_without_a_plain_form_are_refused():
     with pytest.raises(TypeError, match='A Malicious cannot be saved'):
         to_plain({'a': [Malicious('/x')]})
-
-
-def test_the_newest_that_can_be_read(tmp_path):
-    assert newest_checkpoint(tmp_path) is None
-    for iteration in (4, 8, 16, 100):
-        write_checkpoint({'state_dict': WEIGHTS}, tmp_path / f'iter_{iteration}.pth')
-    write_checkpoint({'state_dict': WEIGHTS}, tmp_path / 'best_mean_psnr_iter_200.pth')
-    assert newest_checkpoint(tmp_path).name == 'iter_100.pth'
-    damaged = tmp_path / 'iter_100.pth'
-    damaged.write_bytes(damaged.read_bytes()[:-100])
-    (tmp_path / 'iter_16.pth').write_bytes(b'')
-    (tmp_path / 'last_checkpoint').write_text('/somewhere/else/iter_100.pth')
-    assert newest_checkpoint(tmp_path).name == 'iter_8.pth'
 
 
 class Model(nn.Module):

@@ -33,7 +33,7 @@ def run(work_dir, resume=None, seed=None, **options):
 
 def content(work_dir, name='iter_12.pth'):
     checkpoint = read_checkpoint(work_dir / name)
-    for key in ('cfg', 'time', 'experiment_name'):
+    for key in ('cfg', 'time', 'experiment_name', 'run'):
         checkpoint['meta'].pop(key, None)
     return checkpoint
 

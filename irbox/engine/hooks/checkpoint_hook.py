@@ -10,6 +10,7 @@ from annotated_types import Ge, doc
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
+from irbox.engine.work_dir import is_of
 from irbox.registry import HOOKS
 from irbox.utils.bounded import PositiveInt
 from irbox.utils.files import write_text
@@ -131,6 +132,9 @@ class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine has no types
     def _remove(self, runner: Any, path: Path) -> bool:
         """Delete a file; tells whether it need not be tried again."""
         if not is_main_process():
+            return True
+        if path.exists() and not is_of(path, runner.identity):
+            runner.logger.warning(f'{path} stays: it is not of this run, or cannot be read.')
             return True
         try:
             path.unlink(missing_ok=True)

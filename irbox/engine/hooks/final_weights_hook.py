@@ -47,6 +47,7 @@ class FinalWeightsHook(Hook):  # type: ignore[misc]  # mmengine has no types
             'iter': runner.iter,
             'seed': runner.seed,
             'frozen': frozen_records(model),
+            'run': runner.identity,
         }
         path = Path(runner.work_dir, self.filename)
         write_checkpoint({'meta': meta, 'state_dict': model.state_dict()}, path)

@@ -33,6 +33,7 @@ COMMANDS = {
     'list-parts': 'list every part that a config can name',
     'sweep': 'train the rows of a table of ablations',
     'convert-checkpoint': 'convert published weights to ours',
+    'benchmark': 'time networks beside textbook builds and other checkouts',
     'benchmark-loading': 'time the reading of training data',
     'benchmark-scan': "time Mamba's selective scan",
     'doctor': 'say what this machine can do, and what is missing',

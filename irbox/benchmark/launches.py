@@ -1,0 +1,111 @@
+"""How many kernels a forward pass launches, and how many bytes they read and write.
+
+What stands for the cost on an accelerator where none is at hand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+# Reserve memory, or describe it, and compute nothing.
+FREE = {
+    'empty',
+    'empty_like',
+    'empty_strided',
+    'new_empty',
+    'new_empty_strided',
+    'detach',
+    '_unsafe_view',
+    '_reshape_alias',
+    'lift_fresh',
+    '_local_scalar_dense',
+}
+
+
+@dataclass
+class Launches:
+    """What one forward pass asks of a device."""
+
+    by_name: Counter[str] = field(default_factory=Counter)
+    """Operator -> how often it was launched."""
+    read: int = 0
+    """Bytes of the operators' inputs."""
+    written: int = 0
+    """Bytes of their answers."""
+
+    @property
+    def count(self) -> int:
+        """Count the launches."""
+        return self.by_name.total()
+
+
+class CountLaunches(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no types here
+    """Counts operators that compute; views launch nothing.
+
+    An operator counts once, whatever its kernel does inside: one product, one convolution, one
+    scan.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no types here
+        self.found = Launches()
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        given, gave = _tensors((args, kwargs)), _tensors(out)
+        if not func.is_view and name not in FREE and not _same(func, given, gave):
+            self.found.by_name[name] += 1
+            self.found.read += sum(map(_bytes, given))
+            self.found.written += sum(map(_bytes, gave))
+        return out
+
+
+def count_launches(network: nn.Module, image: Tensor) -> Launches:
+    """Count the launches of restoring an image.
+
+    Args:
+        network: On the meta device, where it takes no time, or on another.
+        image: (B, 3, H, W) on the same device.
+    """
+    # Not inference mode: there operators that are made of others are not taken apart.
+    with torch.no_grad(), CountLaunches() as counting:
+        network(image)
+    found: Launches = counting.found
+    return found
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def _same(func: Any, given: list[Tensor], gave: list[Tensor]) -> bool:
+    """Whether an operator gave back what it got: a copy or a reshape that was not needed."""
+    return (
+        not func._schema.is_mutable
+        and bool(gave)
+        and all(any(new is old for old in given) for new in gave)
+    )
+
+
+def _bytes(value: Tensor) -> int:
+    """Bytes that a kernel touches: an expanded tensor is as small as what it was made of."""
+    sizes = zip(value.shape, value.stride(), strict=True)
+    count = 1
+    for size, stride in sizes:
+        count *= size if stride else 1
+    return count * value.element_size()

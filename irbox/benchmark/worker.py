@@ -1,0 +1,245 @@
+"""The process in which one variant runs: its own memory, its own threads, its own irbox.
+
+Run as a file, with the folder of a checkout in ``PYTHONPATH``; so it uses of irbox only what every
+checkout has. A request is a line of JSON on standard input, the answer one on standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+Request = dict[str, Any]
+Run = Callable[[Tensor], Any]
+
+
+class Worker:
+    """Holds a network and runs it when told to."""
+
+    def __init__(self) -> None:
+        self.device = torch.device('cpu')
+        self.dtype = torch.float32
+        self.train = False
+        self.before = 0
+
+    def build(self, request: Request) -> Request:
+        """Build the network with the given weights, and make the input."""
+        torch.set_num_threads(request['threads'])
+        self.device = torch.device(request['device'])
+        self.dtype = torch.bfloat16 if request['precision'] == 'bf16' else torch.float32
+        self.train = request['task'] == 'train'
+        network = build_network(request['network'], request['plugins'])
+        network.load_state_dict(load_file(request['weights']))
+        if request['build'] == 'textbook':
+            from irbox.testing.reference import textbook
+
+            network = textbook(network, 'operator' if request['operator_scan'] else 'loop')
+        self.network = network.to(self.device).train(self.train)
+        shape = request['batch'], 3, request['height'], request['width']
+        generator = torch.Generator().manual_seed(1)
+        self.image, self.target = (
+            torch.rand(shape, generator=generator).to(self.device) for _ in range(2)
+        )
+        if self.train:
+            trained = [weight for weight in network.parameters() if weight.requires_grad]
+            self.optimizer = torch.optim.AdamW(trained, lr=1e-6)
+        else:
+            network.requires_grad_(False)
+        self.before = memory('VmRSS', self.device)
+        reset_peak(self.device)
+        start = time.perf_counter()
+        self.run: Run = prepared(self.network, self.image, request['runtime'], self.casting)
+        return {'seconds': time.perf_counter() - start}
+
+    def casting(self) -> AbstractContextManager[Any]:
+        """Give the context of the precision."""
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+    def output(self, request: Request) -> Request:
+        """Run once and save the answer, of training the gradients, as one flat tensor."""
+        torch.manual_seed(2)  # routers draw noise in training
+        if self.train:
+            self._backward()
+            grads = [w.grad for w in self.network.parameters() if w.requires_grad]
+            answer = torch.cat([torch.zeros(0) if g is None else g.cpu().flatten() for g in grads])
+        else:
+            with torch.no_grad(), self.casting():
+                answer = torch.as_tensor(self.run(self.image)).float().cpu().flatten()
+        save_file({'answer': answer.contiguous()}, request['path'])
+        return {}
+
+    def time(self, request: Request) -> Request:
+        """Run once and give seconds of the clock and of the processor."""
+        self._wait()
+        wall, cpu = time.perf_counter(), time.process_time()
+        if self.train:
+            self._backward()
+            self.optimizer.step()
+        else:
+            with torch.no_grad(), self.casting():
+                self.run(self.image)
+        self._wait()
+        return {'wall': time.perf_counter() - wall, 'cpu': time.process_time() - cpu}
+
+    def memory(self, request: Request) -> Request:
+        """Give the bytes at the peak, and how much of them came after the weights were there."""
+        peak = memory('VmHWM', self.device)
+        return {'peak': peak, 'extra': peak - self.before}
+
+    def machine(self, request: Request) -> Request:
+        """Measure Gflop/s of a square product in each precision, and GB/s of a copy."""
+        torch.set_num_threads(request['threads'])
+        device, found = torch.device(request['device']), {}
+        side = request['side']
+        for name, dtype in (('fp32', torch.float32), ('bf16', torch.bfloat16)):
+            if name in request['precisions']:
+                a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+                found[name] = 2 * side**3 / fastest(partial(torch.mm, a, b), device) / 1e9
+        source = torch.randn(side * side * 16, device=device)
+        target = torch.empty_like(source)
+        found['copy'] = 2 * source.nbytes / fastest(partial(target.copy_, source), device) / 1e9
+        return found
+
+    def _backward(self) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.casting():
+            restored = self.run(self.image)
+        (restored.float() - self.target).abs().mean().backward()
+
+    def _wait(self) -> None:
+        if self.device.type != 'cpu':
+            torch.accelerator.synchronize(self.device)
+
+
+def build_network(config: dict[str, Any], plugins: list[str]) -> nn.Module:
+    """Build from the content of a config; modules moved within irbox over time."""
+    if plugins:
+        try:
+            from irbox.config.plugins import load_plugins
+        except ImportError:
+            from irbox.engine.plugins import load_plugins  # type: ignore[no-redef]
+        load_plugins(plugins)
+    from irbox.registry import MODELS
+
+    network: nn.Module = MODELS.build(config)
+    return network.eval()
+
+
+def prepared(
+    network: nn.Module,
+    image: Tensor,
+    runtime: str,
+    casting: Callable[[], AbstractContextManager[Any]],
+) -> Run:
+    """Give what runs the network, compiled or exported where asked for, tried once."""
+    run: Run
+    if runtime == 'eager':
+        return network
+    if runtime == 'compiled':
+        run = torch.compile(network)
+    else:
+        with torch.no_grad(), casting():
+            program = torch.export.export(network, (image,))
+        run = program.module()
+        if runtime == 'onnxruntime':
+            run = in_onnxruntime(program, image)
+        elif runtime == 'openvino':
+            run = in_openvino(program)
+    with torch.no_grad() if not network.training else nullcontext(), casting():
+        run(image)
+    return run
+
+
+def in_onnxruntime(program: Any, image: Tensor) -> Run:
+    """Hand an exported network to ONNX Runtime, with the same number of threads."""
+    import onnxruntime
+
+    model = torch.onnx.export(program, (image,), dynamo=True)
+    assert model is not None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    content = model.model_proto.SerializeToString()
+    session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+    name = session.get_inputs()[0].name
+    return lambda image: torch.from_numpy(session.run(None, {name: image.numpy()})[0])
+
+
+def in_openvino(program: Any) -> Run:
+    """Hand an exported network to OpenVINO, with the same number of threads."""
+    import openvino
+
+    settings = {
+        'INFERENCE_NUM_THREADS': torch.get_num_threads(),
+        'INFERENCE_PRECISION_HINT': 'bf16' if torch.is_autocast_enabled('cpu') else 'f32',
+    }
+    model = openvino.compile_model(openvino.convert_model(program), 'CPU', settings)
+    return lambda image: torch.from_numpy(model(image.numpy())[0].copy())
+
+
+def fastest(run: Callable[[], Any], device: torch.device, repeats: int = 5) -> float:
+    """Give the seconds of the fastest of some runs."""
+    found = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        run()
+        if device.type != 'cpu':
+            torch.accelerator.synchronize(device)
+        found.append(time.perf_counter() - start)
+    return min(found[1:])
+
+
+def memory(field: str, device: torch.device) -> int:
+    """Read bytes that this process holds (``VmRSS``) or held at most (``VmHWM``); 0 if unknown."""
+    if device.type != 'cpu':
+        peak = field == 'VmHWM'
+        read = (
+            torch.accelerator.max_memory_allocated if peak else torch.accelerator.memory_allocated
+        )
+        return int(read(device))
+    try:
+        status = Path('/proc/self/status').read_text(encoding='ascii')
+    except OSError:  # not Linux
+        return 0
+    return int(status.split(f'{field}:')[1].split()[0]) * 1024
+
+
+def reset_peak(device: torch.device) -> None:
+    """Forget what building took at its peak, where the system can."""
+    if device.type != 'cpu':
+        torch.accelerator.reset_peak_memory_stats(device)
+        return
+    with suppress(OSError):  # not Linux, or not allowed: the peak is that of the process
+        Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
+
+
+def main() -> None:
+    """Answer requests until there are no more."""
+    # What libraries print must not get into the answers.
+    answers = os.fdopen(os.dup(1), 'w', encoding='utf-8')
+    os.dup2(2, 1)
+    worker = Worker()
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = getattr(worker, request['do'])(request)
+        except Exception as error:  # whatever a build or a runtime raises is an answer
+            first = (str(error).strip().splitlines() or [''])[0]
+            answer = {'error': f'{type(error).__name__}: {first}'}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,178 @@
+"""Variants in processes of their own: the same weights, the same answer, real times."""
+
+import json
+
+import pytest
+import torch
+
+import irbox
+from irbox.benchmark.cases import Setting, Variant, variants
+from irbox.benchmark.measure import Comparison, Row, compare
+from irbox.benchmark.networks import Described, count_work, read_network, save_weights
+from irbox.benchmark.plot import plot
+from irbox.benchmark.process import NotRunError, Process
+from irbox.benchmark.tables import comparison_table, spread
+from irbox.benchmark.worker import Worker, build_network, prepared
+from support.paths import ROOT
+from support.small_model import small_config
+
+SETTING = Setting('small', 20, 16, 2, 1, 'fp32', 'cpu', 'forward')
+
+
+@pytest.fixture(scope='module')
+def described():
+    return Described(small_config()['model']['network'])
+
+
+@pytest.fixture(scope='module')
+def weights(described, tmp_path_factory):
+    path = tmp_path_factory.mktemp('weights') / 'weights.safetensors'
+    assert save_weights(described, path) > 1000
+    return path
+
+
+def request(described, weights, **changes):
+    found = {
+        'threads': torch.get_num_threads(),
+        'device': 'cpu',
+        'precision': 'fp32',
+        'task': 'forward',
+        'network': described.network,
+        'plugins': [],
+        'weights': str(weights),
+        'build': 'ours',
+        'runtime': 'eager',
+        'operator_scan': True,
+        'batch': 2,
+        'width': 20,
+        'height': 16,
+    }
+    return found | changes
+
+
+def answer_of(tmp_path, *args, **changes):
+    from safetensors.torch import load_file
+
+    worker = Worker()
+    worker.build(request(*args, **changes))
+    worker.output({'path': str(tmp_path / 'answer')})
+    passed = worker.time({})
+    assert passed['wall'] > 0 and passed['cpu'] > 0
+    return load_file(tmp_path / 'answer')['answer']
+
+
+@pytest.mark.parametrize('task', ['forward', 'train'])
+def test_builds_answer_alike(described, weights, tmp_path, task):
+    ours, plain = (
+        answer_of(tmp_path, described, weights, build=build, task=task)
+        for build in ('ours', 'textbook')
+    )
+    assert ours.std() > 0
+    assert (ours - plain).abs().max() < 1e-3 * ours.std()
+    if task == 'forward':
+        assert ours.numel() == 2 * 3 * 16 * 20
+
+
+def test_precision_shows(described, weights, tmp_path):
+    full, half = (
+        answer_of(tmp_path, described, weights, precision=precision)
+        for precision in ('fp32', 'bf16')
+    )
+    away = (full - half).abs().max() / full.std()
+    assert 1e-4 < away < 0.2
+
+
+@pytest.mark.slow
+def test_an_exported_network_runs(described):
+    block = {'block': {'type': 'TransformerBlock'}}
+    config = small_config(prior=None, encoder=block)['model']['network']
+    network = build_network(config, []).requires_grad_(False)
+    image = torch.rand(1, 3, 16, 16)
+    run = prepared(network, image, 'exported', lambda: torch.no_grad())
+    torch.testing.assert_close(run(image), network(image))
+
+
+def test_work_grows_with_the_image(described):
+    small, large = count_work(described, 16, 16), count_work(described, 32, 32)
+    assert 3 < large / small < 5
+
+
+def test_weights_are_stirred(weights):
+    from safetensors.torch import load_file
+
+    for name, weight in load_file(weights).items():
+        assert weight.numel() == 1 or weight.std() > 0, name
+
+
+def test_daclip_gets_a_stand_in():
+    found = read_network(str(ROOT / 'configs/_base_/models/m2ir.yaml'))
+    assert found.network['prior'] == {
+        'type': 'FrozenRandomPrior',
+        'num_degradations': 5,
+        'feature_dim': 512,
+    }
+    assert 'stand-in' in found.notes[0]
+
+
+def test_what_is_compared():
+    found = variants(['eager', 'compiled'], True, ['../other'], ['openvino'])
+    names = ['ours', 'ours compiled', 'textbook', '../other', 'textbook openvino']
+    assert [variant.name for variant in found] == names
+
+
+def test_a_folder_that_is_no_checkout(tmp_path):
+    with pytest.raises(NotRunError, match='is no checkout'):
+        Process(str(tmp_path))
+
+
+@pytest.mark.slow
+def test_processes(described):
+    builds = [
+        Variant('ours'),
+        Variant('textbook'),
+        Variant('against', checkout=str(ROOT)),
+        Variant('against', checkout='nowhere'),
+        Variant('textbook', 'nonsense'),
+    ]
+    found = compare(SETTING, builds, described, rounds=2, product_side=64, say=lambda text: None)
+    ours, plain, same, nowhere, nonsense = found.rows
+    for row in (ours, plain, same):
+        assert len(row.wall) == len(row.cpu) == 2
+        assert row.peak > row.extra >= 0
+    assert same.difference == 0
+    assert 0 < plain.difference < 1e-4
+    assert 'no checkout' in nowhere.problem
+    assert nonsense.problem is not None
+    assert found.machine['fp32'] > 0 and found.machine['copy'] > 0
+    assert 0 < found.share(ours) < 1
+    json.dumps(found.as_dict())
+
+
+def comparison():
+    rows = [
+        Row('ours', wall=[1.0, 2.0, 3.0], cpu=[1.0, 1.0, 1.0], peak=2**30, extra=2**29),
+        Row('textbook', wall=[4.0, 4.0, 4.0], cpu=[3.0, 3.0, 3.0], difference=1e-6, share_off=0.0),
+        Row('other', problem='it has no irbox'),
+    ]
+    return Comparison(SETTING, rows, 'wall', macs=10**9, machine={'fp32': 4.0, 'copy': 2.0})
+
+
+def test_ratios_shares_and_tables():
+    found = comparison()
+    assert found.ratio(found.rows[1]) == 2
+    assert found.share(found.rows[0]) == pytest.approx(2 * 1e9 / 2 / 1e9 / 4)
+    found.clock = 'cpu'
+    assert found.ratio(found.rows[1]) == 3
+    assert comparison_table(found).row_count == 3
+    assert spread([1.0, 2.0, 3.0]) == pytest.approx(0.25)
+
+
+def test_plot(tmp_path):
+    plot(tmp_path / 'deep' / 'times.png', [comparison(), comparison()])
+    assert (tmp_path / 'deep' / 'times.png').read_bytes()[:4] == b'\x89PNG'
+
+
+def test_the_package_knows_its_root():
+    from irbox.benchmark.process import HERE
+
+    assert (HERE / 'irbox' / '__init__.py').samefile(irbox.__file__)

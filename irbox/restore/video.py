@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,10 @@ def restore_video(
 ) -> tuple[int, float]:
     """Restore a video frame by frame, each by itself.
 
-    The sound and the times of the frames are kept as they are; the picture is encoded anew, as the
-    source was where the package has an encoder for it, else as H.264.
+    The sound, the times of the frames, the shape of a pixel, the meaning of the colors and what the
+    file says of itself are kept. The picture is encoded anew, as the source was where the package
+    has an encoder for it, else as H.264; upright, where the source says how it is to be turned; in
+    8 bits a value.
 
     Args:
         source: A file that FFmpeg's libraries read.
@@ -62,22 +65,18 @@ def restore_video(
 def _restore(
     av: Any, source: Path, partial: Path, model: RestorationModel, options: Options
 ) -> int:
-    count = 0
+    count, first = 0, _first_frame(av, source)
     with av.open(str(source)) as original, av.open(str(partial), 'w') as container:
-        if not original.streams.video:
-            raise ValueError(f'Video {source} has no picture.')
         picture = original.streams.video[0]
         picture.thread_type = 'AUTO'
-        encoder = container.add_stream(_encoder(av, picture), rate=picture.average_rate or 25)
-        encoder.width, encoder.height = picture.codec_context.width, picture.codec_context.height
-        encoder.pix_fmt = 'yuv420p'
-        # The encoder's own clock is one tick a frame, which moves frames that come unevenly.
-        encoder.codec_context.time_base = picture.time_base
-        encoder.options = {'crf': QUALITY}
+        encoder = _add_picture(av, container, picture, first)
+        container.metadata.update(original.metadata)
         sounds = {
             sound.index: container.add_stream_from_template(sound)
             for sound in original.streams.audio
         }
+        # AVI has no times: its frames come one a tick, whatever order they are stored in.
+        counted = original.format.name == 'avi'
         for packet in original.demux(picture, *original.streams.audio):
             if packet.stream.index in sounds:
                 if packet.dts is not None:
@@ -85,15 +84,69 @@ def _restore(
                     container.mux(packet)
                 continue
             for frame in packet.decode():
-                restored = model.run(frame.to_ndarray(format='rgb24'), options).image
-                restored_frame = av.VideoFrame.from_ndarray(
-                    np.ascontiguousarray(restored), format='rgb24'
-                )
-                restored_frame.pts, restored_frame.time_base = frame.pts, frame.time_base
-                container.mux(encoder.encode(restored_frame))
+                answer = model.run(_upright(av, frame), options).image
+                restored = _as_frame(av, answer, frame.colorspace, encoder.pix_fmt)
+                restored.pts, restored.time_base = frame.pts, frame.time_base
+                if counted:
+                    restored.pts, restored.time_base = count, 1 / _rate(picture)
+                container.mux(encoder.encode(restored))
                 count += 1
         container.mux(encoder.encode(None))
     return count
+
+
+def _first_frame(av: Any, source: Path) -> Any:
+    """Only a frame says for certain how large it is and how it is to be turned."""
+    with av.open(str(source)) as original:
+        frame = next(original.decode(video=0), None) if original.streams.video else None
+    if frame is None:
+        raise ValueError(f'Video {source} has no picture.')
+    return frame
+
+
+def _add_picture(av: Any, container: Any, picture: Any, first: Any) -> Any:
+    """A stream for the restored frames, which says of them what the source says."""
+    encoder = container.add_stream(_encoder(av, picture), rate=_rate(picture))
+    height, width = _upright(av, first).shape[:2]
+    encoder.width, encoder.height = width, height
+    # H.264 and H.265 halve the colors of even sides only; VP8 and VP9 of any.
+    odd = (width % 2 or height % 2) and encoder.codec_context.name.startswith('libx')
+    encoder.pix_fmt = 'yuv444p' if odd else 'yuv420p'
+    encoder.options = {'crf': QUALITY}
+    own, given = encoder.codec_context, picture.codec_context
+    # The encoder's own clock is one tick a frame, which moves frames that come unevenly.
+    own.time_base = 1 / _rate(picture) if container.format.name == 'avi' else picture.time_base
+    if container.format.name == 'avi':
+        own.max_b_frames = 0  # it cannot hold frames in another order than they are shown
+    shape = picture.sample_aspect_ratio
+    if shape:
+        own.sample_aspect_ratio = 1 / shape if first.rotation % 180 else shape
+    own.colorspace, own.color_primaries = given.colorspace, given.color_primaries
+    own.color_trc = given.color_trc
+    own.color_range = min(given.color_range, av.video.reformatter.ColorRange.MPEG)
+    return encoder
+
+
+def _upright(av: Any, frame: Any) -> np.ndarray:
+    """(H, W, 3) of uint8, turned as the source says."""
+    values = frame.to_ndarray(format='rgb24', interpolation=_exactly(av))
+    return np.ascontiguousarray(np.rot90(values, round(frame.rotation / 90)))
+
+
+def _as_frame(av: Any, values: np.ndarray, colorspace: int, pix_fmt: str) -> Any:
+    """A frame whose colors are coded as those of the source are."""
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(values), format='rgb24')
+    return frame.reformat(format=pix_fmt, dst_colorspace=colorspace, interpolation=_exactly(av))
+
+
+def _exactly(av: Any) -> Any:
+    """How to get from YUV to RGB and back; by default every frame would get darker by a level."""
+    kind = av.video.reformatter.Interpolation
+    return kind.BICUBIC | kind.ACCURATE_RND | kind.FULL_CHR_H_INT
+
+
+def _rate(picture: Any) -> Fraction:
+    return Fraction(picture.average_rate or 25)
 
 
 def _encoder(av: Any, picture: Any) -> str:

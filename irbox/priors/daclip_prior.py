@@ -134,7 +134,8 @@ class DACLIPPrior(FrozenModule):
         self.arch = arch if isinstance(arch, str) else sizes
         self.size = sizes['vision_cfg'].get('image_size', 224)
         self.feature_dim = sizes['embed_dim']
-        self.num_degradations = len(self.settings.words)
+        self.labels = list(self.settings.words)
+        self.num_degradations = len(self.labels)
         self.file: str | None = None
         self.sha256: str | None = None
         model = self._build(sizes, checkpoint, download, allow_random)

@@ -29,18 +29,18 @@ SAME = (
 def degradation_names(network: nn.Module, losses: Mapping[str, Any] | None = None) -> list[str]:
     """Find the names of what a network's prior tells apart, in the order of its probabilities.
 
-    The prior's own words; for a prior that is learned without any, those of the loss that taught
-    it; else numbers. Empty where there is no prior.
+    The prior's own ``labels``; for a prior that is learned without any, those of the loss that
+    taught it; else numbers. Empty where there is no prior.
 
     Args:
-        network: With or without ``prior``.
+        network: With or without a place ``prior``.
         losses: Of the config that it was trained with: name -> config of a loss.
     """
-    prior: Any = getattr(network, 'prior', None)
+    declared: Any = getattr(network, 'places', dict)
+    prior: Any = declared().get('prior')
     count = getattr(prior, 'num_degradations', 0)
     taught = [(loss or {}).get('names') for loss in (losses or {}).values()]
-    settings = getattr(prior, 'settings', None)
-    for names in (getattr(settings, 'words', None), getattr(prior, 'labels', None), *taught):
+    for names in (getattr(prior, 'labels', None), *taught):
         if names and len(names) == count:
             return [str(name) for name in names]
     return [f'degradation {number + 1}' for number in range(count)]

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from irbox.networks.restoration_network import RestorationNetwork
 from irbox.restore.steering import Steering, degradation_names
 from irbox.structures import Context, DegradationPrior
 
@@ -70,7 +71,7 @@ def test_where_the_names_come_from():
     class Prior(nn.Module):
         num_degradations = 2
 
-    network = nn.Module()
+    network = RestorationNetwork()
     assert degradation_names(network) == []
     network.prior = Prior()
     assert degradation_names(network) == ['degradation 1', 'degradation 2']
@@ -78,3 +79,4 @@ def test_where_the_names_come_from():
     assert degradation_names(network, losses) == ['haze', 'rain']
     network.prior.labels = ['a', 'b']
     assert degradation_names(network, losses) == ['a', 'b']
+    assert degradation_names(nn.Module()) == [], 'a network of somebody else may declare no places'

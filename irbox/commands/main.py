@@ -36,6 +36,7 @@ COMMANDS = {
     'benchmark': 'time networks beside textbook builds and other checkouts',
     'benchmark-loading': 'time the reading of training data',
     'benchmark-scan': "time Mamba's selective scan",
+    'benchmark-restoring': 'measure seams, speed and memory of restoring pictures',
     'doctor': 'say what this machine can do, and what is missing',
     'completion': 'print what makes a shell complete these commands',
 }

@@ -19,7 +19,7 @@ from irbox.restore.options import Options
 from irbox.restore.report import Report, beliefs
 from irbox.restore.steering import Steering
 from irbox.restore.tile_runner import TileRunner
-from irbox.restore.whole_image import shrunk
+from irbox.restore.whole_image import describe_picture, shrunk
 from irbox.structures import Context
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def restore_pixels(
     ]
     small = shrunk(pixels)
     describe: Any = network.describe
-    context = describe(small.to(model.device))
+    context = describe_picture(describe, pixels, small, model.device)
     steered = steering.apply(context) if steering is not None else None
     if context.prior is not None:
         report.degradations = beliefs(names, context.prior.probabilities)

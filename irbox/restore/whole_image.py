@@ -3,15 +3,73 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from irbox.restore.arrays import Pixels
+from irbox.structures import Context, DegradationPrior
 
 MOST_PIXELS = 2**20
 """Pixels of the largest picture that priors and prompts see as it is."""
+CLOSE_UP = 256
+"""Side of the squares that they see of a larger one as they are."""
+
+
+def describe_picture(
+    describe: Callable[[Tensor], Context], pixels: Pixels, small: Tensor, device: torch.device
+) -> Context:
+    """Compute what a network may know about a whole picture.
+
+    Means of squares take noise away, and close-ups do not show how far a scene reaches. So of a
+    picture that was shrunk the answer is the mean of two: what is believed of the shrunk whole, and
+    the mean of what is believed of four close-ups (docs/restoring.md has what that changes).
+
+    Args:
+        describe: The network's.
+        pixels: The picture.
+        small: What ``shrunk`` gives of it.
+        device: The network's.
+    """
+    whole = describe(small.to(device))
+    if small.shape[2:] == pixels.size:
+        return whole
+    near = describe(close_ups(pixels).to(device))
+    prior, prompt = whole.prior, whole.prompt
+    if prior is not None and near.prior is not None:
+        prior = DegradationPrior(
+            features=_mean(prior.features, near.prior.features),
+            probabilities=_mean(prior.probabilities, near.prior.probabilities),
+            content=_mean(prior.content, near.prior.content),
+        )
+    if prompt is not None and near.prompt is not None:
+        prompt = _mean(prompt, near.prompt)
+    return replace(whole, prior=prior, prompt=prompt)
+
+
+def close_ups(pixels: Pixels, side: int = CLOSE_UP) -> Tensor:
+    """Cut squares out of the middles of a picture's quarters, at full size.
+
+    Returns:
+        (4, 3, h, w) in 0 to 1; h and w are ``side``, or the picture's where that is less.
+    """
+    parts = []
+    for down in (1, 3):
+        for across in (1, 3):
+            rows, columns = (
+                slice(start, start + side)
+                for length, quarter in zip(pixels.size, (down, across), strict=True)
+                for start in [max(min(length * quarter // 4 - side // 2, length - side), 0)]
+            )
+            parts.append(pixels.colors(rows, columns).clamp(0, 1))
+    return torch.stack(parts)
+
+
+def _mean(whole: Tensor, near: Tensor) -> Tensor:
+    return (whole + near.mean(0, keepdim=True)) / 2
 
 
 def shrunk(pixels: Pixels, most: int = MOST_PIXELS) -> Tensor:

@@ -39,6 +39,7 @@ def test_the_weights_to_use_and_what_made_them(tmp_path, averaged):
         cfg=Config({'model': {'type': 'Restorer'}}),
         iter=12,
         seed=3,
+        identity='its run',
         work_dir=tmp_path,
         logger=logging.getLogger('irbox.test'),
     )
@@ -47,7 +48,8 @@ def test_the_weights_to_use_and_what_made_them(tmp_path, averaged):
     assert set(content) == {'meta', 'state_dict'}
     assert content['state_dict']['layer.weight'].equal(wanted)
     meta = content['meta']
-    assert (meta['iter'], meta['seed'], meta['irbox_version']) == (12, 3, __version__)
+    assert (meta['iter'], meta['seed'], meta['run']) == (12, 3, 'its run')
+    assert meta['irbox_version'] == __version__
     assert yaml.safe_load(meta['cfg'])['model'] == {'type': 'Restorer'}
     assert [path.name for path in tmp_path.iterdir()] == ['last.pth']
 

@@ -86,8 +86,8 @@ def draw_palette(rng: np.random.Generator) -> Palette:
     roots = np.concatenate([model.roots for model in chosen])
     shares = np.concatenate([model.shares for model in chosen]) ** 0.5
     shares = shares * rng.gamma(1.5, size=len(shares))
-    turn = rng.uniform(-np.pi, np.pi) if rng.random() < 0.35 else rng.normal(0, 0.25)
-    vivid = rng.uniform(0.45, 1.5)
+    turn = rng.uniform(-np.pi, np.pi) if rng.random() < 0.25 else rng.normal(0, 0.25)
+    vivid = rng.uniform(0.3, 1.3)
     change = np.eye(3)
     change[1:, 1:] = vivid * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     middle = means[:, :1].mean()

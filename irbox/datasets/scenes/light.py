@@ -64,14 +64,15 @@ class Light:
             (H, W, 3) float32 linear RGB, not bounded above.
         """
         size = view.depth.shape[0]
-        up = 1 / np.sqrt(1 + (view.normal**2).sum(-1))
+        up = 1 / np.sqrt(1 + view.normal[..., 0] ** 2 + view.normal[..., 1] ** 2)
         total = np.empty_like(view.albedo)
         total[:] = self.ambient * self.dusk
         # The more a surface leans the less of the sky it sees.
         total *= (0.5 + 0.5 * up)[..., None]
         for source in self.sources:
             right, down, out = source.direction
-            falling = (view.normal @ np.array([right, down], np.float32) + out) * up
+            lean = float(right) * view.normal[..., 0] + float(down) * view.normal[..., 1]
+            falling = (lean + float(out)) * up
             falling = falling.clip(0, None) * (1 - source.shadow * self._shadow(view.depth, source))
             total += falling[..., None] * (self.dusk * source.color).astype(np.float32)
         y, x = (np.mgrid[:size, :size] / size).astype(np.float32)

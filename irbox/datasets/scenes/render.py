@@ -35,8 +35,11 @@ def render(surfaces: SurfaceList, sheets: TextureSheets | None) -> View:
         sheets: Their textures; None for none.
     """
     label, looks = surfaces.draw()
-    seen, label = np.unique(label, return_inverse=True)
-    looks, label = looks[seen], label.reshape(surfaces.size, surfaces.size)
+    # Only what is seen: looking things up in a small table is faster.
+    seen = np.bincount(label.ravel()).nonzero()[0]
+    place = np.zeros(len(looks), np.int32)
+    place[seen] = np.arange(len(seen))
+    looks, label = looks[seen], place[label]
     y, x = np.mgrid[: surfaces.size, : surfaces.size].astype(np.float32)
     radius = looks['radius'][label]
     x = (x - looks['center'][:, 0][label]) / radius
@@ -57,6 +60,7 @@ def render(surfaces: SurfaceList, sheets: TextureSheets | None) -> View:
     )
     if sheets is not None:
         texture = _texture(sheets, looks, label, along * radius, across * radius, disparity / near)
+        texture[..., 0] += looks['grain'][label] * sheets.look_up_grain(surfaces.size)
         lab += texture
         normal += _relief(texture[..., 0], label, looks['relief'][label])
     lab[..., 0] = lab[..., 0].clip(1, 100)

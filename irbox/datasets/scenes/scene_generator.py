@@ -102,7 +102,7 @@ class SceneGenerator:
         what, looks, camera, sheets = np.random.default_rng((self.seed, number)).spawn(4)
         palette = draw_palette(what)
         layout = LAYOUTS[self.names[what.choice(len(self.names), p=self.shares)]]
-        night = bool(what.random() < 0.08)
+        night = bool(what.random() < 0.06)
         textures = (
             TextureSheets(sheets, palette, 512 if self.size > 200 else 128)
             if self.textures
@@ -117,11 +117,12 @@ class SceneGenerator:
         small = (self.size, self.size)
         lit = cv2.resize(lit, small, interpolation=cv2.INTER_AREA)
         # The nearer of the depths: a mean would lie where nothing is.
-        depth = view.depth.reshape(self.size, 2, self.size, 2).min(axis=(1, 3))
+        pairs = np.minimum(view.depth[::2], view.depth[1::2])
+        depth = np.minimum(pairs[:, ::2], pairs[:, 1::2])
         if self.depth_of_field and camera.random() < 0.7:
             lit = Lens(camera).photograph(lit, depth)
         if self.tones:
-            mood = MOODS[camera.choice(len(MOODS), p=[0.6, 0.1, 0.1, 0.1, 0.1])]
+            mood = MOODS[camera.choice(len(MOODS), p=[0.66, 0.07, 0.09, 0.09, 0.09])]
             image = Tone(camera, 'dark' if night else mood).develop(lit)
         else:
             image = lit.clip(0, 1) ** np.float32(1 / 2.2)

@@ -32,10 +32,13 @@ class SceneKit:
         self.shapes = shapes
         self.light = light
         self.hulls = float(rng.choice([1.0, 0.5, 0.5, 0.2]))
-        self.pool = [self.outline() for _ in range(POOL if shapes else 1)]
+        # Often many things of few kinds.
+        kinds = int(rng.choice([2, 5, POOL, POOL])) if shapes else 1
+        self.pool = [self.outline() for _ in range(kinds)]
         # How rich this scene's textures are; some scenes are nearly smooth.
-        self.richness = rng.choice([0.15, 0.6, 1.0, 1.3])
-        self.grain = np.exp(rng.uniform(-0.7, 0.5))
+        self.richness = rng.choice([0.15, 0.7, 1.0, 1.4])
+        self.fineness = rng.choice([0, 0.7, 1.3, 2.2])
+        self.zoom = np.exp(rng.uniform(-0.5, 0.7))
 
     def outline(self) -> Outline:
         """Draw one outline."""
@@ -65,13 +68,14 @@ class SceneKit:
             look['color'] = color + 0.35 * (look['color'] - look['color'].mean(0))
         look['direction'] = _directions(rng.uniform(0, 2 * np.pi, count))
         look['stretch'] = 1
-        look['scale'] = self.grain * np.exp(rng.uniform(np.log(0.4), np.log(3), count))
+        look['scale'] = self.zoom * np.exp(rng.uniform(np.log(0.4), np.log(3), count))
         look['turn'][:, 0] = 1
         if self.sheets:
             look['sheet'] = rng.integers(self.sheets, size=count)
             look['offset'] = rng.uniform(0, 512, (count, 2))
             textured = rng.random(count) < 0.8
             look['gain'] = self.richness * textured * rng.gamma(2, 0.35, count)
+            look['grain'] = self.fineness * (rng.random(count) < 0.7) * rng.gamma(1.5, 1.0, count)
             look['turn'] = _directions(rng.normal(0, 0.4, count))
             gradient = rng.random(count) < 0.4
             look['slope'] = gradient[:, None] * rng.normal(0, (9, 4, 4), (count, 3))

@@ -22,6 +22,7 @@ SURFACE = np.dtype(
         ('stretch', 'f4'),  # of the texture's second direction
         ('offset', 'f4', 2),
         ('gain', 'f4'),  # of the texture; 0 is smooth
+        ('grain', 'f4'),  # standard deviation of the finest structure, in L
         ('turn', 'f4', 2),  # cosine and sine by which its hues are turned
         ('dome', 'f4'),  # how curved it is, for shading
         ('tilt', 'f4', 2),  # where its normal leans

@@ -35,6 +35,7 @@ class TextureSheets:
     ) -> None:
         self.count = count
         self.size = size
+        self.grain = power_noise(rng, size, rng.uniform(0.4, 1.8))[0]
         sheets = [_clouds(rng, size), *(_draw_sheet(rng, palette, size) for _ in range(count - 1))]
         self.atlases = []
         for level in range(LEVELS):
@@ -49,6 +50,12 @@ class TextureSheets:
                 for start in range(0, count, COLUMNS)
             ]
             self.atlases.append(np.concatenate(rows))
+
+    def look_up_grain(self, size: int) -> np.ndarray:
+        """Give the finest structure, (size, size) float32 of standard deviation 1."""
+        times = -(-size // self.size)
+        answer: np.ndarray = np.tile(self.grain, (times, times))[:size, :size]
+        return answer
 
     def look_up(
         self, sheet: np.ndarray, u: np.ndarray, v: np.ndarray, scale: np.ndarray

@@ -24,14 +24,15 @@ class Tone:
     def __init__(self, rng: np.random.Generator, mood: Mood = 'normal') -> None:
         self.middle = {
             'normal': rng.uniform(0.28, 0.58),
-            'dark': rng.uniform(0.06, 0.22),
+            'dark': rng.uniform(0.1, 0.25),
             'bright': rng.uniform(0.6, 0.85),
             'nothing_dark': rng.uniform(0.45, 0.75),
-            'nothing_bright': rng.uniform(0.2, 0.42),
+            'nothing_bright': rng.uniform(0.25, 0.48),
         }[mood]
         self.lift = rng.uniform(0.12, 0.4) if mood == 'nothing_dark' else 0.0
         self.top = rng.uniform(0.45, 0.75) if mood == 'nothing_bright' else 1.0
-        self.contrast = np.exp(rng.normal(0.1, 0.2))
+        self.headroom = np.exp(rng.normal(0.4, 0.3))
+        self.contrast = np.exp(rng.normal(0.18, 0.2))
         self.vivid = np.exp(rng.normal(-0.05, 0.2))
         self.softness = rng.uniform(0.0, 0.9)
 
@@ -45,10 +46,10 @@ class Tone:
             (H, W, 3) float32, 0 to 1, as files have it (sRGB).
         """
         grey = light @ np.array([0.2126, 0.7152, 0.0722], np.float32)
-        exposure = self.middle**2.2 / max(float(np.median(grey)), 1e-3)
+        exposure = self.middle**2.2 / max(float(np.median(grey[::2, ::2])), 1e-3)
         # What is bright is saved from clipping, mostly: cameras expose for it.
-        brightest = float(np.quantile(grey, 0.985))
-        exposure = min(exposure, 3 / max(brightest, 1e-3))
+        brightest = float(np.quantile(light.max(-1)[::4, ::4], 0.97))
+        exposure = min(exposure, self.headroom / max(brightest, 1e-3))
         image = light * np.float32(exposure)
         # A shoulder: light bends towards 1 instead of breaking off there.
         knee = np.float32(1 - 0.6 * self.softness)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from irbox.datasets.scenes.layouts.leaves import scatter
+from irbox.datasets.scenes.outlines import blade
 from irbox.datasets.scenes.scene_kit import SceneKit
 from irbox.datasets.scenes.surfaces import SurfaceList
 
@@ -51,6 +52,7 @@ def landscape(kit: SceneKit, size: int) -> SurfaceList:
     edge = np.stack([across, horizon + bumps], axis=1)
     corners = np.array([[size + 2, size + 2], [-2, size + 2]])
     surfaces.add([[np.concatenate([edge, corners])]], ground)
+    _add_cover(kit, surfaces, horizon, fall, ground['color'][0])
     _add_things(kit, surfaces, horizon, fall)
     return surfaces
 
@@ -89,13 +91,40 @@ def _add_hills(kit: SceneKit, surfaces: SurfaceList, horizon: float) -> None:
         surfaces.add([[np.concatenate([np.stack([across, line], axis=1), corners])]], hill)
 
 
+def _add_cover(
+    kit: SceneKit, surfaces: SurfaceList, horizon: float, fall: float, color: np.ndarray
+) -> None:
+    """Cover parts of the ground with small things: grass, stones, fallen leaves, flowers."""
+    rng, size = kit.rng, surfaces.size
+    for _ in range(int(rng.choice([0, 1, 1, 2]))):
+        count = int(rng.uniform(200, 2500))
+        foot = horizon + (size * 1.05 - horizon) * rng.random(count) ** 1.3
+        left = rng.uniform(-0.05, 1.05, count) * size
+        # In patches, or everywhere.
+        places, reach = rng.random((6, 2)), rng.choice([0.12, 0.3, 5])
+        away = np.hypot(left[:, None] / size - places[:, 0], foot[:, None] / size - places[:, 1])
+        kept = away.min(1) < reach * np.exp(rng.normal(0, 0.3, count))
+        foot, left = np.sort(foot[kept]), left[kept]
+        near = 1 + fall * (foot - horizon)
+        kinds = [kit.outline() for _ in range(3)]
+        if kit.shapes and rng.random() < 0.5:
+            kinds = [blade(rng) for _ in range(6)]
+        likeness = color if rng.random() < 0.7 else kit.palette.draw(rng, 1)[0]
+        looks = kit.looks(len(foot), likeness)
+        looks['radius'] = size * 0.0008 * 4 ** rng.random() * near * rng.gamma(4, 0.25, len(foot))
+        looks['center'] = np.stack([left, foot - 0.5 * looks['radius']], axis=1)
+        looks['disparity'][:, 0] = near
+        chosen = [kinds[number] for number in rng.integers(len(kinds), size=len(foot)).tolist()]
+        surfaces.add_placed(chosen, looks, rng.uniform(0, 2 * np.pi, len(foot)))
+
+
 def _add_things(kit: SceneKit, surfaces: SurfaceList, horizon: float, fall: float) -> None:
     """Add bushes, rocks, trees, houses and posts, the far ones first."""
     rng, size = kit.rng, surfaces.size
-    count = int(rng.integers(3, 60))
+    count = int(rng.choice([8, 25, 60, 100]) * rng.uniform(0.5, 1))
     foot = np.sort(horizon + (size * 1.15 - horizon) * rng.random(count) ** 1.6)
     disparity = 1 + fall * (foot - horizon)
-    common = size * 0.02 * np.exp(rng.normal(0, 0.5))
+    common = size * 0.026 * np.exp(rng.normal(0, 0.5))
     for low, near in zip(foot.tolist(), disparity.tolist(), strict=True):
         high = common * near**0.8 * np.exp(rng.normal(0, 0.7))
         high = min(high, size * 0.6)

@@ -44,6 +44,7 @@ def leaves(
 
     looks = kit.looks(count + 1)
     looks['radius'][1:], looks['center'][1:] = radius, center
+    _gather_colors(kit, looks, size)
     looks['radius'][0], looks['center'][0] = size / 2, size / 2
     looks['dome'][0] = 0
     # The last layers are what is seen: the depths of those spread over all of the range.
@@ -59,6 +60,19 @@ def leaves(
     surfaces.add([surfaces.whole], looks[:1])
     surfaces.add_placed(kit.outlines(radius), looks[1:], rng.uniform(0, 2 * np.pi, count))
     return surfaces
+
+
+def _gather_colors(kit: SceneKit, looks: np.ndarray, size: int) -> None:
+    """Bring the colours of what lies in the same region nearer to each other, in most scenes."""
+    rng = kit.rng
+    share = rng.choice([0.0, 0.5, 0.8, 0.92])
+    places = rng.random((int(rng.integers(1, 14)), 2)) * size
+    colors = kit.palette.draw(rng, len(places))
+    far = np.linalg.norm(looks['center'][:, None] - places, axis=2)
+    # Regions have uneven borders, and every thing may stray.
+    nearest = (far * np.exp(rng.normal(0, 0.15, far.shape))).argmin(1)
+    moved = share * (rng.random(len(looks)) < 0.9)[:, None]
+    looks['color'] += moved * (colors[nearest] - looks['color'])
 
 
 def scatter(

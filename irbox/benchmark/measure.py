@@ -165,6 +165,7 @@ def _measure_machine(machine: Process, found: Comparison, side: int) -> None:
         device=setting.device,
         precisions=list({'fp32', setting.precision}),
         side=side,
+        clock=found.clock,
     )
     for name, rate in measured.items():
         found.machine[name] = max(rate, found.machine.get(name, 0))

@@ -76,9 +76,11 @@ class Process:
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin and self._process.stdout
+        # It holds nothing that is to be kept, and may be in the middle of a long pass.
+        self._process.kill()
+        self._process.wait()
         with suppress(BrokenPipeError):
             self._process.stdin.close()
-        self._process.wait()
         self._process.stdout.close()
         self._errors.close()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from irbox.layers.gate import gelu_gate
 from irbox.registry import EXPERTS
 from irbox.utils.bounded import PositiveFloat
 
@@ -30,6 +30,5 @@ class GatedExpert(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform each pixel, (B, C, H, W) -> same shape."""
-        gate, value = self.fc1(x.permute(0, 2, 3, 1)).chunk(2, dim=-1)
-        answer: Tensor = self.fc2(F.gelu(gate) * value).permute(0, 3, 1, 2)
+        answer: Tensor = self.fc2(gelu_gate(self.fc1(x.permute(0, 2, 3, 1)))).permute(0, 3, 1, 2)
         return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from irbox.layers.gate import gelu_gate
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strips import (
@@ -40,8 +41,7 @@ class GatedFeedForward(nn.Module):
         """Transform each pixel with its neighbours, (B, C, H, W) -> same shape."""
         if self._can_run_in_strips(x):
             return self._in_strips(x)
-        gate, value = self.dwconv(self.project_in(x)).chunk(2, dim=1)
-        answer: Tensor = self.project_out(F.gelu(gate) * value)
+        answer: Tensor = self.project_out(gelu_gate(self.dwconv(self.project_in(x)), dim=1))
         return answer
 
     def add_to(self, x: Tensor, norm: LayerNorm2d) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules import module as module_state
 
-ELEMENTS = 2**19
+ELEMENTS = 3 * 2**18
 """Of the wide map that a strip holds: longer ones leave the cache, shorter ones cost more calls."""
 LANES = 16
 """Channels that a vector unit takes at once: matrix products with other widths are slower."""

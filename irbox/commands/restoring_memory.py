@@ -14,7 +14,7 @@ from PIL import Image
 
 from irbox.datasets.photographs import photograph
 from irbox.restore.choose_tile import choose_tiles
-from irbox.restore.memory import format_memory, used_memory
+from irbox.restore.memory import used_memory
 from irbox.restore.options import Options
 from irbox.restore.report import Report
 from irbox.restore.restoration_model import RestorationModel
@@ -91,12 +91,16 @@ def run(model: RestorationModel, megapixels: int, tiles: int) -> None:
     if not RESET.exists():
         raise ValueError('memory: only Linux tells the most that a process held.')
     before, peaks, report = measure(model, megapixels, tiles)
-    *after, end = map(format_memory, peaks)
+    *after, end = map(_gibibytes, peaks)
     height, width = report.size
     console().print(
         f'{model.name}, {width}x{height}, {report.tiles} tiles of '
         f'{report.tile[0]}x{report.tile[1]}, {len(after)} of them restored\n'
-        f'held before: {format_memory(before)}\n'
+        f'held before: {_gibibytes(before)}\n'
         f'most held, after each: {", ".join(after)}\n'
         f'most held, the file written: {end}'
     )
+
+
+def _gibibytes(amount: int) -> str:
+    return f'{amount / 2**30:.2f} GiB'

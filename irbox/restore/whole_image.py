@@ -15,8 +15,8 @@ from irbox.structures import Context, DegradationPrior
 
 MOST_PIXELS = 2**20
 """Pixels of the largest picture that priors and prompts see as it is."""
-CLOSE_UP = 256
-"""Side of the squares that they see of a larger one as they are."""
+CLOSE_UP = 512
+"""Side of the four squares that they see of a larger one: as many pixels."""
 
 
 def describe_picture(
@@ -24,9 +24,9 @@ def describe_picture(
 ) -> Context:
     """Compute what a network may know about a whole picture.
 
-    Means of squares take noise away, and close-ups do not show how far a scene reaches. So of a
-    picture that was shrunk the answer is the mean of two: what is believed of the shrunk whole, and
-    the mean of what is believed of four close-ups (docs/restoring.md has what that changes).
+    Shrinking takes noise, rain and snow away, and priors learn on crops of full size. So of a
+    picture that would have to be shrunk, four close-ups are described, and the mean of what is
+    believed of them is what the tiles get (docs/restoring.md has what that changes).
 
     Args:
         describe: The network's.
@@ -34,20 +34,22 @@ def describe_picture(
         small: What ``shrunk`` gives of it.
         device: The network's.
     """
-    whole = describe(small.to(device))
     if small.shape[2:] == pixels.size:
-        return whole
-    near = describe(close_ups(pixels).to(device))
-    prior, prompt = whole.prior, whole.prompt
-    if prior is not None and near.prior is not None:
+        return describe(small.to(device))
+    context = describe(close_ups(pixels).to(device))
+    prior, prompt = context.prior, context.prompt
+    if prior is not None:
         prior = DegradationPrior(
-            features=_mean(prior.features, near.prior.features),
-            probabilities=_mean(prior.probabilities, near.prior.probabilities),
-            content=_mean(prior.content, near.prior.content),
+            features=prior.features.mean(0, keepdim=True),
+            probabilities=prior.probabilities.mean(0, keepdim=True),
+            content=prior.content.mean(0, keepdim=True),
         )
-    if prompt is not None and near.prompt is not None:
-        prompt = _mean(prompt, near.prompt)
-    return replace(whole, prior=prior, prompt=prompt)
+    return replace(
+        context,
+        image=small.to(device),
+        prior=prior,
+        prompt=None if prompt is None else prompt.mean(0, keepdim=True),
+    )
 
 
 def close_ups(pixels: Pixels, side: int = CLOSE_UP) -> Tensor:
@@ -66,10 +68,6 @@ def close_ups(pixels: Pixels, side: int = CLOSE_UP) -> Tensor:
             )
             parts.append(pixels.colors(rows, columns).clamp(0, 1))
     return torch.stack(parts)
-
-
-def _mean(whole: Tensor, near: Tensor) -> Tensor:
-    return (whole + near.mean(0, keepdim=True)) / 2
 
 
 def shrunk(pixels: Pixels, most: int = MOST_PIXELS) -> Tensor:

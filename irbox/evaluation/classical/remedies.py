@@ -46,7 +46,11 @@ _HAZE = (
     Remedy(
         'dark channel',
         dark_channel,
-        {'omega': (0.4, 0.55, 0.7, 0.8, 0.95), 'patch': (7, 15), 'least': (0.1, 0.3)},
+        {
+            'omega': (0.6, 0.7, 0.8, 0.9, 1.0),
+            'patch': (7, 15, 25, 41),
+            'least': (0.1, 0.3, 0.4, 0.5),
+        },
     ),
 )
 _DARKNESS = (
@@ -54,13 +58,15 @@ _DARKNESS = (
     Remedy(
         'gamma',
         gamma_correction,
-        {'gamma': (0.3, 0.4, 0.5, 0.6, 0.7), 'gain': (0.7, 0.85, 1.0, 1.2)},
+        {'gamma': (0.3, 0.4, 0.5, 0.6, 0.7), 'gain': (0.85, 1.0, 1.2, 1.4, 1.7)},
     ),
 )
 _WEATHER = (
-    Remedy('median', median, {'width': (1, 3, 5), 'height': (1, 3, 5)}),
+    Remedy('median', median, {'width': (1, 3, 5, 7), 'height': (1, 3, 5, 7)}),
     Remedy(
-        'guided filter', guided_smoothing, {'radius': (1, 2, 4), 'eps': (1e-4, 1e-3, 4e-3, 2e-2)}
+        'guided filter',
+        guided_smoothing,
+        {'radius': (1, 2, 4, 8), 'eps': (1e-3, 4e-3, 2e-2, 5e-2, 0.1)},
     ),
 )
 _BLUR = (

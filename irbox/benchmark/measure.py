@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
+import numpy as np
 
 from irbox.benchmark.cases import Setting, Variant
 from irbox.benchmark.networks import Described, count_work, save_weights
@@ -100,7 +100,7 @@ def compare(
     found = Comparison(setting, rows, clock, notes=list(described.notes))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        found.parameters = save_weights(described, folder / 'weights.safetensors')
+        found.parameters = save_weights(described, folder / 'weights.npz')
         found.macs = setting.batch * count_work(described, setting.height, setting.width)
         machine = stack.enter_context(Process(threads=setting.threads))
         running: list[tuple[Row, Process]] = []
@@ -132,7 +132,7 @@ def _build(
 ) -> float:
     plugins = [_plugin_of(variant, plugin) for plugin in described.plugins]
     request = {**asdict(setting), **asdict(variant), 'network': described.network}
-    weights = str(folder / 'weights.safetensors')
+    weights = str(folder / 'weights.npz')
     answer = process.ask('build', **request, plugins=plugins, weights=weights)
     return float(answer['seconds'])
 
@@ -146,15 +146,13 @@ def _plugin_of(variant: Variant, plugin: str) -> str:
 
 
 def _difference(process: Process, folder: Path, first: bool) -> tuple[float | None, float | None]:
-    path = folder / ('first.safetensors' if first else 'answer.safetensors')
+    path = folder / ('first.npy' if first else 'answer.npy')
     process.ask('output', path=str(path))
     if first:
         return None, None
-    expected, answer = (
-        load_file(folder / f'{n}.safetensors')['answer'] for n in ('first', 'answer')
-    )
-    away = (answer - expected).abs() / expected.std()
-    return away.max().item(), (away > 1e-4).float().mean().item()
+    expected, answer = (np.load(folder / f'{name}.npy') for name in ('first', 'answer'))
+    away = np.abs(answer - expected) / expected.std()
+    return float(away.max()), float((away > 1e-4).mean())
 
 
 def _measure_machine(machine: Process, found: Comparison, side: int) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from irbox.analysis.count_macs import count_macs, sparse_share
@@ -72,7 +72,8 @@ def save_weights(described: Described, path: Path, seed: int = 0) -> int:
     for weight in network.parameters():
         if weight.numel() > 1 and bool((weight == weight.flatten()[0]).all()):
             weight.add_(0.1 * torch.randn_like(weight))
-    save_file({name: w.contiguous() for name, w in network.state_dict().items()}, path)
+    # As arrays: an older checkout that reads them need not have our reader of weights.
+    np.savez(path, **{name: weight.numpy() for name, weight in network.state_dict().items()})
     return count_parameters(network)[0]
 
 

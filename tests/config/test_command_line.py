@@ -149,6 +149,7 @@ def test_debugging_shows_the_traceback_too(capsys, monkeypatch):
 
 def test_only_the_first_process_speaks(capsys, monkeypatch):
     monkeypatch.setenv('RANK', '1')
+    monkeypatch.setenv('WORLD_SIZE', '2')
     with pytest.raises(SystemExit) as caught:
         run_tool(own_error)
     assert caught.value.code == 2

@@ -160,8 +160,9 @@ def test_two_beliefs_are_blended_by_a_mask():
     told = model.restore(image, task='rain')
     both = model.restore(image, task='rain', steer_mask=mask)
     assert np.abs(own - told).max() > 0.01
-    assert np.array_equal(both[:, :20], own[:, :20])
-    assert np.array_equal(both[:, 32:], told[:, 32:])
+    # One pass over two copies: its sums are taken in another order than those of one.
+    np.testing.assert_allclose(both[:, :20], own[:, :20], atol=1e-6)
+    np.testing.assert_allclose(both[:, 32:], told[:, 32:], atol=1e-6)
     share = mask[..., None] / 255
     # Where nothing was clipped to black or white.
     inside = (np.minimum(own, told) > 0) & (np.maximum(own, told) < 1)

@@ -169,7 +169,8 @@ def test_gates_and_routings_are_read_from_the_context(model):
         answer = network(image, context)
         for handle in handles:
             handle.remove()
-        assert torch.equal(answer, network(image))
+        # Watched modules are called one by one, others may run in strips of rows.
+        torch.testing.assert_close(answer, network(image))
     # 5 in encoder and bottleneck, 4 in decoder and refinement, 3 that fuse.
     assert len(context.gates) == 5 + 4 + 3 and len(context.routings) == 3
     assert all(

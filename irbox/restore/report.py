@@ -103,10 +103,18 @@ class RoutingPlaces:
         return self.places
 
     def _named(self) -> list[tuple[str, nn.Module]]:
-        """Every module, once, with the name of its place in the words of configs."""
+        """Every module that may route, once, with the name of its place in the words of configs.
+
+        Not those of torch and our layers, which make no routings: a layer that is listened to takes
+        its slower way.
+        """
         declared: Any = getattr(self.network, 'places', dict)
         found = {module: place for place, part in declared().items() for module in part.modules()}
-        return [(found.get(one, name), one) for name, one in self.network.named_modules()]
+        return [
+            (found.get(one, name), one)
+            for name, one in self.network.named_modules()
+            if not type(one).__module__.startswith(('torch.', 'irbox.layers.'))
+        ]
 
     def __exit__(self, *_: object) -> None:
         for handle in self._handles:

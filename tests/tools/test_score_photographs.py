@@ -84,7 +84,7 @@ def test_remedies_are_tuned_on_other_photographs(tool, dataset, monkeypatch):
     assert {task: set(tried) for task, tried in found.items()} == {'low_light': {'CLAHE', 'gamma'}}
     assert [len(pairs) for pairs in seen] == [5, 5]
     text = '\n'.join(tool.remedy_table(found))
-    assert '| low_light | gamma | gamma 0.3, gain 0.7 |' in text
+    assert '| low_light | gamma | gamma 0.3, gain 0.85 |' in text
 
 
 def test_the_whole_table(tool, tmp_path, capsys):

@@ -43,12 +43,16 @@ class Variant:
     operator_scan: bool = True
     """Whether a textbook build uses the package's selective scan, see ``textbook``."""
 
+    keep_memory: bool = False
+    """Whether freed memory stays with the process, see ``irbox.utils.keep_memory``."""
+
     @property
     def name(self) -> str:
         """Name it in tables."""
         build = self.checkout if self.build == 'against' and self.checkout else self.build
         loop = ', scan in a loop' if self.build == 'textbook' and not self.operator_scan else ''
-        return f'{build}{loop}' + (f' {self.runtime}' if self.runtime != 'eager' else '')
+        kept = ', memory kept' if self.keep_memory else ''
+        return f'{build}{loop}{kept}' + (f' {self.runtime}' if self.runtime != 'eager' else '')
 
 
 def settings(
@@ -81,6 +85,7 @@ def variants(
     against: Sequence[str],
     runtimes: Sequence[Runtime],
     operator_scan: bool = True,
+    keep_memory: bool = False,
 ) -> list[Variant]:
     """List what each setting compares.
 
@@ -90,8 +95,11 @@ def variants(
         against: Other checkouts, each added eager.
         runtimes: Other runtimes, each given the exported textbook build.
         operator_scan: See ``Variant``.
+        keep_memory: Add ours once more, with freed memory kept.
     """
     found = [Variant('ours', mode) for mode in modes]
+    if keep_memory:
+        found.append(Variant('ours', modes[0], keep_memory=True))
     if textbook:
         found.append(Variant('textbook', operator_scan=operator_scan))
     found += [Variant('against', checkout=path) for path in against]

@@ -86,7 +86,14 @@ def processor() -> str:
 def _compare(
     setting: Setting, described: Described, args: argparse.Namespace, console: Console
 ) -> dict[str, Any]:
-    builds = variants(args.mode, args.textbook, args.against, args.runtime, not args.loop_scan)
+    builds = variants(
+        args.mode,
+        args.textbook,
+        args.against,
+        args.runtime,
+        not args.loop_scan,
+        args.keep_memory,
+    )
     with console.status('') as status:
         found = compare(
             setting,

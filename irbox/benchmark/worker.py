@@ -40,6 +40,11 @@ class Worker:
     def build(self, request: Request) -> Request:
         """Build the network with the given weights, and make the input."""
         torch.set_num_threads(request['threads'])
+        if request['keep_memory']:
+            from irbox.utils.keep_memory import keep_memory
+
+            if not keep_memory():
+                raise OSError('memory is not kept here: the allocator is not glibc')
         self.device = torch.device(request['device'])
         self.dtype = torch.bfloat16 if request['precision'] == 'bf16' else torch.float32
         self.train = request['task'] == 'train'

@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='add the textbook build, exported, in these runtimes',
     )
     what.add_argument(
+        '--keep-memory',
+        action='store_true',
+        help='add ours once more with freed memory kept (glibc), see irbox.utils.keep_memory',
+    )
+    what.add_argument(
         '--loop-scan',
         action='store_true',
         help='let textbook builds scan in a loop of Python, not by the operator of the package',

@@ -44,6 +44,7 @@ def request(described, weights, **changes):
         'build': 'ours',
         'runtime': 'eager',
         'operator_scan': True,
+        'keep_memory': False,
         'batch': 2,
         'width': 20,
         'height': 16,
@@ -126,6 +127,8 @@ def test_what_is_compared():
     found = variants(['eager', 'compiled'], True, ['../other'], ['openvino'])
     names = ['ours', 'ours compiled', 'textbook', '../other', 'textbook openvino']
     assert [variant.name for variant in found] == names
+    found = variants(['eager'], False, [], [], keep_memory=True)
+    assert [variant.name for variant in found] == ['ours', 'ours, memory kept']
 
 
 def test_a_folder_that_is_no_checkout(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -27,7 +28,7 @@ def described():
 
 @pytest.fixture(scope='module')
 def weights(described, tmp_path_factory):
-    path = tmp_path_factory.mktemp('weights') / 'weights.safetensors'
+    path = tmp_path_factory.mktemp('weights') / 'weights.npz'
     assert save_weights(described, path) > 1000
     return path
 
@@ -53,14 +54,12 @@ def request(described, weights, **changes):
 
 
 def answer_of(tmp_path, *args, **changes):
-    from safetensors.torch import load_file
-
     worker = Worker()
     worker.build(request(*args, **changes))
-    worker.output({'path': str(tmp_path / 'answer')})
+    worker.output({'path': str(tmp_path / 'answer.npy')})
     passed = worker.time({})
     assert passed['wall'] > 0 and passed['cpu'] > 0
-    return load_file(tmp_path / 'answer')['answer']
+    return torch.from_numpy(np.load(tmp_path / 'answer.npy'))
 
 
 @pytest.mark.parametrize('task', ['forward', 'train'])
@@ -107,10 +106,9 @@ def test_work_grows_with_the_image(described):
 
 
 def test_weights_are_stirred(weights):
-    from safetensors.torch import load_file
-
-    for name, weight in load_file(weights).items():
-        assert weight.numel() == 1 or weight.std() > 0, name
+    with np.load(weights) as arrays:
+        for name, weight in arrays.items():
+            assert weight.size == 1 or weight.std() > 0, name
 
 
 def test_daclip_gets_a_stand_in():

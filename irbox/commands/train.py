@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_options(parser)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Train."""
+def run(args: argparse.Namespace) -> int:
+    """Train; gives the exit code."""
     # Only now: --help should not wait for torch.
     from irbox.engine.running import running
     from irbox.engine.train import dry_run, find_checkpoint, train
@@ -53,4 +53,7 @@ def run(args: argparse.Namespace) -> None:
     options = {'work_dir': args.work_dir, 'amp': args.amp, 'launcher': args.launcher}
     with running(args.config, args.cfg_options, **options) as config:
         checkpoint = find_checkpoint(config, args.resume)
-        (dry_run if args.dry_run else train)(config, args.seed, checkpoint)
+        if not args.dry_run:
+            return train(config, args.seed, checkpoint)
+        dry_run(config, args.seed, checkpoint)
+    return 0

@@ -57,6 +57,7 @@ def load_config(
     if path.suffix not in SUFFIXES:
         raise ValueError(f'Config {path}: the name must end in {", ".join(SUFFIXES)}.')
     yaml_handler.install()
+    _refuse_circle(path, ())
     config = _read(path)
     _check_nulls(path, config)
     if cfg_options:
@@ -140,6 +141,17 @@ def _all_bases(path: Path) -> Iterator[Path]:
         if base.is_file():
             yield base
             yield from _all_bases(base)
+
+
+def _refuse_circle(path: Path, above: tuple[Path, ...]) -> None:
+    """Refuse bases that inherit from what inherits from them: reading them would never end."""
+    own = path.resolve()
+    if own in above:
+        chain = ' -> '.join(str(one) for one in (*above[above.index(own) :], own))
+        raise ValueError(f'Config {above[0]}: its bases go in a circle: {chain}.')
+    for base in _bases(path):
+        if base.is_file():
+            _refuse_circle(base, (*above, own))
 
 
 def _culprit(path: Path) -> Path:

@@ -13,3 +13,7 @@ class DivergenceError(FloatingPointError):
             f'The training diverged: {what}. Lower the learning rate, warm up longer, or clip '
             'gradients (optim_wrapper.clip_grad.max_norm); then resume from the last checkpoint.'
         )
+
+
+class ValidationStopped(Exception):  # noqa: N818  # it is no error
+    """A validation was left for a signal; the resumed training makes up for it."""

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import mmengine
 import torch
-from mmengine.dist import is_main_process, master_only
+from mmengine.dist import all_reduce, is_main_process, master_only
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import LogProcessor, Runner
@@ -35,6 +35,7 @@ from irbox.engine.checkpoint import (
 from irbox.engine.finite_log_processor import FiniteLogProcessor
 from irbox.engine.hooks.ema_hook import EMAHook
 from irbox.engine.optimizer_state import check_averages, check_optimizer, check_schedulers
+from irbox.engine.stop_signals import StopSignals
 from irbox.engine.training_state import check_resumable, check_state
 from irbox.utils.console import console, quieten
 from irbox.utils.files import write_text
@@ -53,6 +54,11 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
     * An error inside a hook keeps its traceback.
     * The whole config stands as ``config.yaml`` in the work dir and beside the log.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.signals = StopSignals()
+        self._agreed = False
+        super().__init__(*args, **kwargs)
 
     identity = ''
     """Of the run, see ``irbox.engine.work_dir``."""
@@ -77,18 +83,47 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
                 getattr(hook, fn_name)(self, **kwargs)
 
     def train(self) -> nn.Module:
-        """Launch training."""
+        """Launch training; SIGTERM and SIGINT end it with a checkpoint, see ``is_told_to_stop``."""
         try:
-            return cast(nn.Module, super().train())
+            with self.signals:
+                return cast(nn.Module, super().train())
         finally:
-            self.call_hook('on_exit')
+            self._end()
+
+    def _end(self) -> None:
+        """Let hooks leave, and close the log: each run in a process has one of its own."""
+        self.call_hook('on_exit')
+        self.visualizer.close()
+        for handler in list(self.logger.handlers):
+            if isinstance(handler, logging.FileHandler):
+                self.logger.removeHandler(handler)
+                handler.close()
+
+    @property
+    def is_told_to_stop(self) -> bool:
+        """Tell whether a signal came, to any process, that all of them know of."""
+        if self.world_size == 1:
+            return self.signals.received is not None
+        return self._agreed
+
+    def agrees_to_stop(self) -> bool:
+        """Ask all processes, which must all ask, whether a signal came."""
+        if self.world_size > 1:
+            told = torch.tensor(float(self.signals.received is not None))
+            all_reduce(told, 'max')
+            self.note_stop(told.item())
+        return self.is_told_to_stop
+
+    def note_stop(self, told: float) -> None:
+        """Note that some process was told to stop, where the number is not 0."""
+        self._agreed = self._agreed or bool(told)
 
     def test(self) -> dict[str, float]:
         """Launch testing; gives the metrics."""
         try:
             return cast(dict[str, float], super().test())
         finally:
-            self.call_hook('on_exit')
+            self._end()
 
     def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
         """Move the model to its device and wrap it for several processes."""
@@ -108,7 +143,6 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
                 model_wrapper_cfg['device_ids'] = None
         return cast(nn.Module, super().wrap_model(model_wrapper_cfg, model))
 
-    @master_only  # type: ignore[untyped-decorator]  # mmengine has no types
     def save_checkpoint(
         self,
         out_dir: str,
@@ -133,6 +167,9 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
             backend_args: See ``file_client_args``.
         """
         assert not by_epoch and not file_client_args and not backend_args
+        self.call_hook('before_saving')
+        if not is_main_process():
+            return
         meta = {'epoch': self.epoch, 'iter': self.iter + 1} | (meta or {})
         meta |= {
             'draws': self.train_loop.draws_after(meta['iter']),

@@ -17,6 +17,7 @@ from mmengine.registry import HOOKS, METRICS
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from irbox.engine.stop_signals import ShieldedWorker
 from irbox.evaluation import ImageMetric, RestorationMetric
 from irbox.registry import DATASETS, find_part
 from irbox.utils.part_arguments import arguments_of
@@ -71,6 +72,7 @@ def build_loader(config: Config, path: str, training: bool = False) -> DataLoade
     _check_wrapped(loader['dataset'], f'{path}.dataset')
     with errors_at(path):
         built: DataLoader[Any] = Runner.build_dataloader(loader, seed=config.randomness.seed)
+    built.worker_init_fn = ShieldedWorker(built.worker_init_fn)
     if size(built) == 0:
         raise ValueError(f'{path}.dataset holds no samples.')
     return built

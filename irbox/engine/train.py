@@ -58,7 +58,7 @@ def find_checkpoint(config: Config, resume: str | Path | None) -> Path | None:
     return None if automatic else path
 
 
-def train(config: Config, seed: int | None = None, checkpoint: Path | None = None) -> None:
+def train(config: Config, seed: int | None = None, checkpoint: Path | None = None) -> int:
     """Train, and say where the results are.
 
     Everything is built and checked before anything is written.
@@ -68,10 +68,14 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
         seed: In place of the config's.
         checkpoint: To resume from.
 
+    Returns:
+        The exit code: 0, or that of the signal which ended it (143 or 130).
+
     Raises:
         ValueError, FileNotFoundError, ImportError, PermissionError: What was asked for cannot be
             done.
-        FloatingPointError: The training diverged.
+        BlockingIOError: Another training uses the work dir.
+        DivergenceError: The training diverged.
     """
     prepared, begun = _prepare(config, seed, checkpoint)
     out = console()
@@ -104,8 +108,13 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
         if is_main_process() and checkpoint:
             out.print(f'Resuming from {checkpoint}')
         runner.train()
+    if runner.iter < runner.max_iters and runner.is_told_to_stop:
+        if is_main_process():
+            out.print(f'Stopped after iteration {runner.iter}. Add --resume to continue.')
+        return runner.signals.code
     if is_main_process():
         out.print(f'Finished. Weights: {Path(runner.work_dir, "final.pth")}')
+    return 0
 
 
 def dry_run(config: Config, seed: int | None = None, checkpoint: Path | None = None) -> None:

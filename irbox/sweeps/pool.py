@@ -86,7 +86,7 @@ def run_all(
     def work(run: Run) -> str | None:
         slot = free.get()
         try:
-            return run.execute(tools, slot, started)
+            return run.execute(tools, slot, started, stopping)
         finally:
             free.put(slot)
 

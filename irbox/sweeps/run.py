@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,8 @@ from typing import Any, Literal
 import yaml
 
 from irbox.sweeps.differences import differences
-from irbox.utils.files import atomic_write, write_text
+from irbox.utils.console import console
+from irbox.utils.files import atomic_write, locked, write_text
 
 State = Literal['new', 'started', 'finished', 'other']
 TAIL = 15
@@ -80,6 +81,7 @@ class Run:
         tools: Path | None,
         environment: Mapping[str, str],
         started: Callable[[subprocess.Popen[bytes]], None],
+        stopping: threading.Event,
     ) -> str | None:
         """Train and test, as far as this was not done.
 
@@ -87,6 +89,7 @@ class Run:
             tools: Folder of ``train.py`` and ``test.py``; None for the commands of the package.
             environment: Added to that of this process.
             started: Told of every process.
+            stopping: Set when nobody should be waited for any longer.
 
         Returns:
             None, or why there are no results.
@@ -101,7 +104,8 @@ class Run:
         if state == 'finished':
             return None
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _lock(self.folder / '.lock') as lock:
+        with ExitStack() as stack:
+            lock = self._wait(stack, stopping)
             if lock is None:
                 return f'{self.folder} is in use by another process.'
             if self.state() == 'finished':
@@ -121,6 +125,20 @@ class Run:
                 if failure:
                     return failure
             return call('test', str(weights))
+
+    def _wait(self, stack: ExitStack, stopping: threading.Event) -> int | None:
+        """Hold the folder; what a sweep that was killed left there may end first."""
+        told = False
+        while not stopping.is_set():
+            try:
+                return stack.enter_context(locked(self.folder / '.lock')).fileno()
+            except BlockingIOError as error:
+                if not told:
+                    holder = str(error).partition(').')[0]
+                    console().print(f'{self.name}: {holder}). It is waited for.')
+                told = True
+                stopping.wait(1)
+        return None
 
     def _call(
         self,
@@ -154,15 +172,3 @@ class Run:
         """Interrupted trainings count, too."""
         with atomic_write(self.folder / 'seconds.json', 'w') as file:
             json.dump(round((self.seconds() or 0) + seconds, 1), file)
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[int | None]:
-    """Hold a lock while inside; gives None where somebody else holds it."""
-    with path.open('w') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-            return
-        yield file.fileno()

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -160,9 +160,39 @@ def read_state_dict(path: str | Path, what: str = 'Checkpoint', **how: Any) -> d
 
 
 def write_weights(content: Mapping[str, Any], path: str | Path) -> None:
-    """Write tensors and plain values by ``torch.save``; the file appears whole or not at all."""
+    """Write tensors and plain values by ``torch.save``; the file appears whole or not at all.
+
+    Raises:
+        OSError: The disk is full, or does not take it for another reason.
+    """
     with atomic_write(path) as file:
-        torch.save(content, file)
+        noting: Any = _Noting(file)
+        try:
+            torch.save(content, noting)
+        except RuntimeError as error:
+            # torch says no more than that its writer failed.
+            if noting.error is None:
+                raise
+            problem = noting.error
+            raise type(problem)(problem.errno, problem.strerror, str(path)) from error
+
+
+class _Noting:
+    """A file that keeps why it could not be written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self.file.flush()
 
 
 def write_safetensors(

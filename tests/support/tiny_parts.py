@@ -1,7 +1,9 @@
 """A plug-in: the smallest parts that a training can be made of, and hooks that disturb it."""
 
 import os
+import pathlib
 import signal
+import time
 
 import numpy as np
 import torch
@@ -117,3 +119,21 @@ class RecordHook(Hook):
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         self.losses.append((runner.iter + 1, outputs['loss'].item(), data_batch['name']))
+
+
+@HOOKS.register_module()
+class SlowHook(Hook):
+    """Takes its time in each iteration and each batch of a validation; notes who it is."""
+
+    def __init__(self, seconds: float = 0.0, validation: float = 0.0, rank: int = -1):
+        self.seconds, self.validation, self.rank = seconds, validation, rank
+
+    def before_train(self, runner):
+        if runner.rank == self.rank:
+            pathlib.Path(runner.work_dir, f'rank_{self.rank}.pid').write_text(str(os.getpid()))
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        time.sleep(self.seconds)
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        time.sleep(self.validation)

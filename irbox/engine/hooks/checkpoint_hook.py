@@ -106,6 +106,12 @@ class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine has no types
             # Again, so that it knows of the best one.
             self.save(runner, runner.iter)
 
+    def before_leaving(self, runner: Any) -> None:
+        """Write the checkpoint of a training that a signal ends, if there is none of now."""
+        kept = runner.message_hub.runtime_info.get('keep_ckpt_ids', ())
+        if runner.iter and (not kept or kept[-1] != runner.iter):
+            self.save(runner, runner.iter)
+
     def save(self, runner: Any, iteration: int) -> None:
         """Write the checkpoint of an iteration, then delete those that are too many."""
         hub = runner.message_hub

@@ -42,3 +42,7 @@ class EMAHook(MMEngineEMAHook):  # type: ignore[misc]  # mmengine has no types
         model = runner.model
         self.src_model = model.module if is_model_wrapper(model) else model
         self.ema_model = AveragedModel(self.src_model, self.momentum, self.warm_up)
+
+    def after_val_stopped(self, runner: Any) -> None:
+        """Put the trained weights back: a signal ended the validation."""
+        self._swap_ema_parameters()

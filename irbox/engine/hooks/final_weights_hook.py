@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,22 @@ class FinalWeightsHook(Hook):  # type: ignore[misc]  # mmengine has no types
     weights_only=True)``.
 
     Args:
-        filename: Of the file in the work dir.
+        filename: Of the file in the work dir: a plain name that ends in ``.pth``, and none that
+            checkpoints have.
+
+    Raises:
+        ValueError: It is another.
     """
 
     priority = 'VERY_LOW'
 
     def __init__(self, filename: str = 'final.pth') -> None:
+        plain = re.fullmatch(r'\w[\w.-]*\.pth', filename)
+        if not plain or filename.startswith(('iter_', 'best_')):
+            raise ValueError(
+                f'filename: {filename!r} must be a plain name that ends in .pth, such as '
+                'final.pth, and does not begin like a checkpoint (iter_, best_).'
+            )
         self.filename = filename
 
     @master_only  # type: ignore[untyped-decorator]  # mmengine has no types

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dist import get_rank, is_main_process
+from mmengine.dist import all_gather_object, get_rank, is_main_process
 from mmengine.hooks import Hook
 from PIL import Image
 from torch import Tensor
@@ -72,7 +73,7 @@ class PredictionsHook(Hook):  # type: ignore[misc]  # mmengine has no types
             if self.out_dir is not None:
                 # The name of the task is known only when all sets have been seen. Several processes
                 # may share an image: sets are filled up so that all have as many.
-                path = self.out_dir / f'.{get_rank()}_{_safe("_".join((*key, sample["name"])))}.png'
+                path = self.out_dir / f'.{get_rank()}_{len(self.written)}.png'
                 _to_image(sample['restored']).save(path)
                 self.written.append((path, key, sample['name']))
             if self.sheet is not None and len(self.samples[key]) < CHOICE + self.rows_per_task:
@@ -81,8 +82,10 @@ class PredictionsHook(Hook):  # type: ignore[misc]  # mmengine has no types
     def after_test(self, runner: Any) -> None:
         """Give the files their names, and draw the sheet."""
         tasks = runner.test_loop.tasks
-        for path, key, name in self.written:
-            rename(path, path.with_name(f'{_safe(f"{tasks[key]}_{name}")}.png'))
+        names = [f'{tasks[key]}_{name}' for _, key, name in self.written]
+        final = _distinct(itertools.chain.from_iterable(all_gather_object(names)))
+        for (path, _, _), name in zip(self.written, names, strict=True):
+            rename(path, path.with_name(f'{final[name]}.png'))
         if self.sheet is not None and is_main_process():
             self._draw(self.sheet, tasks)
 
@@ -106,8 +109,19 @@ class PredictionsHook(Hook):  # type: ignore[misc]  # mmengine has no types
         contact_sheet(rows, captions, ['degraded', 'restored', 'clean']).save(path)
 
 
-def _safe(name: str) -> str:
-    return re.sub(r'[^\w.-]', '_', name)
+def _distinct(names: Iterable[str]) -> dict[str, str]:
+    """Give each name one for a file, numbered where several would have the same."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(set(names)):
+        alike[re.sub(r'[^\w.-]', '_', name)].append(name)
+    given = {own: safe for safe, several in alike.items() for own in several[:1]}
+    for safe, several in alike.items():
+        numbers = itertools.count(2)
+        for own in several[1:]:
+            taken = set(given.values())
+            free = (f'{safe}_{number}' for number in numbers)
+            given[own] = next(one for one in free if one not in taken)
+    return given
 
 
 def _pixels(image: Tensor) -> np.ndarray:

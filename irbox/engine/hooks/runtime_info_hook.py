@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import RuntimeInfoHook as MMEngineRuntimeInfoHook
 from torch import Tensor
 
@@ -54,15 +55,26 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):  # type: ignore[misc]  # mmengin
         if self.every_n_train_iters(runner, self.interval) or self.is_last_train_iter(runner):
             self.flush(runner)
 
-    def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        """Leave nothing unread, and save no weights that a bad loss has spoilt."""
+    def before_saving(self, runner: Any) -> None:
+        """Leave nothing unread."""
         self.flush(runner)
 
     def flush(self, runner: Any) -> None:
-        """Read all losses that were kept, in one go."""
+        """Read all losses that were kept, in one go: their means over all processes.
+
+        What any process was told by a signal comes with them.
+        """
         pending, self.pending = self.pending, []
         numbers = [value.float() for _, values in pending for value in values.values()]
-        read = iter(torch.stack(numbers).tolist() if numbers else [])
+        if not numbers:
+            return
+        together = torch.stack(numbers)
+        if get_world_size() > 1:
+            told = float(runner.signals.received is not None)
+            together = torch.cat([together, together.new_tensor([told])])
+            all_reduce(together, 'mean')
+            runner.note_stop(together[-1].item())
+        read = iter(together.tolist())
         hub = runner.message_hub
         for iteration, values in pending:
             found = {key: next(read) for key in values}

@@ -12,6 +12,7 @@ from mmengine.runner.utils import calc_dynamic_intervals
 from torch import nn
 from torch.utils.data import DataLoader
 
+from irbox.engine.leaving import ValidationStopped
 from irbox.registry import LOOPS
 from irbox.utils.bounded import NonNegativeInt, PositiveInt
 
@@ -89,7 +90,7 @@ class IterationTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]  # mmengine 
             # It was interrupted during the validation that belongs to its last iteration.
             self._validate_if_due()
         batches = iter(self.dataloader)
-        while self._iter < self._max_iters and not self.stop_training:
+        while self._iter < self._max_iters and not self.stop_training and not self._leaves():
             self.runner.model.train()
             self._seed_generators()
             self.run_iter(next(batches))
@@ -97,15 +98,29 @@ class IterationTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]  # mmengine 
         # Now, while Python is in good order: left to the garbage collector, worker processes are
         # waited for in vain, five seconds each.
         del batches
-        self.runner.call_hook('after_train_epoch')
-        self.runner.call_hook('after_train')
+        if self._iter < self._max_iters and self.runner.is_told_to_stop:
+            self.runner.call_hook('before_leaving')
+        else:
+            self.runner.call_hook('after_train_epoch')
+            self.runner.call_hook('after_train')
         return cast(nn.Module, self.runner.model)
 
     def _validate_if_due(self) -> None:
         due = self._iter % self.val_interval == 0 or self._iter == self._max_iters
         if self.runner.val_loop is not None and self._iter >= self.val_begin and due:
-            self.runner.message_hub.update_info('evaluated_at', self._iter)
-            self.runner.val_loop.run()
+            hub = self.runner.message_hub
+            before = hub.get_info('evaluated_at', -1)
+            hub.update_info('evaluated_at', self._iter)
+            try:
+                self.runner.val_loop.run()
+            except ValidationStopped:
+                hub.update_info('evaluated_at', max(before, 0))
+                self.runner.call_hook('after_val_stopped')
+
+    def _leaves(self) -> bool:
+        """Tell whether to stop here: not between batches that make up one step."""
+        counts = self.runner.optim_wrapper._accumulative_counts
+        return bool(self.runner.is_told_to_stop) and self._iter % counts == 0
 
     def _seed_generators(self) -> None:
         key = (self.runner.seed, self._iter, self.runner.rank)

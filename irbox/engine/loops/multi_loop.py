@@ -12,6 +12,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
+from irbox.engine.leaving import ValidationStopped
 from irbox.evaluation import ImageMetric, center_crop
 from irbox.evaluation.tables import MEAN, name_tasks
 
@@ -83,6 +84,8 @@ class MultiLoop(BaseLoop):  # type: ignore[misc]  # mmengine has no types
         for name, loader in self.dataloaders.items():
             self.current_set, self.dataloader = name, loader
             for index, batch in enumerate(loader):
+                if self.mode == 'val' and self.runner.agrees_to_stop():
+                    raise ValidationStopped
                 self.run_iter(index, batch)
             results[name] = self.evaluator.evaluate(len(loader.dataset))  # type: ignore[arg-type]
         metrics = self._merge(results)

@@ -38,7 +38,7 @@ def test_nothing_is_left_unread_when_a_checkpoint_is_saved():
     runner = make_runner('unread')
     hook = RuntimeInfoHook(interval=100)
     run(hook, runner, torch.ones(2))
-    hook.before_save_checkpoint(runner, {})
+    hook.before_saving(runner)
     assert runner.message_hub.get_scalar('train/loss').data[0].tolist() == [1, 1]
     assert hook.pending == []
 

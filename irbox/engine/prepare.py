@@ -21,6 +21,7 @@ from mmengine.runner import set_random_seed
 from torch import nn
 
 from irbox.engine.data_notes import data_notes
+from irbox.engine.memory import check_memory
 from irbox.engine.runner import RestorationRunner
 from irbox.engine.schedule import to_iterations
 from irbox.engine.sections import (
@@ -109,7 +110,7 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
     }
     if config.get('val_dataloader') is not None:
         sections |= _evaluation(config, 'val')
-    prepared = Prepared(config, build_model(config), sections, notes=notes)
+    prepared = Prepared(config, build_model(config, copies=2), sections, notes=notes)
     try_optimizer(prepared)
     with errors_at('default_hooks'):
         for hook in sections['default_hooks'].values():
@@ -170,8 +171,17 @@ def work_dir_of(config: Config) -> Path:
     return Path(config.get('work_dir') or DEFAULT_WORK_DIRS / name).expanduser()
 
 
-def build_model(config: Config) -> nn.Module:
-    """Build the config's model, its weights drawn from the seed, on the device it will run on."""
+def build_model(config: Config, copies: int = 1) -> nn.Module:
+    """Build the config's model, its weights drawn from the seed, on the device it will run on.
+
+    Args:
+        config: With a model and a seed.
+        copies: Numbers that are kept for each weight, see ``check_memory``.
+
+    Raises:
+        ValueError, ImportError, OSError: It cannot be built, or cannot fit into the memory.
+    """
+    check_memory(config.model, copies)
     set_random_seed(config.randomness.seed)
     with errors_at('model', (ValueError, ImportError, OSError)):
         return cast(nn.Module, MODELS.build(copy.deepcopy(config.model))).to(get_device())

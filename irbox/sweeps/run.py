@@ -18,7 +18,7 @@ import yaml
 
 from irbox.sweeps.differences import differences
 from irbox.utils.console import console
-from irbox.utils.files import atomic_write, locked, write_text
+from irbox.utils.files import atomic_write, is_left, locked, write_text
 
 State = Literal['new', 'started', 'finished', 'other']
 TAIL = 15
@@ -128,14 +128,17 @@ class Run:
 
     def _wait(self, stack: ExitStack, stopping: threading.Event) -> int | None:
         """Hold the folder; what a sweep that was killed left there may end first."""
-        told = False
+        path, told = self.folder / '.lock', False
         while not stopping.is_set():
             try:
-                return stack.enter_context(locked(self.folder / '.lock')).fileno()
-            except BlockingIOError as error:
+                return stack.enter_context(locked(path)).fileno()
+            except BlockingIOError:
+                # Its training goes on and holds the file, too.
+                if not is_left(path):
+                    return None
                 if not told:
-                    holder = str(error).partition(').')[0]
-                    console().print(f'{self.name}: {holder}). It is waited for.')
+                    what = 'a training that a killed sweep left here is waited for'
+                    console().print(f'{self.name}: {what} ({path}).')
                 told = True
                 stopping.wait(1)
         return None

@@ -6,6 +6,7 @@ import fcntl
 import glob
 import os
 import platform
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,8 +31,11 @@ def atomic_write(path: str | Path, mode: str = 'wb') -> Iterator[IO[Any]]:
             yield file
             _flush(file)
         rename(partial, path)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            # Such as of a disk that is full: the system does not say which file it was.
+            raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
 
 
@@ -118,6 +122,21 @@ def locked(path: str | Path, wait: float = 0.0, poll: float = 0.2) -> Iterator[I
         finally:
             # In so many words: processes that were forked meanwhile hold the file, too.
             fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def is_left(path: str | Path) -> bool:
+    """Tell whether the process that ``locked`` a file on this machine is gone, its children not."""
+    text = Path(path).read_text(encoding='utf-8')
+    found = re.fullmatch(r'process (\d+) on (.*)\n', text)
+    if not found or found[2] != platform.node():
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # somebody else's, and there
+    return False
 
 
 def check_writable(folder: str | Path) -> None:

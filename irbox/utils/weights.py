@@ -173,8 +173,7 @@ def write_weights(content: Mapping[str, Any], path: str | Path) -> None:
             # torch says no more than that its writer failed.
             if noting.error is None:
                 raise
-            problem = noting.error
-            raise type(problem)(problem.errno, problem.strerror, str(path)) from error
+            raise noting.error from error
 
 
 class _Noting:

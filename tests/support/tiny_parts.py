@@ -77,7 +77,9 @@ class TinyPairs(Dataset):
         size: int = 16,
         seed: int = 0,
         broken: bool = False,
+        names: list[str] = (),
     ):
+        self.names = names
         self.labels, self.length, self.size = tuple(labels), length, size
         self.seed, self.broken = seed, broken
 
@@ -95,7 +97,7 @@ class TinyPairs(Dataset):
             'image': target * (0.5, 0.25, 0.1)[which],
             'target': target,
             'label': self.labels[which],
-            'name': f'square_{index}',
+            'name': self.names[index] if self.names else f'square_{index}',
         }
 
 

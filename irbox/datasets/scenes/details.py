@@ -17,7 +17,7 @@ LETTER_SIZE = 48
 
 
 def add_details(kit: SceneKit, surfaces: SurfaceList) -> None:
-    """Add one to three kinds of details, at any depth, over what is there.
+    """Add one to three kinds of details over what is there, in the nearer half.
 
     Args:
         kit: Of the scene.
@@ -33,7 +33,7 @@ def _add_flat(kit: SceneKit, surfaces: SurfaceList, outlines: list[Outline]) -> 
     rng, size = kit.rng, surfaces.size
     look = kit.looks(1)
     look['center'], look['radius'] = size / 2, size / 2
-    look['disparity'][:, 0] = 1 / rng.uniform(0.1, 0.95)
+    look['disparity'][:, 0] = 1 / rng.uniform(0.08, 0.5)
     look['dome'] = look['gain'] = 0
     looks = np.repeat(look, len(outlines))
     looks['color'][:, 0] += rng.normal(0, rng.choice([0, 8]), len(outlines))
@@ -82,7 +82,7 @@ def _add_points(kit: SceneKit, surfaces: SurfaceList) -> None:
     place = (rng.random(2) + spread * rng.normal(0, 0.5, (count, 2))) * size
     looks = kit.looks(count, kit.palette.draw(rng, 1)[0])
     looks['center'], looks['radius'] = place, rng.uniform(1, 5) * np.exp(rng.normal(0, 0.3, count))
-    looks['disparity'][:, 0] = 1 / rng.uniform(0.1, 0.95)
+    looks['disparity'][:, 0] = 1 / rng.uniform(0.08, 0.5)
     if kit.light and rng.random() < 0.3:
         looks['glow'] = rng.uniform(1, 6)
     surfaces.add_placed(kit.outlines(looks['radius']), looks)

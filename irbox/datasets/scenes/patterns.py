@@ -53,7 +53,7 @@ def bricks(rng: np.random.Generator, size: int) -> np.ndarray:
     column = position.astype(int)
     value = 0.45 + rng.uniform(0.05, 0.55) * rng.random((rows, columns)).astype(np.float32)
     sheet: np.ndarray = value[row, column]
-    joint = rng.integers(1, 5)
+    joint = rng.integers(1, 5) if size // max(rows, columns) > 8 else 1
     sheet[(y % (size // rows) < joint) | ((position - column) * size / columns < joint)] = 0
     return sheet
 
@@ -90,7 +90,7 @@ def cells(rng: np.random.Generator, size: int) -> np.ndarray:
     kind = rng.integers(3)
     sheet = [value * (gap > 0.08), gap.clip(0, 1), (near[..., 0] / near[..., 0].max())][kind]
     grown: np.ndarray = cv2.resize(
-        sheet.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC
+        sheet.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR
     )
     return grown
 

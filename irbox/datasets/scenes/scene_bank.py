@@ -18,6 +18,7 @@ from irbox.datasets.scenes.scene_generator import Scene
 RECORD = 'bank.json'
 PIXEL = np.dtype([('rgb', 'u1', 3), ('depth', '<u2')])
 """A pixel of a file; depth from 0 near to 65535 far."""
+APART = ('scene_bank', 'write_bank', 'fit_colors', 'statistics', 'statistics_figure')
 # Beyond a window, for the filters that scale it.
 BORDER = 8
 
@@ -28,8 +29,8 @@ def generator_version() -> str:
     folder = Path(__file__).parent
     digest = hashlib.sha256()
     for path in sorted([*folder.rglob('*.py'), *folder.glob('*.yaml')]):
-        # What reads scenes does not change them.
-        if path.name not in ('scene_bank.py', 'write_bank.py', 'fit_colors.py'):
+        # What reads scenes, or measures them, does not change them.
+        if path.stem not in APART:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 

@@ -71,8 +71,12 @@ def spectrum_slope(grey: np.ndarray) -> float:
     radius = np.hypot(frequency[:, None], frequency)
     bounds = np.geomspace(1 / 64, 1 / 4, 13)
     ring = np.digitize(radius, bounds)
-    mean = [np.log(power[ring == number].mean() + 1e-12) for number in range(1, len(bounds))]
-    middle = np.log(np.sqrt(bounds[1:] * bounds[:-1]))
+    middle, mean = [], []
+    for number in range(1, len(bounds)):
+        # Small pictures have no frequency in some of the rings.
+        if (inside := ring == number).any():
+            middle.append(np.log(radius[inside]).mean())
+            mean.append(np.log(power[inside].mean() + 1e-12))
     return float(-np.polyfit(middle, mean, 1)[0])
 
 

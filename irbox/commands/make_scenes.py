@@ -12,6 +12,9 @@ DESCRIPTION = """Write a bank of generated scenes, with depth, for training.
 
 A bank that was stopped goes on where it stopped, and is the same as one that was not."""
 
+SUFFIXES = ('.png', '.jpg', '.jpeg')
+# Seconds between two lines where there is no terminal.
+EVERY = 30.0
 INTERRUPTED = 'Interrupted. The same command goes on where it stopped.'
 
 
@@ -45,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write what is missing, and say size and time."""
+    if args.sheet and args.sheet.suffix.lower() not in SUFFIXES:
+        raise ValueError(f'--sheet {args.sheet}: the name must end in {", ".join(SUFFIXES)}.')
+
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
@@ -56,12 +62,16 @@ def run(args: argparse.Namespace) -> None:
     console = Console(soft_wrap=True, highlight=False, markup=False)
     steps = write_bank(args.folder, args.num, options, args.workers)
     first, count = next(steps)
-    begun = time.perf_counter()
+    begun = said = time.perf_counter()
     columns = (TextColumn('scenes'), BarColumn(), MofNCompleteColumn(), Remaining())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task('', total=count, completed=first)
         for done, _ in steps:
             bar.update(task, completed=done)
+            if not console.is_terminal and time.perf_counter() - said > EVERY:
+                said = time.perf_counter()
+                left = (said - begun) / (done - first) * (count - done)
+                console.print(f'scenes {done}/{count}, {left / 60:.0f} min left')
     seconds = time.perf_counter() - begun
     one = scene_file(args.folder, 0).stat().st_size
     new = count - first

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORK := work_dirs/m2restore_demo
 
-.PHONY: demo test lint house docs setup clean
+.PHONY: demo test test-slow lint house docs setup clean
 
 setup: $(VENV)/.ready
 
@@ -22,7 +22,10 @@ demo: setup
 
 # One process per core, a file's tests in one of them; the slowest are named at the end.
 test: setup
-	$(BIN)/python -m pytest -n auto --dist loadfile --durations=10
+	$(BIN)/python -m pytest -m 'not slow' -n auto --dist loadfile --durations=10
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow -n auto --durations=10
 
 lint: setup
 	$(BIN)/ruff check .

@@ -5,13 +5,11 @@ from __future__ import annotations
 import inspect
 import logging
 import math
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-import mmengine
 import torch
 from mmengine.dist import all_reduce, is_main_process, master_only
 from mmengine.logging import MMLogger
@@ -32,6 +30,7 @@ from irbox.engine.checkpoint import (
     unpack_message_hub,
     write_checkpoint,
 )
+from irbox.engine.environment import describe_environment
 from irbox.engine.finite_log_processor import FiniteLogProcessor
 from irbox.engine.hooks.ema_hook import EMAHook
 from irbox.engine.optimizer_state import check_averages, check_optimizer, check_schedulers
@@ -286,19 +285,7 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
         """Log what a run depends on. mmengine's version starts compilers to ask for theirs."""
-        cuda = torch.cuda.is_available()
-        lines = {
-            'irbox': __version__,
-            'mmengine': mmengine.__version__,
-            'torch': torch.__version__,
-            'Python': platform.python_version(),
-            'system': platform.platform(),
-            'device': torch.cuda.get_device_name()
-            if cuda
-            else f'CPU, {torch.get_num_threads()} threads',
-            'processes': self.world_size,
-            'seed': self.seed,
-        }
+        lines = describe_environment() | {'processes': self.world_size, 'seed': self.seed}
         self.logger.info('\n'.join(['Environment:', *(f'  {k}: {v}' for k, v in lines.items())]))
         self.logger.info(f'The whole config: {Path(self.log_dir, "config.yaml")}')
 

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from irbox.utils.archive import check_archive
 from irbox.utils.files import atomic_write
+from irbox.utils.noting_file import NotingFile
 
 _CONVERT = (
     'Convert it where you trust it: load it there and save its state dict with '
@@ -166,32 +167,13 @@ def write_weights(content: Mapping[str, Any], path: str | Path) -> None:
         OSError: The disk is full, or does not take it for another reason.
     """
     with atomic_write(path) as file:
-        noting: Any = _Noting(file)
+        noting: Any = NotingFile(file)
         try:
             torch.save(content, noting)
         except RuntimeError as error:
-            # torch says no more than that its writer failed.
             if noting.error is None:
                 raise
             raise noting.error from error
-
-
-class _Noting:
-    """A file that keeps why it could not be written."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
-        self.error: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        try:
-            return self.file.write(data)
-        except OSError as error:
-            self.error = error
-            raise
-
-    def flush(self) -> None:
-        self.file.flush()
 
 
 def write_safetensors(

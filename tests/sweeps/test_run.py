@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from irbox.sweeps.run import TAIL, Run, _lock
+from irbox.sweeps.run import TAIL, Run
+from irbox.utils.files import locked
 
 TRAIN = (
     'import os, sys, pathlib\n'
@@ -81,7 +82,6 @@ def test_a_folder_of_another_run_is_kept(run, execute, config, said):
 
 def test_a_folder_in_use_is_left_alone(run, execute):
     run.folder.mkdir()
-    with _lock(run.folder / '.lock') as held:
-        assert held is not None
+    with locked(run.folder / '.lock'):
         assert execute() == (f'{run.folder} is in use by another process.', [])
     assert execute()[0] is None

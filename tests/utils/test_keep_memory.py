@@ -33,7 +33,7 @@ for number in range(240):
     del maps
     torch.zeros(2**24)
     late = max(late, resident() - start)
-    early = late if number < 20 else early
+    early = late if number < 120 else early
 count = faults() - before
 release_kept_memory()
 print(early, late, resident() - start, count)
@@ -47,6 +47,7 @@ def measure(how):
     return [int(number) for number in done.stdout.split()]
 
 
+@pytest.mark.slow
 @needs_glibc
 def test_pages_are_used_again_and_given_back():
     early, late, left, faults = measure('keep')

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 
 import pytest
 
@@ -34,7 +35,7 @@ def execute(run, tmp_path):
         for name, source in (('train', train), ('test', test)):
             (tmp_path / f'{name}.py').write_text(source)
         started = []
-        failure = run.execute(tmp_path, {'GIVEN': 'to it'}, started.append)
+        failure = run.execute(tmp_path, {'GIVEN': 'to it'}, started.append, threading.Event())
         return failure, [one.args[1].rpartition('/')[2] for one in started]
 
     return execute

@@ -35,11 +35,9 @@ class OptimWrapper(MMEngineOptimWrapper):  # type: ignore[misc]  # mmengine has 
     clipping by norm a GPU waits as often as without the check. All processes of a run see the same
     gradient and leave out the same steps.
 
-    Args:
-        optimizer: The optimiser.
-        accumulative_counts: Batches that make up a step.
-        clip_grad: ``max_norm`` and other arguments of ``torch.nn.utils.clip_grad_norm_``, or
-            ``type: value`` and ``clip_value``.
+    Its arguments are mmengine's: ``optimizer``; ``accumulative_counts``, the batches that make up a
+    step; ``clip_grad``, with ``max_norm`` and other arguments of
+    ``torch.nn.utils.clip_grad_norm_``, or ``type: value`` and ``clip_value``.
     """
 
     fault: Fault | None = None

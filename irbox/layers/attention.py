@@ -12,10 +12,8 @@ from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strips import (
     can_run_in_strips,
     computing_dtype,
-    convolve_in_strips,
     pixels_of,
-    project,
-    weights_of,
+    widen_in_strips,
 )
 from irbox.utils.precision import full_precision
 
@@ -193,15 +191,8 @@ class TransposedAttention(nn.Module):
     def _in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
         """The same on strips of rows; with a norm, ``x + self(norm(x))``."""
         pixels, dtype = pixels_of(x), computing_dtype(x)
-        batch, height, width, dim = pixels.shape
+        batch, dim = pixels.shape[0], pixels.shape[3]
         heads = self.temperature.shape[0]
-        widen, widen_bias = weights_of(self.qkv, dtype, made=1)
-        depthwise, depthwise_bias = weights_of(self.qkv_dwconv, dtype, made=1)
-
-        def fill(images: slice, rows: slice, out: Tensor) -> None:
-            strip = pixels[images, rows]
-            strip = strip if norm is None else norm.normalize(strip)
-            project(strip.to(dtype), widen, widen_bias, out)
 
         def split(strip: Tensor) -> Tensor:
             return strip.reshape(len(strip), -1, heads, dim // heads)
@@ -211,8 +202,8 @@ class TransposedAttention(nn.Module):
         product = pixels.new_zeros(batch, heads, dim // heads, dim // heads, dtype=exact)
         squares = pixels.new_zeros(batch, 2 * dim, dtype=exact)
         with full_precision(x):
-            for images, rows, wide in convolve_in_strips(
-                fill, depthwise, depthwise_bias, (batch, height, width)
+            for images, rows, wide in widen_in_strips(
+                pixels, self.qkv, self.qkv_dwconv, dtype, norm=norm
             ):
                 query, key, value = wide[..., : 3 * dim].chunk(3, dim=-1)
                 product[images] += torch.einsum('bphc,bphd->bhcd', split(query), split(key))

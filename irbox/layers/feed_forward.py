@@ -11,12 +11,11 @@ from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strips import (
     can_run_in_strips,
     computing_dtype,
-    convolve_in_strips,
     pixels_of,
     project,
     project_onto,
-    size_of,
     weights_of,
+    widen_in_strips,
 )
 from irbox.utils.precision import full_precision
 
@@ -58,19 +57,12 @@ class GatedFeedForward(nn.Module):
     def _in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
         """The same on strips of rows; with a norm, ``x + self(norm(x))``."""
         pixels, dtype = pixels_of(x), computing_dtype(x)
-        widen, widen_bias = weights_of(self.project_in, dtype, made=2)
-        depthwise, depthwise_bias = weights_of(self.dwconv, dtype, made=2)
         narrow, narrow_bias = weights_of(self.project_out, dtype, given=1)
-
-        def fill(images: slice, rows: slice, out: Tensor) -> None:
-            strip = pixels[images, rows]
-            strip = strip if norm is None else norm.normalize(strip)
-            project(strip.to(dtype), widen, widen_bias, out)
 
         answer = pixels.new_empty(pixels.shape, dtype=dtype if norm is None else pixels.dtype)
         with full_precision(x):
-            for images, rows, wide in convolve_in_strips(
-                fill, depthwise, depthwise_bias, size_of(pixels)
+            for images, rows, wide in widen_in_strips(
+                pixels, self.project_in, self.dwconv, dtype, branches=2, norm=norm
             ):
                 gate, value = wide.chunk(2, dim=-1)
                 gated = F.gelu(gate).mul_(value)

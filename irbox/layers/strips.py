@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules import module as module_state
 
+from irbox.layers.norm import LayerNorm2d
+
 ELEMENTS = 3 * 2**18
 """Of the wide map that a strip holds: longer ones leave the cache, shorter ones cost more calls."""
 LANES = 16
@@ -185,3 +187,35 @@ def convolve_in_strips(
             groups=channels,
         )
         yield images, rows, answer.permute(0, 2, 3, 1).contiguous()
+
+
+def widen_in_strips(
+    pixels: Tensor,
+    widen: nn.Conv2d,
+    depthwise: nn.Conv2d,
+    dtype: torch.dtype,
+    branches: int = 1,
+    norm: LayerNorm2d | None = None,
+) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Widen pixels by a 1x1 convolution and convolve the wide map depthwise.
+
+    Args:
+        pixels: (B, H, W, C).
+        widen: C -> the wide map.
+        depthwise: Of the wide map, 3x3.
+        dtype: To compute in.
+        branches: That lie side by side in the wide map, each padded to whole vectors.
+        norm: Applied to the pixels first.
+
+    Yields:
+        As ``convolve_in_strips``.
+    """
+    weight, bias = weights_of(widen, dtype, made=branches)
+    kernel, kernel_bias = weights_of(depthwise, dtype, made=branches)
+
+    def fill(images: slice, rows: slice, out: Tensor) -> None:
+        strip = pixels[images, rows]
+        strip = strip if norm is None else norm.normalize(strip)
+        project(strip.to(dtype), weight, bias, out)
+
+    yield from convolve_in_strips(fill, kernel, kernel_bias, size_of(pixels))

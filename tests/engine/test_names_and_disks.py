@@ -42,7 +42,7 @@ def whole(tmp_path_factory):
 
 @pytest.mark.parametrize(
     'name',
-    ['../../final.pth', '/tmp/final.pth', 'a/b.pth', '..', 'x.safetensors', 'iter_4.pth', ''],
+    ['../../final.pth', '/final.pth', 'a/b.pth', '..', 'x.safetensors', 'iter_4.pth', ''],
 )
 def test_final_weights_stay_in_the_work_dir(name):
     with pytest.raises(ValueError, match='must be a plain name that ends in .pth'):

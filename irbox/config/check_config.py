@@ -218,6 +218,7 @@ SECTIONS: Mapping[str, Check] = {
     'param_scheduler': _schedulers,
     'amp': partial(_of, declared=AMP),
     'ema': partial(_part, registry=registries.HOOKS, default='EMAHook'),
+    'compile_blocks': _flag,
     'default_hooks': _default_hooks,
     'custom_hooks': _custom_hooks,
     'visualizer': partial(_part, registry=registries.VISUALIZERS, default='Visualizer'),

@@ -118,6 +118,9 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
     if config.get('ema'):
         with errors_at('ema'):
             prepared.hooks.append(build_hook({'type': 'EMAHook'} | config.ema))
+    if config.get('compile_blocks'):
+        with errors_at('compile_blocks'):
+            prepared.hooks.append(build_hook({'type': 'CompileHook'}))
     with errors_at('custom_hooks'):
         prepared.hooks += [build_hook(hook) for hook in config.get('custom_hooks') or []]
     return prepared

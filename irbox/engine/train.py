@@ -208,6 +208,7 @@ def _facts(prepared: Prepared) -> Iterator[tuple[str, Any]]:
             f'{optimiser.type}, lr {optimiser.get("lr")}, {" + ".join(names) or "constant"}',
         ),
         ('precision', {True: 'bf16'}.get(config.get('amp'), config.get('amp') or 'float32')),
+        ('blocks', 'compiled' if config.get('compile_blocks') else 'as they are'),
         ('averaged weights', 'yes' if config.get('ema') else 'no'),
         ('seed', config.randomness.seed),
         ('device', torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'),

@@ -84,7 +84,9 @@ class NoisyTopKRouter(nn.Module):
                 biased = score + bias[:, None, None]
             noisy, sigma = biased, None
             if self.training:
-                sigma = F.softplus(self._project(self.noise, pixels, prompt)) + self.noise_eps
+                noise = self._project(self.noise, pixels, prompt)
+                # Flat, since torch.compile is mistaken about the strides of its gradient otherwise.
+                sigma = F.softplus(noise.flatten(0, 2)).view_as(noise) + self.noise_eps
                 noisy = biased + self._mask(biased) * sigma * torch.randn_like(biased)
             weights = top_k_weights(noisy.permute(0, 3, 1, 2), self.top_k, self.normalize)
             load = self._load(score if self.load == 'official' else biased, noisy, sigma)

@@ -2,6 +2,7 @@
 
 from irbox.engine.averaged_model import AveragedModel
 from irbox.engine.hooks.checkpoint_hook import CheckpointHook
+from irbox.engine.hooks.compile_hook import CompileHook
 from irbox.engine.hooks.ema_hook import EMAHook
 from irbox.engine.hooks.final_weights_hook import FinalWeightsHook
 from irbox.engine.hooks.finite_steps_hook import FiniteStepsHook
@@ -12,6 +13,7 @@ from irbox.engine.hooks.runtime_info_hook import RuntimeInfoHook
 __all__ = [
     'AveragedModel',
     'CheckpointHook',
+    'CompileHook',
     'EMAHook',
     'FinalWeightsHook',
     'FiniteStepsHook',

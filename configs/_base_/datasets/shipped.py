@@ -1,0 +1,12 @@
+"""What the shipped model trains on: a bank of generated scenes, and five photographs now and then.
+
+``irbox make-scenes data/scenes --num 500`` writes the bank.
+"""
+
+_base_ = ['scenes.py', 'whole_photographs.yaml']
+
+train_dataloader = dict(
+    num_workers=1, dataset=dict(scenes=None, bank='data/scenes', photographs=0.15)
+)
+# Once and not three times each: a validation is to take two minutes.
+val_dataloader = dict(dataset=dict(draws=1))

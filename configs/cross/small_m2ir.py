@@ -1,0 +1,10 @@
+"""A candidate for the shipped model: see small_candidates.yaml."""
+
+_base_ = [
+    '../_base_/models/small_m2ir.yaml',
+    '../_base_/datasets/shipped.py',
+    '../_base_/schedules/small.yaml',
+    '../_base_/runtime.yaml',
+]
+train_cfg = {'max_iters': 400, 'val_interval': 400}
+train_dataloader = {'batch_size': 8, 'dataset': {'patch_size': 64}}

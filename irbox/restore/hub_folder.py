@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from irbox import __version__
 from irbox.engine.checkpoint import frozen_records, read_checkpoint
@@ -19,7 +20,11 @@ CONFIG, WEIGHTS, README = 'config.json', 'model.safetensors', 'README.md'
 
 
 def write_folder(
-    folder: str | Path, network: nn.Module, config: Mapping[str, Any], card: ModelCard
+    folder: str | Path,
+    network: nn.Module,
+    config: Mapping[str, Any],
+    card: ModelCard,
+    dtype: torch.dtype | None = None,
 ) -> Path:
     """Write ``config.json``, ``model.safetensors`` and ``README.md``.
 
@@ -28,9 +33,10 @@ def write_folder(
         network: Its weights, without those of frozen priors, which have files of their own.
         config: ``model.network`` and ``plugins``.
         card: What the model says of itself.
+        dtype: Of the weights in the file, those of them that are floats; their own by default.
 
     Raises:
-        ValueError: The folder holds something else.
+        ValueError: The folder holds something else, or a weight leaves the range of ``dtype``.
         PermissionError: It cannot be written to.
     """
     folder = Path(folder).expanduser()
@@ -50,11 +56,7 @@ def write_folder(
         'plugins': plugins,
         'frozen': frozen,
     }
-    weights = {
-        # Copies: tensors that share memory are refused by the format.
-        key: value.detach().cpu().clone()
-        for key, value in network.state_dict().items()
-    }
+    weights = {key: _packed(key, value, dtype) for key, value in network.state_dict().items()}
     files = [str(record['file']) for record in frozen.values() if record.get('file')]
     parameters = sum(weight.numel() for weight in network.parameters())
     write_safetensors(weights, folder / WEIGHTS, {'format': 'pt'})
@@ -95,3 +97,15 @@ def read_folder(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         )
     weights = read_checkpoint(folder / WEIGHTS)
     return config, {**weights, 'meta': {'frozen': config.get('frozen') or {}}}
+
+
+def _packed(key: str, value: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """A copy, since tensors that share memory are refused by the format."""
+    kept = value.is_floating_point() and dtype or value.dtype
+    packed = value.detach().to('cpu', kept, copy=True)
+    if not packed.isfinite().all():
+        raise ValueError(
+            f'{key} holds values that are not finite as {str(kept).removeprefix("torch.")}. '
+            'Write the model in float32.'
+        )
+    return packed

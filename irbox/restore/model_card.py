@@ -25,6 +25,8 @@ class ModelCard:
     """What its prior tells apart, in the order of the probabilities."""
     bf16_loss: float | None = None
     """Decibels that bfloat16 was measured to cost; None where nobody measured."""
+    trained_on: str | None = None
+    """What pictures, and whose; None where nobody said."""
 
     @property
     def supports_half(self) -> bool:
@@ -78,6 +80,7 @@ class ModelCard:
             '```',
             '',
             f'* Tasks: {tasks}',
+            f'* Trained on: {self.trained_on or "not stated"}',
             f'* Parameters: {parameters:,}',
             f'* Licence of the weights: {self.licence or "not stated"}',
             f'* bfloat16: {half}',

@@ -34,7 +34,7 @@ class RestorationModel:
         network: With its weights, in evaluation mode.
         config: What it was built from: ``model.network`` and ``plugins``.
         card: What it says of itself; names that are missing are the prior's.
-        source: Where it came from.
+        source: Where it came from; ``place``, and the beginning of what ``source`` says.
         device: See ``choose_device``.
         precision: See ``choose_precision``.
 
@@ -57,13 +57,19 @@ class RestorationModel:
         losses = (config.get('model') or {}).get('losses')
         names = card.degradations or degradation_names(network, losses)
         self.card = replace(card, degradations=names, tasks=card.tasks or list(names))
-        self.config, self.source = config, source
+        self.config, self.place = config, source
         self._need: MemoryNeed | None = None
 
     @property
     def name(self) -> str:
         """Give what it is called."""
         return self.card.name
+
+    @property
+    def source(self) -> str:
+        """Say where it came from, and what it was trained on where its card says."""
+        trained_on = self.card.trained_on
+        return f'{self.place}, trained on {trained_on}' if trained_on else self.place
 
     @property
     def tasks(self) -> list[str]:
@@ -216,9 +222,15 @@ class RestorationModel:
             self._need = measure_need(self.network, context, self.device, self.dtype)
         return self._need
 
-    def save(self, folder: str | Path) -> Path:
-        """Write the model as a folder that ``irbox.load`` and the Hugging Face hub understand."""
-        return write_folder(folder, self.network, self.config, self.card)
+    def save(self, folder: str | Path, dtype: torch.dtype | None = None) -> Path:
+        """Write the model as a folder that ``irbox.load`` and the Hugging Face hub understand.
+
+        Args:
+            folder: Made where it is not there.
+            dtype: Of the weights in the file; their own by default. ``torch.float16`` halves it,
+                and rounds them.
+        """
+        return write_folder(folder, self.network, self.config, self.card, dtype)
 
     def __repr__(self) -> str:
         tasks = ', '.join(self.tasks) or 'not stated'

@@ -3,6 +3,7 @@
 import argparse
 import runpy
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -123,7 +124,9 @@ def test_without_the_package_completion_says_how_to_get_it(monkeypatch):
 
 
 def test_restoring_is_handed_to_the_batch_and_gives_its_code(monkeypatch):
-    monkeypatch.setattr('irbox.restore.batch.restore_files.restore_files', lambda args: (args, 1))
+    # By its module: until that is imported, the name `irbox.restore` is the function.
+    batch = import_module('irbox.restore.batch.restore_files')
+    monkeypatch.setattr(batch, 'restore_files', lambda args: (args, 1))
     assert restore.run('arguments') == ('arguments', 1)
     found = parse(restore, 'a.png', '--strength', '0.5')
     assert found['strength'] == 0.5

@@ -189,4 +189,4 @@ def _opaque(pixels: np.ndarray) -> np.ndarray:
 def _labels(models: Sequence[RestorationModel]) -> list[str]:
     """Names that differ: those of the models, or what they were loaded from where names agree."""
     names = [model.name for model in models]
-    return [model.name if names.count(model.name) == 1 else str(model.source) for model in models]
+    return [model.name if names.count(model.name) == 1 else str(model.place) for model in models]

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORK := work_dirs/m2restore_demo
 
-.PHONY: demo test test-slow lint house docs setup clean
+.PHONY: demo model test test-slow lint house docs setup clean
 
 setup: $(VENV)/.ready
 
@@ -19,6 +19,15 @@ demo: setup
 	$(BIN)/python tools/train.py configs/m2restore_demo.py --work-dir $(WORK)
 	$(BIN)/python tools/test.py configs/m2restore_demo.py $(WORK)/final.pth --work-dir $(WORK) \
 		--out $(WORK)/restored --contact-sheet $(WORK)/contact_sheet.png
+
+# The model that comes with irbox, from nothing, in hours; the same command goes on where it was stopped.
+model: setup
+	$(BIN)/irbox make-scenes data/scenes --num 500
+	for stage in 1 2; do \
+		$(BIN)/python tools/train.py configs/small_$$stage.py --work-dir work_dirs/small_$$stage --resume || exit; \
+	done
+	$(BIN)/irbox save-model work_dirs/small_2/final.pth work_dirs/small --name small --licence Apache-2.0 --dtype float16
+	$(BIN)/python tools/score_photographs.py --model work_dirs/small
 
 # One process per core, a file's tests in one of them; the slowest are named at the end.
 test: setup

@@ -7,3 +7,4 @@ _base_ = [
     '_base_/runtime.yaml',
 ]
 train_dataloader = {'batch_size': 8, 'dataset': {'patch_size': 64}}
+default_hooks = {'checkpoint': {'interval': 500}}

@@ -20,13 +20,16 @@ from typing import Any
 
 import torch
 import yaml
+from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from irbox.config.command_line import run_tool
 from irbox.evaluation import center_crop, score
 from irbox.evaluation.classical import REMEDIES, Remedy, Setting, tune
 from irbox.evaluation.protocols import find_protocol
 from irbox.registry import DATASETS
+from irbox.utils.contact_sheet import contact_sheet
 from irbox.utils.files import write_text
 
 CONFIG = Path(__file__).resolve().parents[1] / 'configs/_base_/datasets/whole_photographs.yaml'
@@ -95,6 +98,22 @@ def measure(
             again = restore((restored.clamp(0, 1) * 255).round() / 255)
             scores.again.append(score(again, target, PROTOCOL)['psnr'].item())
     return dict(found)
+
+
+def draw_sheet(restore: Restore, dataset: Any, tasks: Sequence[str] | None) -> Image.Image:
+    """Draw a picture of each task at half its size; the photographs take turns."""
+    rows, captions = [], []
+    each, place = len(dataset) // len(dataset.labels), list(dataset.labels).index
+    for task in tasks or dataset.labels:
+        turn = place(task) % len(dataset.names)
+        sample = dataset[place(task) * each + turn * dataset.draws]
+        image, target = sample['image'][None], sample['target'][None]
+        pictures = {'degraded': image, 'restored': restore(image), 'clean': target}
+        texts = [score(one, target, PROTOCOL)['psnr'].item() for one in pictures.values()]
+        captions.append([f'{task}: {texts[0]:.1f} dB', f'{texts[1]:.1f} dB', ''])
+        halves = [F.interpolate(one, scale_factor=0.5, mode='area') for one in pictures.values()]
+        rows.append([one[0].permute(1, 2, 0).numpy() for one in halves])
+    return contact_sheet(rows, captions, ['degraded', 'restored', 'clean'])
 
 
 def as_restore(remedy: Remedy, setting: Setting) -> Restore:
@@ -221,6 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--tasks', nargs='+', help='these alone')
     parser.add_argument('--draws', type=int, default=3, help='degradations of each photograph')
     parser.add_argument('--longest-side', type=int, default=512, help='of the photographs')
+    parser.add_argument('--sheet', type=Path, help='draw a picture of each task to this file')
     parser.add_argument('--out', type=Path, help='write the tables to this file, too')
     options = parser.parse_args(arguments)
     if not options.model and not options.classical:
@@ -242,6 +262,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model = irbox.load(what, precision=options.precision)
         print(model, file=sys.stderr)
         scores = measure(model, dataset, options.tasks, twice=True)
+        if options.sheet:
+            draw_sheet(model, dataset, options.tasks).save(options.sheet)
         lines += [f'{model!r}', '', *model_table(scores, remedies), '', *bars(scores, remedies), '']
     text = '\n'.join(lines)
     print(text)

@@ -51,6 +51,14 @@ def test_scores_are_the_protocols(tool, dataset):
     assert darker.loss == pytest.approx(sum(darker.psnr) / 3 - sum(darker.again) / 3)
 
 
+def test_a_sheet_of_all_tasks(tool, dataset):
+    sheet = tool.draw_sheet(lambda image: image, dataset, ['haze', 'clean'])
+    # Three columns of pictures of half the size.
+    assert 3 * 20 < sheet.width < 3 * 24 + 2 * 12 + 2 * 24 + 1
+    taller = tool.draw_sheet(lambda image: image, dataset, None)
+    assert taller.height > 5 * sheet.height and taller.width == sheet.width
+
+
 def test_bars(tool):
     def scores(gain, again=None):
         return tool.Scores([20.0], [0.5], [20.0 + gain], [0.6], [20.0 + (again or gain)])

@@ -6,6 +6,8 @@ checkout has. A request is a line of JSON on standard input, the answer one on s
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import os
 import sys
@@ -66,6 +68,7 @@ class Worker:
             self.optimizer = torch.optim.AdamW(trained, lr=1e-6)
         else:
             network.requires_grad_(False)
+        give_back_free_memory()
         self.before = memory('VmRSS', self.device)
         reset_peak(self.device)
         start = time.perf_counter()
@@ -235,6 +238,13 @@ def memory(field: str, device: torch.device) -> int:
     except OSError:  # not Linux
         return 0
     return int(status.split(f'{field}:')[1].split()[0]) * 1024
+
+
+def give_back_free_memory() -> None:
+    """Give back what building left free: activations that fill it would not be counted."""
+    gc.collect()
+    with suppress(OSError, AttributeError, TypeError):  # no glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def reset_peak(device: torch.device) -> None:

@@ -19,7 +19,14 @@ from irbox.engine import compat
 from irbox.engine.checkpoint import check_frozen, check_weights, read_checkpoint
 from irbox.engine.prepare import Prepared, prepare_training, try_optimizer, work_dir_of
 from irbox.engine.training_state import check_resumable
-from irbox.engine.work_dir import claim, identity_of, new_identity, newest_checkpoint
+from irbox.engine.work_dir import (
+    check_progress,
+    claim,
+    identity_of,
+    new_identity,
+    newest_checkpoint,
+    note_end,
+)
 from irbox.utils.console import console
 from irbox.utils.files import check_writable, locked, remove_leftovers
 
@@ -42,7 +49,8 @@ def find_checkpoint(config: Config, resume: str | Path | None) -> Path | None:
     Raises:
         OSError: There is no such file, nothing that can be read in the folder, or something that
             cannot be opened.
-        ValueError: See ``newest_checkpoint``: a folder that has files never begins anew by itself.
+        ValueError: See ``newest_checkpoint``: a folder that has files never begins anew by itself;
+            and ``check_progress``.
     """
     if resume is None:
         return None
@@ -50,6 +58,8 @@ def find_checkpoint(config: Config, resume: str | Path | None) -> Path | None:
     path = work_dir_of(config) if automatic else Path(resume).expanduser()
     if path.is_dir():
         newest = newest_checkpoint(path)
+        if automatic:
+            check_progress(path, newest)
         if newest is None and not automatic:
             raise FileNotFoundError(f'--resume {path}: the folder holds no checkpoint iter_*.pth.')
         return newest
@@ -108,6 +118,8 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
         if is_main_process() and checkpoint:
             out.print(f'Resuming from {checkpoint}')
         runner.train()
+        if is_main_process():
+            note_end(config.work_dir)
     if runner.iter < runner.max_iters and runner.is_told_to_stop:
         if is_main_process():
             out.print(f'Stopped after iteration {runner.iter}. Add --resume to continue.')

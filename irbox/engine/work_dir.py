@@ -21,6 +21,8 @@ from irbox.utils.weights import few, read_weights
 RECORD = 'run.json'
 CHECKPOINT = re.compile(r'iter_(\d+)\.pth')
 NUMBER = re.compile(r'iter_(\d+)\.')
+STARTS = 3
+"""After the same iteration, each ended by something else than the training: the next is refused."""
 # What shows that a training was here, and what else it leaves.
 TRAINED = re.compile(r'(iter_\d+|best_.+_iter_\d+|final.*)\.(pth|safetensors)')
 LEFT = re.compile(
@@ -119,18 +121,45 @@ def claim(folder: str | Path, identity: str, iteration: int, config: str) -> Map
         moved += [name for name in names if LEFT.fullmatch(name)]
     aside = _free_name(folder)
     went = {folder / name: aside / name for name in moved}
+    starts = [] if folder / RECORD in went else _unfinished(folder)
     if went:
         aside.mkdir()
         if folder / RECORD in went:
             # First: a kill in between leaves what is still here to a run of its own.
             rename(folder / RECORD, aside / RECORD)
     started = time.strftime('%Y-%m-%d %H:%M:%S')
-    record = {'run': identity, 'config': config, 'started': started}
+    unfinished = [*starts[1 - STARTS :], iteration]
+    record = {'run': identity, 'config': config, 'started': started, 'unfinished': unfinished}
     write_text(folder / RECORD, json.dumps(record, indent=2))
     for old, new in went.items():
         if old.name != RECORD:
             rename(old, new)
     return went
+
+
+def check_progress(folder: str | Path, checkpoint: Path | None) -> None:
+    """Refuse a start that would most likely end as the latest ones did.
+
+    Raises:
+        ValueError: The latest ``STARTS`` began after the same iteration and ended without a word.
+    """
+    found = CHECKPOINT.fullmatch(checkpoint.name) if checkpoint else None
+    iteration = int(found[1]) if found else 0
+    starts = _unfinished(Path(folder))
+    if starts[-STARTS:] == [iteration] * STARTS:
+        remedy = f'give --resume {checkpoint}' if checkpoint else 'leave --resume out'
+        raise ValueError(
+            f'The latest {STARTS} starts in {folder} went on after iteration {iteration} and were '
+            'ended before the next checkpoint. Look into their logs for the reason; then '
+            f'{remedy} to try again, or save more often.'
+        )
+
+
+def note_end(folder: str | Path) -> None:
+    """Note that the training of a folder ended by itself, or was told to."""
+    path = Path(folder, RECORD)
+    content = json.loads(path.read_text(encoding='utf-8')) | {'unfinished': []}
+    write_text(path, json.dumps(content, indent=2))
 
 
 def _names(folder: Path) -> list[str]:
@@ -149,9 +178,20 @@ def _numbered(folder: Path) -> list[tuple[int, Path]]:
 
 def _record(folder: Path) -> str | None:
     """Tell which run a folder says to be of; None where it says nothing."""
+    content = _content(folder)
+    return None if content is None else str(content['run'])
+
+
+def _unfinished(folder: Path) -> list[Any]:
+    """List the iterations after which starts began that did not end by themselves."""
+    return list((_content(folder) or {}).get('unfinished') or [])
+
+
+def _content(folder: Path) -> Mapping[str, Any] | None:
     try:
-        content = json.loads((folder / RECORD).read_text(encoding='utf-8'))
-        return str(content['run'])
+        content: Mapping[str, Any] = json.loads((folder / RECORD).read_text(encoding='utf-8'))
+        content['run']
+        return content
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as error:

@@ -14,7 +14,7 @@ import torch
 from irbox.config.load_config import load_config
 from irbox.engine.checkpoint import read_checkpoint, write_checkpoint
 from irbox.engine.train import find_checkpoint, train
-from irbox.engine.work_dir import claim, newest_checkpoint
+from irbox.engine.work_dir import check_progress, claim, newest_checkpoint, note_end
 from irbox.utils.files import locked
 from support.paths import ROOT, TINY
 
@@ -200,3 +200,38 @@ def test_the_newest_that_can_be_read(tmp_path):
     (tmp_path / 'iter_16.pth').write_bytes(b'')
     (tmp_path / 'last_checkpoint').write_text('/somewhere/else/iter_100.pth')
     assert newest_checkpoint(tmp_path).name == 'iter_8.pth'
+
+
+def crash(*_, **__):
+    raise MemoryError('the machine')
+
+
+@pytest.mark.parametrize('begun', [False, True])
+def test_a_training_that_crashes_at_the_same_step_is_not_started_for_ever(
+    tmp_path, monkeypatch, begun
+):
+    if begun:
+        run(tmp_path, train_cfg__max_iters=4)
+    with monkeypatch.context() as patched:
+        patched.setattr('irbox.engine.loops.iteration_train_loop.IterationTrainLoop.run', crash)
+        for _ in range(3):
+            with pytest.raises(MemoryError):
+                run(tmp_path, 'auto')
+        iteration = 4 if begun else 0
+        with pytest.raises(ValueError, match=f'latest 3 starts in .* after iteration {iteration} '):
+            run(tmp_path, 'auto')
+    # Asked for by name it is tried again, and after a training that ended by itself all is well.
+    run(tmp_path, tmp_path / 'iter_4.pth' if begun else None)
+    for _ in range(4):
+        run(tmp_path, 'auto')
+    assert names(tmp_path)[0] == 'iter_12.pth'
+
+
+def test_progress_between_crashes_is_no_loop(tmp_path):
+    for iteration in (0, 0, 4, 4, 8, 8, 8):
+        check_progress(tmp_path, tmp_path / f'iter_{iteration}.pth')
+        claim(tmp_path, 'a', iteration, 'config')
+    with pytest.raises(ValueError, match='after iteration 8 '):
+        check_progress(tmp_path, tmp_path / 'iter_8.pth')
+    note_end(tmp_path)
+    check_progress(tmp_path, tmp_path / 'iter_8.pth')

@@ -6,5 +6,5 @@ _base_ = [
     '_base_/schedules/small.yaml',
     '_base_/runtime.yaml',
 ]
-train_dataloader = {'batch_size': 8, 'dataset': {'patch_size': 64}}
+train_dataloader = {'batch_size': 4, 'dataset': {'patch_size': 96}}
 default_hooks = {'checkpoint': {'interval': 500}}

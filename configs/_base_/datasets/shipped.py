@@ -6,7 +6,15 @@
 _base_ = ['scenes.py', 'whole_photographs.yaml']
 
 train_dataloader = dict(
-    num_workers=1, dataset=dict(scenes=None, bank='data/scenes', photographs=0.15)
+    num_workers=1,
+    dataset=dict(
+        scenes=None,
+        bank='data/scenes',
+        photographs=0.25,
+        color_jitter=False,
+        # What is seen best is seen most.
+        weights=dict(haze=2, rain=2, snow=2, noise=2, low_light=2),
+    ),
 )
 # Once and not three times each: a validation is to take two minutes.
 val_dataloader = dict(dataset=dict(draws=1))

@@ -43,7 +43,7 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=['irbox', 'irbox.*']),
     package_data={
-        'irbox': ['py.typed'],
+        'irbox': ['py.typed', 'weights/*/*'],
         'irbox.datasets': ['sets/*.yaml', 'scenes/*.yaml'],
         'irbox.evaluation': ['published/*.yaml'],
     },

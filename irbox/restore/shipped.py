@@ -6,8 +6,10 @@ from pathlib import Path
 
 from irbox.registry import suggest
 
-SHIPPED: dict[str, Path] = {}
-"""Name -> folder in the hub's layout. None is shipped yet."""
+WEIGHTS = Path(__file__).resolve().parents[1] / 'weights'
+"""A folder for each model, in the hub's layout, as ``irbox save-model`` writes it."""
+SHIPPED = {path.parent.name: path.parent for path in sorted(WEIGHTS.glob('*/config.json'))}
+"""Name -> folder; the first restores where the user names none. None is shipped yet."""
 
 
 def find_shipped(name: str) -> Path:

@@ -65,6 +65,7 @@ setup(
         'open_clip_torch',
         'timm',
         'scikit-image',
+        'scipy>=1.15',
         'pyyaml',
         'numpy>=2',
         'pillow',
@@ -83,6 +84,8 @@ setup(
         # What the systems in plugins/ need beyond irbox.
         'peers': ['einops'],
         'video': ['av'],
+        # Scores of images as .parquet.
+        'parquet': ['pyarrow'],
         'completion': ['shtab'],
         'docs': ['mkdocs', 'mkdocstrings[python]'],
         'test': [
@@ -98,6 +101,7 @@ setup(
             'PyWavelets',
             'pillow-heif',
             'pillow-jxl-plugin',
+            'pyarrow',
             'scikit-learn',
             'shtab',
             'tensorboard',

@@ -31,6 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='write one picture with degraded, restored and clean images of each task',
     )
     parser.add_argument(
+        '--per-image',
+        type=Path,
+        metavar='FILE',
+        help='write the scores of each image here, .csv or .parquet, and print the means with '
+        'their 95 %% intervals; irbox compare-results compares two such files',
+    )
+    parser.add_argument(
         '--protocol',
         nargs='+',
         default=[],
@@ -80,4 +87,5 @@ def run(args: argparse.Namespace) -> None:
             args.protocol,
             layout=args.published or args.layout,
             published=args.published is not None,
+            per_image=args.per_image,
         )

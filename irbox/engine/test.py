@@ -22,14 +22,18 @@ from irbox.evaluation.tables import (
     PublishedTable,
     Row,
     ScoreTable,
+    check_image_scores,
     find_published,
+    interval_table,
     read_published,
     results_table,
     score_table,
     table_notes,
     text_tables,
+    to_image_rows,
     to_rows,
     without_row,
+    write_image_scores,
     write_results,
     write_tables,
 )
@@ -69,6 +73,7 @@ def test(
     protocol: str | Sequence[str] = (),
     layout: str | None = None,
     published: bool = False,
+    per_image: Path | None = None,
 ) -> list[Row]:
     """Score a checkpoint, print the table and write the results into the work dir.
 
@@ -85,6 +90,7 @@ def test(
             takes; by default each task is a column.
         published: Set that table's rows beside ours. Without ``layout`` it is the one whose columns
             are exactly the tasks.
+        per_image: File for the scores of each image, .csv or .parquet.
 
     Returns:
         For each protocol a row per task, and the mean.
@@ -96,7 +102,10 @@ def test(
     compat.init()
     table = read_published(layout) if layout is not None else None
     content = read_checkpoint(checkpoint)
-    for folder in (work_dir_of(config), out, sheet.parent if sheet is not None else None):
+    if per_image is not None:
+        check_image_scores(per_image)
+    parents = (path.parent for path in (sheet, per_image) if path is not None)
+    for folder in (work_dir_of(config), out, *parents):
         if folder is not None:
             check_writable(folder)
     if sheet is not None and sheet.suffix.lower() not in ('.png', '.jpg', '.jpeg', '.webp'):
@@ -128,6 +137,10 @@ def test(
         terminal.print(results_table(rows, f'{origin.config}, {checkpoint}', infos))
         for name, value in without_row(scores, rows).items():
             terminal.print(f'In no table, since it is of no task: {name} {value:.4g}')
+        if per_image is not None:
+            images = to_image_rows(runner.test_loop.images, runner.test_loop.tasks, used)
+            write_image_scores(images, origin, per_image)
+            terminal.print(interval_table(images, infos))
         # Of one set by itself the table above says the same.
         if table is not None or published or 'dataset' not in prepared.sections['test_dataloader']:
             for part in text_tables(printed, terminal.width):
@@ -136,7 +149,8 @@ def test(
                 terminal.print(note)
         terminal.print(f'Results: {folder / "results.json"}')
         terminal.print(f'Table: {", ".join(map(str, files))}')
-        for what, path in (('Restored images', out), ('Contact sheet', sheet)):
+        written = {'Restored images': out, 'Contact sheet': sheet, 'Scores of images': per_image}
+        for what, path in written.items():
             if path is not None:
                 terminal.print(f'{what}: {path}')
         if problem is not None:

@@ -50,6 +50,8 @@ class ImageMetric(BaseMetric):  # type: ignore[misc]  # mmengine has no types
     def __init__(self) -> None:
         # Through the process group: mmengine's other way writes into the current folder.
         super().__init__(collect_device='gpu')
+        self.images: list[tuple[str, str, dict[str, float]]] = []
+        """Label, name and scores of each image of the latest evaluation, in the main process."""
 
     @abstractmethod
     def score(self, restored: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -91,13 +93,16 @@ class ImageMetric(BaseMetric):  # type: ignore[misc]  # mmengine has no types
                 except ValueError as error:
                     raise ValueError(f'Image {sample.get("name", "?")}: {error}') from error
                 found |= {f'{prefix}{name}': self._only(name, v) for name, v in values.items()}
-            self.results.append((sample['label'], found))
+            self.results.append((sample['label'], sample.get('name', ''), found))
 
-    def compute_metrics(self, results: Iterable[tuple[str, Values]]) -> dict[str, float]:
-        """Give ``{label}/{score}`` from the label and the values of each image."""
+    def compute_metrics(self, results: Iterable[tuple[str, str, Values]]) -> dict[str, float]:
+        """Give ``{label}/{score}`` from label, name and values of each image."""
         by_label: dict[str, list[Values]] = defaultdict(list)
-        for label, found in results:
+        self.images = []
+        for label, name, found in results:
             by_label[label].append(found)
+            scores = {score: value.item() for score, value in found.items() if not value.ndim}
+            self.images.append((label, name, scores))
         return {
             f'{label}/{name}': value
             for label, images in by_label.items()

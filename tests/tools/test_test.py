@@ -123,6 +123,37 @@ def test_several_protocols(checkpoint, elsewhere, capsys):
     assert 'm2restore_legacy is not comparable' in capsys.readouterr().out
 
 
+def test_scores_of_images(checkpoint, elsewhere, capsys):
+    rows = {}
+    for name in 'ab':
+        given = ('--work-dir', name, '--per-image', f'new/{name}.csv', '--protocol', 'aio', 'y601')
+        assert run(TINY, checkpoint, *given) == 0
+        with open(f'new/{name}.csv', newline='') as file:
+            rows[name] = list(csv.DictReader(file))
+    assert rows['a'] == rows['b']
+    assert '95 % bootstrap interval' in capsys.readouterr().out
+    # Their means are what results.json says.
+    for result in json.loads(Path('a/results.json').read_text()):
+        if result['task'] == 'mean':
+            continue
+        own = [r for r in rows['a'] if all(r[k] == result[k] for k in ('task', 'protocol'))]
+        assert own and len({row['image'] for row in own}) == len(own)
+        for score in ('input_psnr', 'input_ssim', 'psnr', 'ssim'):
+            mean = sum(float(row[score]) for row in own) / len(own)
+            assert mean == pytest.approx(result[score])
+    main = runpy.run_path(str(ROOT / 'tools/compare_results.py'))['main']
+    main(['new/a.csv', 'new/b.csv', '--json', 'new/c.json', '--resamples', '99'])
+    found = json.loads(Path('new/c.json').read_text())['comparisons']
+    assert {one['task'] for one in found} == {'dark', 'mixed/dark', 'mixed/darker', 'mean'}
+    assert all(one['difference']['mean'] == 0 and one['signs']['p'] == 1 for one in found)
+    assert '+0.000' in capsys.readouterr().out
+
+
+def test_scores_of_images_into_what_cannot_be_written(checkpoint, capsys):
+    assert run(TINY, checkpoint, '--per-image', 'scores.json') == 2
+    assert 'must end in .csv or .parquet' in capsys.readouterr().err
+
+
 def test_tables(checkpoint, elsewhere, capsys):
     assert run(TINY, checkpoint, '--work-dir', 'w') == 0
     rows = json.loads(Path('w/results.json').read_text())

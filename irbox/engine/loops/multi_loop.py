@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, Literal
 
@@ -68,6 +68,8 @@ class MultiLoop(BaseLoop):  # type: ignore[misc]  # mmengine has no types
         self.current_set = ''
         self.tasks: dict[tuple[str, str], str] = {}
         """(set, label) to the name of the task, known after a run."""
+        self.images: dict[str, list[tuple[str, str, dict[str, float]]]] = {}
+        """Set to label, name and scores of each image, in the main process after a run."""
 
     @property
     def num_batches(self) -> int:
@@ -88,6 +90,7 @@ class MultiLoop(BaseLoop):  # type: ignore[misc]  # mmengine has no types
                     raise ValidationStopped
                 self.run_iter(index, batch)
             results[name] = self.evaluator.evaluate(len(loader.dataset))  # type: ignore[arg-type]
+            self.images[name] = _join(self.evaluator.metrics)
         metrics = self._merge(results)
         call(f'after_{mode}_epoch', metrics=metrics)
         call(f'after_{mode}')
@@ -136,6 +139,15 @@ class MultiLoop(BaseLoop):  # type: ignore[misc]  # mmengine has no types
                 else:
                     metrics[f'{name}/{score}' if name else score] = value
         return metrics | {f'{MEAN}/{score}': fmean(found) for score, found in columns.items()}
+
+
+def _join(metrics: Sequence[Any]) -> list[tuple[str, str, dict[str, float]]]:
+    """What all metrics say of each image: they were given the same ones in the same order."""
+    each = [metric.images for metric in metrics if isinstance(metric, ImageMetric)]
+    return [
+        (images[0][0], images[0][1], {name: v for one in images for name, v in one[2].items()})
+        for images in zip(*each, strict=True)
+    ]
 
 
 def _cut(batch: dict[str, Any], multiple: int) -> tuple[dict[str, Any], torch.Size]:

@@ -66,6 +66,14 @@ def test_table_vii(base):
     assert found == TABLE_VII
 
 
+@pytest.mark.parametrize(('base', 'classes'), [('paper', 3), ('embedded', 5)])
+def test_the_learned_prior_has_the_classes_of_the_prior_that_it_replaces(base, classes):
+    models = [model for model, _ in read('m2ir/table_vii.yaml', base)]
+    learned, whole = (model.network.prior for model in models[-2:])
+    assert learned.num_degradations == classes
+    assert classes == (len(whole.words) if base == 'paper' else whole.num_degradations)
+
+
 # Charbonnier, balance, FFT, PSNR, SSIM.
 TABLE_X = [
     ('x', 'x', 'x', 38.41, 0.9822),

@@ -29,7 +29,7 @@ class ContextualPriorRouter(nn.Module):
     float32.
 
     The second softmax squeezes: the shared weight lies in 0.322 to 0.346, the others' in 0.118 to
-    0.322. It takes no notice of whether the block has a shared expert.
+    0.322. It takes no notice of whether the block has a shared expert; ``shared_score`` does.
 
     Args:
         stage: Where the router sits.
@@ -45,6 +45,9 @@ class ContextualPriorRouter(nn.Module):
             ``'head'``, over the channels of a head together, or ``'channel'``, each by itself as in
             MDTA. The latter keeps nothing of the prior but the signs of its projections, which no
             gradient moves.
+        shared_score: Let the second softmax range over a 1 for the shared expert, too. Without it
+            the N experts share what there is, as Eq. 5 may be read for a block without a shared
+            expert (Table VII, rows 3 and 5); one that is there is added whole.
 
     Note:
         The paper does not describe its cross-attention. A single token as query gives no map, as
@@ -61,11 +64,12 @@ class ContextualPriorRouter(nn.Module):
         score_mode: Literal['double_softmax', 'single'] = 'double_softmax',
         load: Literal['hard', 'straight_through', 'noisy_topk'] = 'hard',
         query_norm: QueryNorm = 'head',
+        shared_score: bool = True,
     ) -> None:
         super().__init__()
         dim = stage.dim
         self.num_experts, self.top_k = num_experts, top_k
-        self.score_mode, self.load = score_mode, load
+        self.score_mode, self.load, self.shared_score = score_mode, load, shared_score
         self.norm = LayerNorm2d(dim)
         self.embed: nn.Linear | None = None
         if stage.prior_dim:
@@ -110,9 +114,11 @@ class ContextualPriorRouter(nn.Module):
         shared = torch.ones_like(scores[:, :1])
         if self.score_mode == 'single':
             kept = kept / kept.sum(1, keepdim=True)
-        else:
+        elif self.shared_score:
             again = torch.cat([scores, shared], dim=1).softmax(1)
             kept, shared = again.gather(1, index), again[:, -1:]
+        else:
+            kept = scores.softmax(1).gather(1, index)
         return torch.zeros_like(scores).scatter(1, index, kept), shared
 
     def _load(self, logits: Tensor, noisy: Tensor, sigma: Tensor | None, scores: Tensor) -> Tensor:

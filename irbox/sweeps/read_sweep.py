@@ -50,7 +50,7 @@ def _sweep(path: Path, content: Mapping[str, Any]) -> Sweep:
         for name, file in _mapping(content.get('bases'), 'bases').items()
     }
     rows = tuple(
-        _row(path, row, f'rows.{index}', bool(bases)) for index, row in enumerate(content['rows'])
+        _row(path, row, f'rows.{index}', bases) for index, row in enumerate(content['rows'])
     )
     names = [row.name for row in rows]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -86,14 +86,14 @@ def check_seeds(seeds: Any, place: str) -> tuple[int, ...]:
     return numbers
 
 
-def _row(path: Path, given: Any, place: str, has_base: bool) -> Row:
+def _row(path: Path, given: Any, place: str, bases: Mapping[str, Path]) -> Row:
     if not isinstance(given, Mapping):
         raise ValueError(f'{place}: {given!r} must be a mapping, such as {{config: no_dacp.yaml}}.')
     check_keys(given, ROW_KEYS, place)
     config = _file(path, given['config'], f'{place}.config') if given.get('config') else None
-    if config is None and not has_base:
+    if config is None and not bases:
         raise ValueError(f'{place}: without `bases` a row needs `config`.')
-    if config is not None and has_base and config.suffix not in ('.yaml', '.yml'):
+    if config is not None and bases and config.suffix not in ('.yaml', '.yml'):
         raise ValueError(f'{place}.config: {config} changes a base and must be YAML.')
     name = str(given.get('name') or (config.stem if config else ''))
     if not NAME.fullmatch(name):
@@ -103,11 +103,14 @@ def _row(path: Path, given: Any, place: str, has_base: bool) -> Row:
     for key, value in published.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(f'{place}.published.{key}: {value!r} must be a number.')
+    on = _mapping(given.get('on'), f'{place}.on')
+    check_keys(on, bases, f'{place}.on')
     return Row(
         name=name,
         label=str(given.get('label') or name),
         config=config,
         options=_mapping(given.get('options'), f'{place}.options'),
+        on={bases[name]: _mapping(value, f'{place}.on.{name}') for name, value in on.items()},
         published=published,
     )
 

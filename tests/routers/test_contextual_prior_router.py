@@ -92,6 +92,17 @@ def test_single_softmax_shares_one_among_the_kept():
     assert single.shared.item() == 1
 
 
+def test_the_second_softmax_without_the_shared_expert():
+    scores = torch.tensor([0.4, 0.1, 0.2, 0.3])
+    logits = scores.log().view(1, 4, 1, 1)
+    routing = given_logits(logits, shared_score=False)
+    total = sum(math.exp(s) for s in scores.tolist())
+    wanted = [math.exp(0.4) / total, 0, 0, math.exp(0.3) / total]
+    assert routing.weights.flatten().tolist() == pytest.approx(wanted)
+    assert routing.shared.item() == 1
+    torch.testing.assert_close(routing.scores, given_logits(logits).scores)
+
+
 def test_balance_is_zero_where_all_experts_get_the_same():
     # Each of four pixels prefers other experts, in turn.
     ranks = torch.tensor([3.0, 2.0, 1.0, 0.0])

@@ -20,13 +20,21 @@ class TransformerBlock(nn.Module):
         stage: Where the block sits.
         ratio: Expansion of the feed-forward layer.
         bias: Give the convolutions a bias, as MoCE-IR's encoder does.
+        norm_bias: Give the norms a bias (Restormer's ``WithBias``). Without (``BiasFree``, its
+            denoising) they do not subtract the mean either.
     """
 
-    def __init__(self, stage: Stage, ratio: PositiveFloat = 2.66, bias: bool = False) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        ratio: PositiveFloat = 2.66,
+        bias: bool = False,
+        norm_bias: bool = True,
+    ) -> None:
         super().__init__()
-        self.norm1 = LayerNorm2d(stage.dim)
+        self.norm1 = LayerNorm2d(stage.dim, norm_bias)
         self.attn = TransposedAttention(stage.dim, stage.heads, bias)
-        self.norm2 = LayerNorm2d(stage.dim)
+        self.norm2 = LayerNorm2d(stage.dim, norm_bias)
         self.ffn = GatedFeedForward(stage.dim, ratio, bias)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--augment',
-        choices=('none', 'flips', 'dihedral'),
+        choices=('none', 'flips', 'dihedral', 'dihedral_moved'),
         default='dihedral',
         help='what is done to crops',
     )

@@ -16,12 +16,14 @@ from irbox.conversion import m2restore
 from irbox.conversion.rename_weights import NO_USE
 from irbox.engine.checkpoint import write_checkpoint
 from irbox.engine.network import build_network
-from irbox.utils.weights import check_file, read_state_dict, write_safetensors
+from irbox.utils.weights import check_file, read_weights, state_dict_of, write_safetensors
 
 Convert = Callable[[Mapping[str, Tensor], nn.Module], dict[str, Tensor]]
 
 SYSTEMS: dict[str, Convert] = {'m2restore': m2restore.convert}
 """Those of the package, whose files need no plug-in."""
+KEYS = ('state_dict', 'params')
+"""What holds the tensors: in Lightning's files, and in BasicSR's."""
 SUFFIXES = ('.pth', '.safetensors')
 PREFIX = 'network.'
 """Where ``Restorer`` keeps its network."""
@@ -49,8 +51,8 @@ def convert(
     Args:
         config: Names the composition that the weights are for, and under ``plugins`` one with a
             function ``convert(released, network)`` that gives the network's state dict.
-        source: The released file: ``state_dict`` beside anything else, or bare; ``.safetensors``
-            do too.
+        source: The released file: ``state_dict`` or ``params`` beside anything else, or bare;
+            ``.safetensors`` do too.
         target: A new file, ``.pth`` (``state_dict`` and ``meta``) or ``.safetensors``.
         trust_pickle: Read a file that asks to run code of its own: only if you trust its source.
         system: One of ``SYSTEMS``, whose function is taken in place of a plug-in's.
@@ -65,15 +67,16 @@ def convert(
     rename = SYSTEMS[system] if system else _converter(config, content.get('plugins') or ())
     with torch.device('meta'):  # names and shapes; no memory, and no file of a pretrained prior
         network = build_network(content.to_dict())
-    released = read_state_dict(
+    content_of_file = read_weights(
         source,
-        'Released checkpoint',
+        what='Released checkpoint',
         mapped=True,  # only what is used is read from the disk, not the optimiser's state
         numpy_scalars=True,
         trust_pickle=trust_pickle,
         remedy='If you trust its source, convert it with: python tools/convert_checkpoint.py '
         f'{system or f"published {config}"} {source} {target} --trust-pickle',
     )
+    released = state_dict_of(content_of_file, source, KEYS, 'Released checkpoint')
     own = rename(released, network)
     _write(own, source, target)
     rest = len(released) - len(own)

@@ -14,7 +14,7 @@ from irbox.datasets.color_jitter import color_jitter
 from irbox.datasets.draw_weights import label_shares
 from irbox.datasets.pair_operations import dihedral, to_tensor
 from irbox.datasets.photographs import Photograph
-from irbox.degradations.degradation import round_to_8_bits
+from irbox.degradations.degradation import as_in_a_file, round_to_8_bits
 from irbox.degradations.synthetic_depth import synthetic_depth
 from irbox.registry import TRANSFORMS
 
@@ -101,7 +101,7 @@ class DegradedCrops(Dataset[dict[str, Any]]):
             degraded = step(degraded, rng, depth)
         inner = slice(self.margins[which], -self.margins[which] or None)
         return {
-            'image': to_tensor(round_to_8_bits(degraded[inner, inner])),
+            'image': to_tensor(as_in_a_file(degraded[inner, inner], self.chains[which])),
             'target': to_tensor(clean[inner, inner]),
             'label': self.labels[which],
             'name': name,

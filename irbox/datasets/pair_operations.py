@@ -16,7 +16,7 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 SizePolicy = Literal['error', 'center_crop_to_min', 'resize_clean_to_input']
 SmallPolicy = Literal['reflect_pad', 'resize_up', 'skip']
-Augmentation = Literal['none', 'flips', 'dihedral']
+Augmentation = Literal['none', 'flips', 'dihedral', 'dihedral_moved']
 
 
 class ToMultiple(TypedDict):
@@ -31,6 +31,7 @@ AUGMENTATIONS: Mapping[Augmentation, tuple[int, ...]] = {
     'none': (0,),
     'flips': (0, 2, 4, 6),
     'dihedral': tuple(range(8)),
+    'dihedral_moved': tuple(range(1, 8)),
 }
 """Modes of ``dihedral`` to choose from; flips are left-right, upside down, both or none."""
 
@@ -74,6 +75,14 @@ def match_sizes(degraded: np.ndarray, clean: np.ndarray, policy: str, name: str)
     height = min(degraded.shape[0], clean.shape[0])
     width = min(degraded.shape[1], clean.shape[1])
     return center_crop(degraded, height, width), center_crop(clean, height, width)
+
+
+def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Bring an image to width and height, bicubic; one that has them is left as it is."""
+    width, height = size
+    if image.size == (width, height):
+        return image
+    return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def enlarge(pair: Pair, least: int, policy: str) -> Pair:

@@ -26,6 +26,7 @@ from irbox.datasets.pair_operations import (
     match_sizes,
     random_crop,
     random_crop_of_images,
+    resized,
     to_multiple,
     to_tensor,
 )
@@ -33,7 +34,7 @@ from irbox.datasets.pairs.data_source import DataSource, find_source
 from irbox.datasets.pairs.distinct_names import distinct_names
 from irbox.datasets.pairs.paired_source import ImagePair
 from irbox.datasets.read_image import image_size, open_image
-from irbox.degradations.degradation import round_to_8_bits
+from irbox.degradations.degradation import as_in_a_file
 from irbox.registry import DATASETS
 from irbox.utils.bounded import NonNegativeFloat, NonNegativeInt, PositiveInt
 
@@ -65,8 +66,9 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
             makes noisy ones. ``null`` takes a source of a base config away.
         data_root: Folder that all these paths are relative to.
         patch_size: Height and width of random crops; whole images by default.
-        augment: ``none``, ``flips`` (left-right and upside down) or ``dihedral`` (all eight flips
-            and quarter turns), one for both images.
+        augment: ``none``, ``flips`` (left-right and upside down), ``dihedral`` (all eight flips and
+            quarter turns) or ``dihedral_moved`` (the seven that change something, as PromptIR,
+            AdaIR and MoCE-IR draw them), one for both images.
         size_policy: When degraded and clean size differ: ``error``, ``center_crop_to_min`` or
             ``resize_clean_to_input``. But for ``error``, the sizes of all images are read at the
             start, and how many pairs differ is logged.
@@ -75,6 +77,8 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         to_multiple: ``{multiple: 16, policy: center_crop}``, or the policies ``reflect_pad`` and
             ``resize_up``, the latter also with ``longest_side: 1024``: done to whole images before
             anything else sees them.
+        resize: Width and height that both whole images are brought to before that (bicubic), as
+            M2Restore's code does with the raindrop test, 720x480.
         weights: Label to how often ``DrawSampler`` draws it, relative to the others; those not
             named count 1, and ``uniform`` draws all labels alike. A file of the label is then drawn
             at random. Without it every pair comes once per epoch, as often as ``repeat`` says.
@@ -101,6 +105,7 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         size_policy: SizePolicy = 'error',
         small_images: SmallPolicy = 'reflect_pad',
         to_multiple: ToMultiple | None = None,
+        resize: tuple[PositiveInt, PositiveInt] | None = None,
         weights: Mapping[str, NonNegativeFloat] | Literal['uniform'] | None = None,
         strict: bool = True,
         seed: NonNegativeInt = 0,
@@ -116,6 +121,7 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         self.size_policy = size_policy
         self.small_images = small_images
         self.to_multiple = to_multiple
+        self.resize = resize
         self.seed = seed
         self.notes: list[str] = []
         """What was found and left out, a sentence for each source."""
@@ -163,7 +169,7 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
             image = image.astype(np.float32) / np.float32(255)
             for step in self.chains[index]:
                 image = step(image, rng)
-            image = round_to_8_bits(image)
+            image = as_in_a_file(image, self.chains[index])
         inner = slice(margin, -margin or None)
         return {
             'image': to_tensor(image[inner, inner]),
@@ -177,6 +183,8 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         image = open_image(files.degraded)
         target = image if files.clean == files.degraded else open_image(files.clean)
         side = None if self.patch_size is None else self.patch_size + 2 * margin
+        if self.resize is not None:
+            image, target = (resized(one, self.resize) for one in (image, target))
         fits = image.size == target.size and self.to_multiple is None
         if side is not None and fits and min(image.size) >= side:
             return random_crop_of_images(image, target, side, rng)

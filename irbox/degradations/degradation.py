@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,6 +18,8 @@ class Degradation(ABC):
     result is a pure function of the image, the generator's state and the depth.
     """
 
+    clip: bool = True
+    """Whether what goes out is clipped and, after the last step, rounded as for a file."""
     margin: int = 0
     """How far, in pixels, a result pixel may look sideways. Who degrades crops cuts them this much
     larger on every side, so that no invented border is seen."""
@@ -33,7 +36,7 @@ class Degradation(ABC):
                 one when none is given.
 
         Returns:
-            The degraded image, (H, W, 3) float32, 0 to 1.
+            The degraded image, (H, W, 3) float32, 0 to 1 (anything without ``clip``).
 
         Raises:
             ValueError: The image or the depth has another shape or type.
@@ -48,7 +51,8 @@ class Degradation(ABC):
                 f'{type(self).__name__}: depth {depth.shape} and image {image.shape[:2]} '
                 'differ in size.'
             )
-        return self.apply(image, rng, depth).clip(0, 1).astype(np.float32, copy=False)
+        answer = self.apply(image, rng, depth)
+        return (answer.clip(0, 1) if self.clip else answer).astype(np.float32, copy=False)
 
     @abstractmethod
     def apply(
@@ -77,6 +81,11 @@ def check_range(name: str, value: Range, lowest: float = -np.inf) -> tuple[float
         bound = '' if lowest == -np.inf else f', none below {lowest:g}'
         raise ValueError(f'{name}={value!r} must be a number or [lowest, highest]{bound}.')
     return float(pair[0]), float(pair[1])
+
+
+def as_in_a_file(image: np.ndarray, steps: Sequence[object]) -> np.ndarray:
+    """Round what some steps made to 8 bits, unless the last of them leaves it as it is."""
+    return image if steps and not getattr(steps[-1], 'clip', True) else round_to_8_bits(image)
 
 
 def round_to_8_bits(image: np.ndarray) -> np.ndarray:

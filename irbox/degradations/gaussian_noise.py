@@ -17,6 +17,9 @@ from irbox.utils.bounded import NonNegativeFloat
 class GaussianNoise(Degradation):
     """``uint8(clip(x + sigma n, 0, 255))``, x on 0 to 255: clipped and truncated, not rounded.
 
+    With an interval of ``sigma``, for training without knowledge of the strength (blind). Noise
+    that grows with the light, Poisson and Gaussian together, is ``SensorNoise``.
+
     Truncation is what PromptIR, AdaIR and their successors train and test with. It darkens by about
     .4 grey levels, and clipping makes sigma 50 about 1.4 dB easier than unclipped protocols.
 
@@ -29,24 +32,33 @@ class GaussianNoise(Degradation):
     Args:
         sigma: Standard deviation in grey levels of 255. One of several is chosen per image.
         between: Draw it anywhere from the lowest to the highest of ``sigma`` instead, uniformly.
+        clip: Without it the answer is ``x + sigma n`` as it is, below 0 and above 1 as well, and
+            not cut to 8 bits: Restormer's noise. As the last step of a source's ``degrade`` it
+            reaches the network so; any step behind it clips.
+        per_channel: Draw a ``sigma`` for each of the three channels, not one for all.
     """
 
     def __init__(
         self,
         sigma: NonNegativeFloat | Annotated[Sequence[NonNegativeFloat], MinLen(1)] = (15, 25, 50),
         between: bool = False,
+        clip: bool = True,
+        per_channel: bool = False,
     ) -> None:
         self.sigmas = tuple(np.atleast_1d(sigma).tolist())
-        self.between = between
+        self.between, self.clip, self.per_channel = between, clip, per_channel
 
     def apply(
         self, image: np.ndarray, rng: np.random.Generator, depth: np.ndarray | None
     ) -> np.ndarray:
         """Degrade an image, see ``Degradation``."""
+        size = 3 if self.per_channel else None
         if self.between:
-            sigma = np.float32(rng.uniform(min(self.sigmas), max(self.sigmas)))
+            sigma = np.float32(rng.uniform(min(self.sigmas), max(self.sigmas), size))
         else:
-            sigma = np.float32(self.sigmas[rng.integers(len(self.sigmas))])
+            sigma = np.float32(np.take(self.sigmas, rng.integers(len(self.sigmas), size=size)))
         noise = rng.standard_normal(image.shape, dtype=np.float32)
-        answer: np.ndarray = np.floor((image * 255 + sigma * noise).clip(0, 255)) / np.float32(255)
+        answer: np.ndarray = image + sigma / np.float32(255) * noise
+        if self.clip:
+            answer = np.floor((image * 255 + sigma * noise).clip(0, 255)) / np.float32(255)
         return answer

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from irbox.evaluation.color_spaces import ColorSpace
+from irbox.evaluation.ssim import Window
 from irbox.registry import suggest
 
 
@@ -39,14 +41,14 @@ class Protocol:
     """The restored image is written as a JPEG file and read again."""
     border: int = 0
     """Pixels cut off at each side, after restoring."""
-    color_space: Literal['rgb', 'y601', 'legacy'] = 'rgb'
+    color_space: ColorSpace = 'rgb'
     """What is compared, see ``irbox.evaluation.color_spaces``."""
     psnr_per_channel: bool = False
     """PSNR is the mean of the PSNRs of the channels, in place of one over all values."""
     pool_to: int | None = None
     """For SSIM, images are averaged over squares whose side is the shorter side of the image
     divided by this, rounded, at least 1."""
-    window: Literal['uniform', 'gaussian'] = 'uniform'
+    window: Window = 'uniform'
     """SSIM's window, see ``ssim``."""
     covariance: Literal['sample', 'population'] = 'sample'
     """SSIM's variances, see ``ssim``."""
@@ -72,8 +74,24 @@ PROTOCOLS = {
     'aio_gauss': Protocol(crop_multiple=16, window='gaussian'),
     # OneRestore, on CDD11; M2IR's Table III.
     'cdd11': Protocol(eight_bit=True),
+    # MoCE-IR, on CDD11: whole images, a Gaussian window.
+    'cdd11_gauss': Protocol(window='gaussian'),
     # WeatherDiffusion's family; Restormer for rain, which rounds Y to 8 bits.
     'y601': _Y601,
+    # Histoformer, on All-weather.
+    'histoformer': Protocol(
+        eight_bit=True,
+        color_space='y601_swapped',
+        window='uniform_11',
+        note='not comparable with any other protocol: Y of exchanged red and blue',
+    ),
+    # NAFNet, on SIDD: BasicSR's scores of colour images, not rounded.
+    'sidd': Protocol(window='volume'),
+    # Restormer's noise.
+    'restormer_noise': Protocol(
+        note='meant for noise that is neither clipped nor rounded (GaussianNoise, clip: false), '
+        'not comparable with clipped noise'
+    ),
     # The WeatherBench benchmark.
     'weatherbench': _WEATHERBENCH,
     # The same images in RGB; M2IR's Table IV, most likely.

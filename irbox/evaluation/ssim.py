@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 C1, C2 = 0.01**2, 0.03**2
-UNIFORM_SIZE = 7
+Window = Literal['uniform', 'uniform_11', 'gaussian', 'volume']
+UNIFORM_SIZES = {'uniform': 7, 'uniform_11': 11}
 GAUSSIAN_SIZE, SIGMA = 11, 1.5
 
 
 def ssim(
     restored: Tensor,
     target: Tensor,
-    window: Literal['uniform', 'gaussian'] = 'uniform',
+    window: Window = 'uniform',
     covariance: Literal['sample', 'population'] = 'sample',
     columns: bool = False,
 ) -> Tensor:
     """Compute each image's structural similarity (Wang et al., 2004) as scikit-image does.
 
-    The mean over the channels and over the positions where the window fits.
+    The mean over the channels and over the positions where the window fits (``volume``: over all).
 
     Args:
         restored: (B, C, H, W), 0 to 1.
         target: Same shape and range.
-        window: ``uniform``: 7x7, the default of scikit-image. ``gaussian``: sigma 1.5 cut at 11x11,
-            scikit-image's ``gaussian_weights=True``.
+        window: ``uniform``: 7x7, the default of scikit-image. ``uniform_11``: 11x11. ``gaussian``:
+            sigma 1.5 cut at 11x11, scikit-image's ``gaussian_weights=True``. ``volume``: the same
+            over the channels, too, 11x11x11, with borders repeated: BasicSR's for colour images,
+            always with population variances.
         covariance: ``sample``: variances are divided by n - 1 for a window of n pixels, the default
             of scikit-image. ``population``: by n, as in the paper and in BasicSR
             (``use_sample_covariance=False``).
@@ -56,6 +60,9 @@ def ssim(
     if covariance not in ('sample', 'population'):
         raise ValueError(f"covariance={covariance!r} is unknown. Choose 'sample' or 'population'.")
     weights = _weights(window)
+    if window == 'volume':
+        volumes = [(_repeated(x), _repeated(y)) for x, y in zip(restored, target, strict=True)]
+        return torch.stack([_similarity(x, y, weights, (-3, -2, -1), 1) for x, y in volumes])
     size = len(weights)
     height, width = restored.shape[-2:]
     if height < size or (width < size and not columns):
@@ -73,7 +80,7 @@ def ssim(
 def _similarity(
     restored: Tensor, target: Tensor, weights: Sequence[float], dims: tuple[int, ...], scale: float
 ) -> Tensor:
-    """Compute the mean similarity of (H, W)."""
+    """Compute the mean similarity of (H, W), or of (C, H, W) as one volume."""
     # The variances are small differences of large means: float32 would lose digits.
     x, y = restored.double(), target.double()
     # Of the two variances only the sum is needed.
@@ -88,15 +95,22 @@ def _similarity(
     return similarity
 
 
+def _repeated(image: Tensor) -> Tensor:
+    """Repeat the borders of (C, H, W) so that the window fits everywhere."""
+    around = (GAUSSIAN_SIZE // 2,) * 6
+    return F.pad(image[None, None].double(), around, mode='replicate')[0, 0]
+
+
 def _weights(window: str) -> list[float]:
     """Give the window's weights along one side."""
-    if window == 'uniform':
-        return [1 / UNIFORM_SIZE] * UNIFORM_SIZE
-    if window == 'gaussian':
+    if window in UNIFORM_SIZES:
+        return [1 / UNIFORM_SIZES[window]] * UNIFORM_SIZES[window]
+    if window in ('gaussian', 'volume'):
         offsets = torch.arange(GAUSSIAN_SIZE, dtype=torch.float64) - GAUSSIAN_SIZE // 2
         weights = torch.exp(-0.5 * (offsets / SIGMA).square())
         return (weights / weights.sum()).tolist()
-    raise ValueError(f"window={window!r} is unknown. Choose 'uniform' or 'gaussian'.")
+    known = ', '.join(map(repr, get_args(Window)))
+    raise ValueError(f'window={window!r} is unknown. Choose one of {known}.')
 
 
 def _averages(maps: Tensor, weights: Sequence[float], dims: tuple[int, ...]) -> Tensor:

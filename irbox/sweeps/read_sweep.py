@@ -103,14 +103,16 @@ def _row(path: Path, given: Any, place: str, bases: Mapping[str, Path]) -> Row:
     for key, value in published.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(f'{place}.published.{key}: {value!r} must be a number.')
-    on = _mapping(given.get('on'), f'{place}.on')
-    check_keys(on, bases, f'{place}.on')
+    on = _mapping(given.get('options_on'), f'{place}.options_on')
+    check_keys(on, bases, f'{place}.options_on')
     return Row(
         name=name,
         label=str(given.get('label') or name),
         config=config,
         options=_mapping(given.get('options'), f'{place}.options'),
-        on={bases[name]: _mapping(value, f'{place}.on.{name}') for name, value in on.items()},
+        options_on={
+            bases[base]: _mapping(value, f'{place}.options_on.{base}') for base, value in on.items()
+        },
         published=published,
     )
 

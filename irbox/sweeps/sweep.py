@@ -17,7 +17,7 @@ from irbox.config.yaml_handler import UniqueKeyLoader
 from irbox.registry import suggest
 
 SWEEP_KEYS = ('title', 'source', 'bases', 'seeds', 'score', 'rows', 'notes')
-ROW_KEYS = ('name', 'label', 'config', 'options', 'on', 'published')
+ROW_KEYS = ('name', 'label', 'config', 'options', 'options_on', 'published')
 SCORES = ('psnr', 'gain')
 PUBLISHED = ('psnr', 'ssim')
 # Names of rows become names of folders.
@@ -36,7 +36,7 @@ class Row:
     """A config: what it says beside ``_base_`` is merged over the base."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Values by dotted key."""
-    on: Mapping[Path, Mapping[str, Any]] = field(default_factory=dict)
+    options_on: Mapping[Path, Mapping[str, Any]] = field(default_factory=dict)
     """Base -> further values by dotted key, where that base needs others than the rest."""
     published: Mapping[str, float] = field(default_factory=dict)
     """``psnr`` and ``ssim`` that a paper printed."""
@@ -113,7 +113,9 @@ def resolve(row: Row, base: Path | None, options: Mapping[str, Any]) -> Config:
         if change.get('plugins'):
             # They are named as seen from the row's file, not from the base.
             change['plugins'] = load_plugins(change['plugins'], near=row.config)
-        return load_config(base, {**change, **row.options, **row.on.get(base, {}), **options})
+        return load_config(
+            base, {**change, **row.options, **row.options_on.get(base, {}), **options}
+        )
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f'Row {row.name}: {error}') from error
 

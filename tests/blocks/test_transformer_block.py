@@ -34,3 +34,14 @@ def test_biases_are_in_every_convolution_on_request():
     # 7 C in attention, 4 g + C in the feed-forward layer; MoCE-IR's refinement has four of these.
     assert 4 * sum(p.numel() for p in block.parameters()) == 108_100
     check_block(TransformerBlock, bias=True)
+
+
+def test_norms_without_a_bias_do_not_subtract_the_mean():
+    block = TransformerBlock(Stage(dim=48, heads=1), norm_bias=False)
+    with_bias = TransformerBlock(Stage(dim=48, heads=1))
+    missing = set(with_bias.state_dict()) - set(block.state_dict())
+    assert missing == {'norm1.bias', 'norm2.bias'}
+    x = 5 + torch.randn(2, 48, 6, 7)
+    wanted = x / (x.var(1, keepdim=True, unbiased=False) + 1e-5).sqrt()
+    torch.testing.assert_close(block.norm1(x), wanted)
+    check_block(TransformerBlock, norm_bias=False)

@@ -80,3 +80,19 @@ def test_noise_is_truncated(tmp_path, sigma, expected):
     exact = (clean + sigma * noise).clip(0, 255)
     assert np.abs(np.rint(degraded) - np.trunc(exact)).mean() < 1e-3
     assert (degraded - exact).mean() == pytest.approx(expected, abs=0.01)
+
+
+def test_unclipped_noise_reaches_the_network_as_it_is(root):
+    source = {'set': 'cbsd68', 'root': str(root)}
+    unclipped = {'type': 'GaussianNoise', 'sigma': 50, 'clip': False}
+
+    def image(*steps):
+        return PairedImageDataset({'noise': {**source, 'degrade': list(steps)}})[0]['image']
+
+    free = image(unclipped)
+    assert free.min() < 0 and free.max() > 1
+    assert (free * 255).frac().abs().gt(1e-3).float().mean() > 0.9
+    # As soon as something comes behind it, a file could hold it.
+    behind = image(unclipped, {'type': 'JPEGCompression', 'quality': 95})
+    assert behind.min() >= 0 and behind.max() <= 1
+    torch.testing.assert_close(behind * 255, (behind * 255).round(), atol=1e-4, rtol=0)

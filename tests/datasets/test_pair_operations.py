@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from irbox.datasets.pair_operations import (
     AUGMENTATIONS,
@@ -9,6 +10,7 @@ from irbox.datasets.pair_operations import (
     enlarge,
     match_sizes,
     random_crop,
+    resized,
     to_multiple,
     to_tensor,
 )
@@ -36,6 +38,19 @@ def test_dihedral_modes_are_the_eight_symmetries():
 def test_flips_are_the_symmetries_that_keep_the_shape():
     image = numbered(4, 5)
     assert all(dihedral(image, mode).shape == image.shape for mode in AUGMENTATIONS['flips'])
+
+
+def test_what_is_drawn_without_the_identity_always_changes_something():
+    image = numbered(5, 5)
+    moved = [dihedral(image, mode) for mode in AUGMENTATIONS['dihedral_moved']]
+    assert len({result.tobytes() for result in [image, *moved]}) == 8
+
+
+def test_resized():
+    image = Image.fromarray(numbered(40, 60))
+    assert resized(image, (60, 40)) is image
+    wanted = image.resize((72, 48), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(np.asarray(resized(image, [72, 48])), np.asarray(wanted))
 
 
 def test_match_sizes():

@@ -59,7 +59,7 @@ def test_whole_images(root):
     np.testing.assert_array_equal(dataset[1]['image'].numpy(), expected.transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize('augment', ['none', 'flips', 'dihedral'])
+@pytest.mark.parametrize('augment', ['none', 'flips', 'dihedral', 'dihedral_moved'])
 def test_crops_and_augmentation_are_the_same_for_both(root, augment):
     dataset = make(root, patch_size=16, augment=augment)
     seen = {dataset[0, draw]['image'].numpy().tobytes() for draw in range(40)}
@@ -81,7 +81,7 @@ def test_cropping_before_conversion_changes_nothing(root, target, degrade):
 
 
 def test_augmentation_reaches_every_mode(root):
-    for augment, modes in (('none', 1), ('flips', 4), ('dihedral', 8)):
+    for augment, modes in (('none', 1), ('flips', 4), ('dihedral', 8), ('dihedral_moved', 7)):
         dataset = make(root, augment=augment)
         seen = {dataset[0, draw]['image'].numpy().tobytes() for draw in range(100)}
         assert len(seen) == modes

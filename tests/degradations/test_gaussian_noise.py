@@ -46,6 +46,41 @@ def test_between_draws_any_sigma():
     assert np.mean(found) == pytest.approx(25, abs=5)
 
 
+def test_unclipped_noise_is_left_as_it_is():
+    """The same noise, before it is clipped and cut to 8 bits."""
+    image = np.random.default_rng(1).random((64, 64, 3), dtype=np.float32)
+    plain, free = (
+        GaussianNoise(50, clip=clip)(image, np.random.default_rng(0)) for clip in (True, False)
+    )
+    assert free.dtype == np.float32 and free.min() < 0 and free.max() > 1
+    rng = np.random.default_rng(0)
+    rng.integers(1)
+    wanted = image + 50 / 255 * rng.standard_normal(image.shape, dtype=np.float32)
+    np.testing.assert_allclose(free, wanted, atol=1e-6)
+    whole = np.floor(255 * free.clip(0, 1) + 1e-3)
+    assert (np.rint(255 * plain) == whole).mean() > 0.99
+
+
+def test_unclipped_noise_has_the_published_distance():
+    """PSNR of noise of 15, 25 and 50 is 20 log10(255 / sigma), whatever the image."""
+    for sigma, wanted in ((15, 24.61), (25, 20.17), (50, 14.15)):
+        answer = GaussianNoise(sigma, clip=False)(grey(250), np.random.default_rng(0))
+        psnr = -10 * np.log10(np.mean((answer - grey(250)) ** 2, dtype=np.float64))
+        assert psnr == pytest.approx(wanted, abs=0.03)
+    clipped = GaussianNoise(50)(grey(250), np.random.default_rng(0))
+    assert -10 * np.log10(np.mean((clipped - grey(250)) ** 2)) > 16
+
+
+def test_each_channel_has_its_own_strength():
+    noise = GaussianNoise((0, 50), between=True, per_channel=True)
+    found = noise(grey(), np.random.default_rng(3)).std((0, 1)) * 255
+    assert np.ptp(found) > 5
+    chosen = GaussianNoise((10, 40), per_channel=True)
+    deviations = [chosen(grey(), np.random.default_rng(i)).std((0, 1)) * 255 for i in range(6)]
+    assert {int(round(v, -1)) for v in np.concatenate(deviations)} == {10, 40}
+    assert any(np.ptp(one) > 20 for one in deviations)
+
+
 @pytest.mark.parametrize('sigma', [[], -1, [15, -2], 'a', None, [15, '25'], float('inf')])
 def test_refuses_what_is_no_deviation(sigma):
     with pytest.raises(ValueError, match=r'GaussianNoise\.sigma(\.1)?: '):

@@ -35,5 +35,5 @@ def test_what_the_public_evaluator_takes_for_luma():
 
 
 def test_another_space():
-    with pytest.raises(ValueError, match="color_space='lab' is unknown. Choose 'rgb', 'y601'"):
+    with pytest.raises(ValueError, match="'lab' is unknown. Choose one of 'rgb', 'y601', 'y601_s"):
         to_color_space(torch.zeros(1, 3, 1, 1), 'lab')

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import correlate1d
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from irbox.evaluation import PROTOCOLS, score
@@ -40,6 +41,64 @@ def test_cdd11_rounds_to_eight_bits():
     ours, clean = ((numpy_image(x[0]) * 255).round().astype(np.uint8) for x in (restored, target))
     assert abs(scores['psnr'][0].item() - peak_signal_noise_ratio(clean, ours)) < 1e-9
     assert scores['psnr'][0] != score(restored, target, 'aio')['psnr'][0]
+
+
+def test_cdd11_gauss_is_whole_and_not_rounded():
+    restored, target = pair(61, 75)
+    scores = score(restored, target, 'cdd11_gauss')
+    for index in range(2):
+        ours, clean = numpy_image(restored[index]), numpy_image(target[index])
+        ssim = structural_similarity(
+            clean, ours, data_range=1, channel_axis=-1, gaussian_weights=True, sigma=1.5
+        )
+        assert abs(scores['ssim'][index].item() - ssim) < 1e-9
+        psnr = peak_signal_noise_ratio(clean, ours, data_range=1)
+        assert abs(scores['psnr'][index].item() - psnr) < 1e-9
+
+
+def test_histoformer_exchanges_red_and_blue():
+    restored, target = pair(61, 75)
+    scores = score(restored, target, 'histoformer')
+
+    def luma(image):
+        pixels = (numpy_image(image) * 255).round()
+        return (pixels @ [24.966, 128.553, 65.481] / 255 + 16) / 255
+
+    for index in range(2):
+        ours, clean = luma(restored[index]), luma(target[index])
+        ssim = structural_similarity(clean, ours, data_range=1, win_size=11)
+        assert abs(scores['ssim'][index].item() - ssim) < 1e-9
+        psnr = peak_signal_noise_ratio(clean, ours, data_range=1)
+        assert abs(scores['psnr'][index].item() - psnr) < 1e-9
+
+
+def volume_similarity(restored, target):
+    """SSIM of a colour image as one volume, (H, W, 3), by scipy's filter and the formula."""
+    offsets = np.arange(-5, 6)
+    window = np.exp(-(offsets**2) / (2 * 1.5**2))
+    window /= window.sum()
+
+    def mean(x):
+        for axis in range(3):
+            x = correlate1d(x, window, axis, mode='nearest')
+        return x
+
+    mean_x, mean_y = mean(restored), mean(target)
+    var_x, var_y = mean(restored**2) - mean_x**2, mean(target**2) - mean_y**2
+    covariance = mean(restored * target) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    top = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    return (top / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean()
+
+
+def test_sidd_takes_the_image_as_a_volume():
+    restored, target = pair(20, 24)
+    scores = score(restored, target, 'sidd')
+    for index in range(2):
+        ours, clean = numpy_image(restored[index]), numpy_image(target[index])
+        assert abs(scores['ssim'][index].item() - volume_similarity(ours, clean)) < 1e-9
+        psnr = peak_signal_noise_ratio(clean, ours, data_range=1)
+        assert abs(scores['psnr'][index].item() - psnr) < 1e-9
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
-from irbox.evaluation.protocols import PROTOCOLS
+from irbox.evaluation.protocols import PROTOCOLS, TILED
 from irbox.evaluation.score_info import SIMILARITY, ScoreInfo
 from irbox.evaluation.tables.published_table import PublishedTable
 from irbox.evaluation.tables.results import Row
@@ -186,6 +186,10 @@ def _notes(
         known = PROTOCOLS.get(protocol.partition('+tile')[0])
         if known is not None and known.note:
             notes.append(f'{protocol} is {known.note}.')
+        if tiled := TILED.fullmatch(protocol):
+            notes.append(
+                f'{protocol}: the network saw images above {tiled["side"]} pixels a side in tiles.'
+            )
     return notes
 
 

@@ -242,3 +242,27 @@ def test_cdd11_of_m2ir_has_smaller_crops():
     assert config.train_dataloader.dataset.patch_size == 128
     assert config.train_dataloader.dataset.sources == other.train_dataloader.dataset.sources
     assert config.val_evaluator.protocol == 'cdd11'
+
+
+def test_unclipped_noise_is_so_everywhere():
+    config = read('noise_unclipped')
+    train = config.train_dataloader.dataset.sources.noise.degrade
+    assert train == {'type': 'GaussianNoise', 'sigma': [0, 50], 'between': True, 'clip': False}
+    tests = {
+        name: next(iter(test.dataset.sources.values())).degrade
+        for name, test in config.val_dataloader.items()
+        if test is not None
+    }
+    assert {name: noise.sigma for name, noise in tests.items()} == {
+        f'{name}_{sigma}': sigma
+        for name in ('noise', 'urban100', 'kodak24')
+        for sigma in (15, 25, 50)
+    }
+    assert all(noise.clip is False for noise in tests.values())
+    assert config.val_evaluator.protocol == 'restormer_noise'
+
+
+def test_only_the_raindrop_test_of_the_public_code_is_resized():
+    tests = load_config(ROOT / 'configs/m2restore_allweather_official.py').val_dataloader
+    sizes = {name: test.dataset.get('resize') for name, test in tests.items()}
+    assert sizes == {'rain_fog': None, 'snow': None, 'raindrop': [720, 480]}

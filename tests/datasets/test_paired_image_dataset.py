@@ -313,3 +313,16 @@ def test_missing_folder_empty_folder_and_missing_clean_image(root):
 def test_index_out_of_range(root):
     with pytest.raises(IndexError):
         make(root)[3]
+
+
+def test_both_images_are_resized_before_anything_else(tmp_path):
+    """As the raindrop test of M2Restore's code: images of whatever sizes become 36x24."""
+    save(tmp_path / 'in/1.png', picture(0, 26, 40))
+    save(tmp_path / 'gt/1.png', picture(1, 25, 37))
+    item = make(tmp_path, resize=(36, 24))[0]
+    for key, folder in (('image', 'in'), ('target', 'gt')):
+        with Image.open(tmp_path / folder / '1.png') as image:
+            wanted = np.asarray(image.resize((36, 24), Image.Resampling.BICUBIC))
+        assert (item[key].permute(1, 2, 0) * 255).round().numpy().astype(int).tolist() == (
+            wanted.tolist()
+        )

@@ -246,3 +246,9 @@ def test_files(tmp_path):
     ]
     assert [path.suffix for path in paths] == ['.txt', '.csv', '.json', '.tex']
     assert all(note in paths[0].read_text() for note in table_notes(everything()))
+
+
+def test_what_was_tiled_is_said():
+    notes = table_notes(score_table([*rows(), *rows(protocol='aio+tile256')], ORIGIN))
+    (said,) = (note for note in notes if 'tiles' in note)
+    assert said == 'aio+tile256: the network saw images above 256 pixels a side in tiles.'

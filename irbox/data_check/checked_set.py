@@ -98,7 +98,6 @@ def _find_sources(checked: CheckedSet) -> list[Finding]:
         message = f'sources: {content!r} must be a mapping from names to sources.'
         return [Finding('source', checked.place, message)]
     sources = {name: source for name, source in content.items() if source is not None}
-    strict = options.get('strict', True)
     findings = []
     for name, source in sources.items():
         where = f'{checked.place}, source {name}'
@@ -108,23 +107,27 @@ def _find_sources(checked: CheckedSet) -> list[Finding]:
                 raise ValueError(
                     f'{source!r} must be a mapping, such as {{input: ..., target: ...}}.'
                 )
-            data_source = find_source(name, source, data_root, strict=True)
+            data_source = find_source(name, {**source, 'strict': True}, data_root)
         except UnmatchedImagesError as error:
-            findings.append(_unmatched(where, error, strict))
-            try:
-                checked.sources.append(find_source(name, source, data_root, strict=False))
-            except ValueError:
+            given, strict = (name, source, data_root), options.get('strict', True)
+            findings.append(_unmatched(where, error, serious=not _can_be_used(*given, strict)))
+            if not _can_be_used(name, {**source, 'strict': False}, data_root, False):
                 continue  # not one of them has a clean image, which was said
+            data_source = find_source(name, {**source, 'strict': False}, data_root)
         except FileNotFoundError as error:
             findings.append(Finding('missing', where, str(error)))
+            continue
         except (ValueError, OSError) as error:
             findings.append(Finding('source', where, str(error)))
-        else:
-            checked.sources.append(data_source)
-            findings += [
-                Finding('count', where, text, serious=False) for text in data_source.differences()
-            ]
-    if not any(finding.serious for finding in findings):
+            continue
+        checked.sources.append(data_source)
+        findings += _counts(where, data_source, source)
+        findings += [
+            Finding('split', where, text, remedy='Name the folder of the right half as root.')
+            for text in data_source.half.objections(checked.training)
+        ]
+    # The wrong number of images, or the wrong ones, can still be read.
+    if not any(f.serious and f.kind not in ('count', 'split') for f in findings):
         try:
             DATASETS.build(options)
         except (ValueError, OSError, ImportError) as error:
@@ -132,7 +135,22 @@ def _find_sources(checked: CheckedSet) -> list[Finding]:
     return findings
 
 
-def _unmatched(place: str, error: UnmatchedImagesError, strict: bool) -> Finding:
+def _can_be_used(name: str, source: Mapping[str, Any], data_root: Any, strict: bool) -> bool:
+    try:
+        find_source(name, source, data_root, strict)
+    except ValueError:
+        return False
+    return True
+
+
+def _counts(place: str, source: DataSource, given: Mapping[str, Any]) -> list[Finding]:
+    # Who takes images out knows that there are fewer.
+    own = ('exclude_ids', 'exclude_ids_from', 'exclude_copies_of', 'allow_list', 'names')
+    serious = not any(given.get(key) for key in own)
+    return [Finding('count', place, text, serious=serious) for text in source.differences()]
+
+
+def _unmatched(place: str, error: UnmatchedImagesError, serious: bool) -> Finding:
     files: Sequence[Path] = [path for path, _ in error.images]
     remedy = suggest_pairing(error.images)
-    return Finding('unmatched', place, str(error), as_text(files), remedy, serious=strict)
+    return Finding('unmatched', place, str(error), as_text(files), remedy, serious=serious)

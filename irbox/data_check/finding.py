@@ -15,7 +15,7 @@ class Finding:
 
     kind: str
     """``missing``, ``source``, ``unmatched``, ``unreadable``, ``size``, ``small``, ``leak``,
-    ``duplicate``, ``count`` or ``generated``."""
+    ``duplicate``, ``count``, ``split`` or ``generated``."""
     place: str
     """Where in the config: ``train_dataloader, source rain``."""
     message: str

@@ -32,6 +32,7 @@ from irbox.datasets.pair_operations import (
 )
 from irbox.datasets.pairs.data_source import DataSource, find_source
 from irbox.datasets.pairs.distinct_names import distinct_names
+from irbox.datasets.pairs.halves import Half
 from irbox.datasets.pairs.paired_source import ImagePair
 from irbox.datasets.read_image import image_size, open_image
 from irbox.degradations.degradation import as_in_a_file
@@ -125,6 +126,10 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         self.seed = seed
         self.notes: list[str] = []
         """What was found and left out, a sentence for each source."""
+        self.halves: list[Half] = []
+        """What each source is for."""
+        self.differences: list[str] = []
+        """A sentence for each count that is not as published."""
         self.pairs: list[ImagePair] = []
         self.names: list[str] = []
         self.chains: list[tuple[Any, ...]] = []
@@ -145,6 +150,8 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
             self.chains += [source.chain] * len(pairs) * source.repeat
             self.recipes += [source.recipe] * len(pairs) * source.repeat
             self.notes.append(_report(source, pairs, left_out))
+            self.halves.append(source.half)
+            self.differences += source.differences()
         if not self.pairs:
             raise ValueError(
                 f'No image is at least {patch_size} pixels wide and high (patch_size).'
@@ -244,6 +251,6 @@ def _report(source: DataSource, pairs: list[ImagePair], left_out: Mapping[str, i
     times = f', {source.repeat} times' if source.repeat > 1 else ''
     text = f'Data source {source.name}: {number:,} pairs ({found}{times}{without})'
     print_log(text, logger='current')
-    for sentence in source.differences():
+    for sentence in [*source.differences(), *source.half.objections()]:
         print_log(sentence, logger='current', level=logging.WARNING)
     return text

@@ -21,6 +21,14 @@ def data_notes(loaders: DataLoader[Any] | Mapping[str, DataLoader[Any]]) -> list
     return [_sentence(name, loader.dataset) for name, loader in sets.items()]
 
 
+def training_warnings(dataset: Any) -> list[str]:
+    """Say which images should not be trained on, and which counts are not as published."""
+    if not isinstance(dataset, PairedImageDataset):
+        return []
+    wrong = [text for half in dataset.halves for text in half.objections(training=True)]
+    return wrong + dataset.differences
+
+
 def _sentence(name: str, dataset: Any) -> str:
     counts: Mapping[str, float] = getattr(dataset, 'task_counts', {})
     labels = ', '.join(f'{label} {round(count):,}' for label, count in counts.items())

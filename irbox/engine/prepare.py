@@ -20,7 +20,7 @@ from mmengine.registry import MODELS, PARAM_SCHEDULERS
 from mmengine.runner import set_random_seed
 from torch import nn
 
-from irbox.engine.data_notes import data_notes
+from irbox.engine.data_notes import data_notes, training_warnings
 from irbox.engine.memory import check_memory
 from irbox.engine.runner import RestorationRunner
 from irbox.engine.schedule import to_iterations
@@ -98,6 +98,7 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
     loader = build_loader(config, 'train_dataloader', training=True)
     # What a data set found and left out, then what was converted.
     notes = [*getattr(loader.dataset, 'notes', ())]
+    notes += training_warnings(loader.dataset)
     notes += to_iterations(config, size(loader), get_world_size())
     sections = {
         'train_dataloader': loader,

@@ -14,12 +14,14 @@ from irbox.data_check.report import Report
 from irbox.data_check.scenes import check_scenes
 from irbox.data_check.unused import check_unused
 from irbox.datasets.pairs.data_source import DataSource
+from irbox.datasets.pairs.halves import Half
 from irbox.datasets.pairs.paired_source import ImagePair
 
 
 def source(name, *degraded, label='', repeat=1, left_out=()):
     pairs = [ImagePair(Path(one), Path('clean', Path(one).name), label or name) for one in degraded]
-    return DataSource(name, pairs, dict(left_out), {}, '', repeat, (), '[]')
+    half = Half(name, '', '', '', Path('d'), len(pairs), {})
+    return DataSource(name, pairs, dict(left_out), {}, '', repeat, (), '[]', half)
 
 
 def checked(*sources, training=True, place='train'):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from irbox.datasets.pairs.halves import Half, named_half
 from irbox.datasets.pairs.image_selection import missing_folder
 from irbox.datasets.pairs.paired_source import ImagePair, PairedSource
 from irbox.datasets.pairs.schema import as_list, check_rule_values, is_list, is_whole
@@ -17,7 +18,7 @@ from irbox.registry import TRANSFORMS, suggest
 
 _FIELDS = [field.name for field in fields(PairedSource) if field.name != 'root']
 # What may stand beside either kind.
-_COMMON = (*RULES, 'exclude_ids_from', 'allow_list', 'only', 'repeat', 'degrade')
+_COMMON = (*RULES, 'strict', 'exclude_ids_from', 'allow_list', 'only', 'repeat', 'degrade')
 _PATHS = ('exclude_ids_from', 'allow_list')
 # null says that a base's is not wanted, and nothing more.
 _PLACES = ('set', 'split', 'root', 'input', 'target')
@@ -39,6 +40,8 @@ class DataSource:
     """Degradations that are applied to the degraded images."""
     recipe: str
     """The chain as text: the same for the same degradations."""
+    half: Half
+    """Whether it is for training or for testing."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -66,7 +69,8 @@ def find_source(
         entry: ``set`` (and ``split``, ``root``) or ``input`` and ``target``; ``repeat``,
             ``degrade`` and the rules of ``PairedSource``.
         data_root: Folder that paths are relative to.
-        strict: Refuse degraded images without a clean one, instead of leaving them out.
+        strict: Refuse degraded images without a clean one, instead of leaving them out, unless the
+            entry's own ``strict`` or the set's declaration says otherwise.
 
     Raises:
         FileNotFoundError: A folder does not exist, or holds no layout of the set.
@@ -107,11 +111,15 @@ def find_source(
             if not folder.is_dir():
                 raise missing_folder(folder)
     repeat, chain = _repeat(what, entry), _chain(what, entry)
-    title, published = '', {}
+    title, declared = '', ''
+    published: Mapping[str, int] = {}
+    others: Mapping[str, int] = {}
+    strict = entry.get('strict', strict)
     if entry.get('set') is not None:
         declaration = load_declaration(entry['set'], entry.get('split'))
         source, clean_only = declaration.find(_root(entry, base), name, rules)
-        title = declaration.title
+        title, declared, others = declaration.title, declaration.half, declaration.others
+        strict = entry.get('strict', strict and declaration.strict)
         if clean_only and not chain:
             raise ValueError(
                 f'{what}: {title} holds clean images only. Say how to degrade them, such as '
@@ -127,7 +135,10 @@ def find_source(
         labels_as_declared = entry.get('label') is None and entry.get('choices') is None
         published = declaration.published(labels_as_declared, source.only and as_list(source.only))
     recipe = json.dumps(_as_floats(entry.get('degrade') or []), sort_keys=True, default=str)
-    return DataSource(name, pairs, left_out, published, title, repeat, chain, recipe)
+    folder = pairs[0].degraded.parent
+    named = named_half(folder, base)
+    half = Half(name, title, declared, named, folder, len(pairs), others)
+    return DataSource(name, pairs, left_out, published, title, repeat, chain, recipe, half)
 
 
 def check_keys(

@@ -50,11 +50,16 @@ class ImageSelection:
     allow-list: ``['a(\d+)', '\1']``."""
     only: str | Sequence[str] | None = None
     """Labels to keep; all by default."""
+    names: str | None = None
+    r"""Regular expression for whole names without suffix: other files of the folder are no degraded
+    images of the source, as ``norain-1`` beside ``rain-1``, for ``rain-\d+``."""
 
     def __post_init__(self) -> None:
         check_rule_values(vars(self))
         if self.name_alias is not None:
             check_expression(self.name_alias, 'name_alias')
+        if self.names is not None:
+            check_expression((self.names, ''), 'names')
         if self.id_pattern is not None:
             check_expression((self.id_pattern, r'\1'), 'id_pattern')
         if self.exclude_ids is not None:
@@ -91,6 +96,9 @@ class ImageSelection:
                 left_out[reason] = len(images) - len(kept)
             return kept
 
+        if self.names is not None:
+            wanted = re.compile(self.names)
+            images = drop('of other names', [i for i in images if wanted.fullmatch(i.stem)])
         if self.only is not None:
             images = self._of_labels(images, folder)
         if self.exclude_ids is not None:

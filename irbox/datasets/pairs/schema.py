@@ -82,6 +82,10 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     'exclude_ids_from': (_path, _FOLDER),
     'exclude_copies_of': (_one_or_several(_path), 'a folder, or several'),
     'allow_list': (_path, 'the path of a text file'),
+    'names': (_text, 'a regular expression'),
+    'strict': (lambda value: isinstance(value, bool), 'true or false'),
+    'half': (lambda value: value in ('train', 'test'), 'train or test'),
+    'test_set': (_text, 'the name of a set'),
     'only': (_one_or_several(_text), 'a label, or several'),
 }
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from irbox.datasets.pairs.image_folders import (
-    find_folders,
-    holds_images,
-    natural_key,
-    partner_folder,
-)
+from irbox.datasets.pairs.halves import half_of_name, same_count
+from irbox.datasets.pairs.image_folders import natural_key
+from irbox.datasets.pairs.layout import Layout
 from irbox.datasets.pairs.paired_source import PairedSource
 from irbox.datasets.pairs.schema import as_list, check_rule_values, is_list, is_whole
 from irbox.registry import suggest
@@ -32,35 +28,11 @@ RULES = (
     'exclude_ids',
     'exclude_copies_of',
     'name_alias',
+    'names',
 )
 _LAYOUT = (*RULES, 'inside', 'input', 'target', 'clean')
-_SPLIT = (*RULES, 'inside', 'layouts', 'counts')
-_SET = (*_SPLIT, 'about', 'splits')
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One way in which a set is unpacked; all paths are patterns below the set's folder."""
-
-    inside: tuple[str, ...]
-    """Folders that it may be in, tried in this order."""
-    input: str
-    """Of the degraded images; for a set of clean images, of these."""
-    target: str
-    """Of the clean images."""
-    rules: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        both = self.input if self.clean_only else f'{self.input} and {self.target}'
-        places = [place for place in self.inside if place != '.']
-        if not places:
-            return both
-        return f'{both}, in {", ".join(places)}{" or directly" if "." in self.inside else ""}'
-
-    @property
-    def clean_only(self) -> bool:
-        """Tell whether the images are clean and have yet to be degraded."""
-        return self.input == self.target
+_SPLIT = (*RULES, 'inside', 'layouts', 'counts', 'strict', 'half')
+_SET = (*_SPLIT, 'about', 'splits', 'test_set')
 
 
 @dataclass(frozen=True)
@@ -72,6 +44,12 @@ class SetDeclaration:
     layouts: tuple[Layout, ...]
     counts: int | Mapping[str, int] | None = None
     """Pairs as published, of each label if they are told apart; None where nobody says."""
+    half: str = ''
+    """``train`` or ``test``: what it is published for; empty where it is for either."""
+    others: Mapping[str, int] = field(default_factory=dict)
+    """Titles of the set's splits for the other use, to their pairs as published."""
+    strict: bool = True
+    """Whether every degraded image has a clean one, as published."""
 
     def find(self, root: Path, label: str, changes: Mapping[str, Any]) -> tuple[PairedSource, bool]:
         """Find the source in a folder, by the first layout that fits.
@@ -95,14 +73,9 @@ class SetDeclaration:
                 'is.'
             )
         if (fitting := self._fitting(root)) is not None:
-            folder, layout = fitting
-            rules = {'label': label, **layout.rules, **changes}
-            return PairedSource(
-                input=_join(folder, layout.input),
-                target=_join(folder, layout.target),
-                root=root,
-                **{key: value for key, value in rules.items() if value is not None},
-            ), layout.clean_only
+            place, layout = fitting
+            own = {'label': label} if layout.rules.get('label') is None else {}
+            return layout.source(root, place, {**own, **changes}), layout.clean_only
         raise FileNotFoundError(self._nothing_fits(root))
 
     def published(self, own_labels: bool, only: Sequence[str] | None = None) -> dict[str, int]:
@@ -116,13 +89,13 @@ class SetDeclaration:
             return {k: n for k, n in self.counts.items() if only is None or k in only}
         if self.counts is None or only is not None:
             return {}
-        return {'': sum(self.counts.values()) if isinstance(self.counts, Mapping) else self.counts}
+        return {'': _total(self.counts)}
 
     def _fitting(self, root: Path) -> tuple[str, Layout] | None:
         # By place first: a folder `train` counts more than what may lie beside it.
         for turn in range(max(len(layout.inside) for layout in self.layouts)):
             for layout in self.layouts:
-                if turn < len(layout.inside) and _fits(layout, root, layout.inside[turn]):
+                if turn < len(layout.inside) and layout.fits(root, layout.inside[turn]):
                     return layout.inside[turn], layout
         return None
 
@@ -132,18 +105,42 @@ class SetDeclaration:
             folders = sorted(
                 (e.name for e in entries if e.is_dir() and e.name[0] != '.'), key=natural_key
             )
-        inner = [name for name in folders if self._fitting(root / name) is not None]
         has = ', '.join(folders[:10]) + (', ...' if len(folders) > 10 else '') or 'no folders'
-        remedy = (
-            f'{root / inner[0]} fits: set root to it.'
-            if inner
-            else 'Set root to the folder that holds one of these, give `input` and `target` '
-            'instead of `set`, or declare your layout in a YAML file (docs/datasets.md).'
-        )
         return (
             f'{root} holds none of the layouts of {self.title}. Looked for{known}\n'
-            f'It has {has}. {remedy}'
+            f'It has {has}. {self._advice(root, folders)}'
         )
+
+    def _advice(self, root: Path, folders: Sequence[str]) -> str:
+        """Say which folder to take: never one of the other half."""
+        fitting = [name for name in folders if self._fitting(root / name) is not None]
+        against = {name: self._objection(root / name) for name in fitting}
+        offered = [name for name in fitting if not against[name]]
+        if offered:
+            return f'{root / offered[0]} fits: set root to it.'
+        withheld = ''.join(
+            f'{root / name} fits, but it {reason}, so it is not offered'
+            f'{" for " + self.title if self.half else ""}. '
+            for name, reason in list(against.items())[:3]
+        )
+        return (
+            f'{withheld}Set root to the folder that holds one of these, give `input` and `target` '
+            'instead of `set`, or declare your layout in a YAML file (docs/datasets.md).'
+        )
+
+    def _objection(self, folder: Path) -> str:
+        """Say why a folder that fits is of the other half; nothing, if it may be of this one."""
+        # Where a set is for either, nobody knows here whether it is trained on.
+        named = half_of_name(folder.name)
+        if named and named != (self.half or 'train'):
+            return f'is named for {"testing" if named == "test" else "training"}'
+        place, layout = self._fitting(folder) or ('', self.layouts[0])
+        try:
+            pairs, _ = layout.source(folder, place, {'label': 'any'}).find_pairs(strict=False)
+        except (ValueError, OSError):
+            return ''
+        same = same_count(len(pairs), self.others)
+        return f'holds {len(pairs):,} pairs, as many as {same[0]}' if same else ''
 
 
 def known_sets() -> list[str]:
@@ -201,7 +198,19 @@ def load_declaration(name: str, split: str | None = None) -> SetDeclaration:
     )
     about = ' '.join(str(content.get('about', '')).split())
     full = f'{title} ({split})' if split else title
-    return SetDeclaration(full, about, layouts, merged.get('counts'))
+    half = _half(merged, split)
+    others = {
+        f'{title} ({other})': total
+        for other, inner in (splits or {}).items()
+        if isinstance(inner, Mapping)
+        and {half, _half(_merge(content, inner), other)} == {'train', 'test'}
+        and (total := _total(inner.get('counts')))
+    }
+    if half == 'train' and (test_set := content.get('test_set')) is not None:
+        others[test_set] = _total(load_declaration(test_set).counts)
+    return SetDeclaration(
+        full, about, layouts, merged.get('counts'), half, others, merged.get('strict', True)
+    )
 
 
 def is_file_name(name: str) -> bool:
@@ -224,7 +233,16 @@ def _layout(given: Any, around: Mapping[str, Any], where: str) -> Layout:
         PairedSource(**{'label': 'any', **patterns, **rules})
     except ValueError as error:
         raise ValueError(f'{where}: {error}') from error
-    return Layout(tuple(inside), rules=rules, **patterns)
+    return Layout(tuple(inside), rules=rules, clean_only='clean' in named, **patterns)
+
+
+def _half(given: Mapping[str, Any], split: str | None) -> str:
+    """Tell what a split is for: what it says, or what it is named for."""
+    return given.get('half') or half_of_name(split or '')
+
+
+def _total(counts: Any) -> int:
+    return sum(counts.values()) if isinstance(counts, Mapping) else counts or 0
 
 
 def _merge(around: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,20 +266,3 @@ def _check_counts(counts: Any, where: str) -> None:
         raise ValueError(
             f'{where}: counts={counts!r} must be a number of pairs, or one for each label.'
         )
-
-
-def _fits(layout: Layout, root: Path, place: str) -> bool:
-    """Tell whether there are degraded images, and a folder of clean ones."""
-    choices = layout.rules.get('choices', {})
-    target = _join(place, layout.target)
-    for folder in find_folders(root, _join(place, layout.input), choices):
-        clean = partner_folder(root, target, folder.values, choices)
-        other = clean is not None and clean != folder.path
-        if (other or layout.clean_only) and holds_images(folder.path):
-            return True
-    return False
-
-
-def _join(place: str, pattern: str) -> str:
-    parts: Iterator[str] = itertools.chain(place.split('/'), pattern.split('/'))
-    return '/'.join(part for part in parts if part not in ('', '.')) or '.'

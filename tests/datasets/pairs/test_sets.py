@@ -9,6 +9,7 @@ from irbox.datasets import PairedImageDataset, paired_image_dataset
 from irbox.datasets.pairs.set_declaration import known_sets, load_declaration
 from support.data_trees import TREES, of, picture, save
 from support.paths import ROOT
+from support.split_names import splits_of
 
 BY_NAME = {tree.about: tree for tree in TREES}
 FOLDERS = {'input': 'file', 'target': 'gt'}
@@ -48,14 +49,6 @@ def test_every_set_and_split_has_a_tree():
     for name in known_sets():
         splits = splits_of(name)
         assert {split for one, split in planted if one == name} == set(splits)
-
-
-def splits_of(name):
-    try:
-        load_declaration(name)
-    except ValueError as error:
-        return str(error).rpartition('Known: ')[2].rstrip('.').split(', ')
-    return [None]
 
 
 def test_published_counts():

@@ -78,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
         f'\n{len(report.facts):,} files {"decoded" if args.deep else "read"}; '
         f'{number or "no"} finding{"" if number == 1 else "s"}.'
     )
+    if args.json is None and any(finding.cut for finding in report.findings):
+        console.print('--json FILE writes the whole lists of files.')
     if args.json is not None:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         content = {'config': str(args.config)} | report.content()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from irbox.config.command_line import add_config_options, whole_number
 SUFFIXES = ('.png', '.jpg', '.jpeg')
 # Small crops are shown larger, large images smaller, so that a sheet can be looked at.
 SHOWN_SIZE = 256
+NUMBER = 12
+# Samples that are looked through for a task, where a set does not list its images.
+SEARCHED = 500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--num',
         type=whole_number,
-        default=12,
-        help='how many samples to show (default: %(default)s)',
+        help='how many samples to show (default: the first 12 of a training, and one of each task '
+        'that is not among them)',
     )
     add_config_options(parser)
 
@@ -45,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     config = load_config(args.config, args.cfg_options, sections=['train_dataloader'])
     if 'train_dataloader' not in config:
         raise ValueError(f'{args.config} has no train_dataloader, so there is nothing to show.')
-    samples = draw_samples(config, args.num)
+    samples = draw_samples(config, args.num or NUMBER, every_task=args.num is None)
     cells = [cell for sample in samples for cell in picture_and_caption(sample)]
     # Two samples beside each other.
     rows = [cells[start : start + 4] for start in range(0, len(cells), 4)]
@@ -59,8 +63,14 @@ def run(args: argparse.Namespace) -> None:
     Console().print(f'{len(samples)} samples: {out}', highlight=False, soft_wrap=True)
 
 
-def draw_samples(config: Any, number: int) -> list[dict[str, Any]]:
-    """Draw the first samples that a training with this config would see, from its own loader."""
+def draw_samples(config: Any, number: int, every_task: bool = False) -> list[dict[str, Any]]:
+    """Draw the first samples that a training with this config would see, from its own loader.
+
+    Args:
+        config: As ``load_config`` gives it.
+        number: How many.
+        every_task: Add one sample of each task that is not among them.
+    """
     from irbox.engine import compat
     from irbox.engine.sections import build_loader, settle_seed
 
@@ -72,7 +82,29 @@ def draw_samples(config: Any, number: int) -> list[dict[str, Any]]:
         for batch in loader
         for index in range(len(batch['image']))
     )
-    return list(islice(samples, number))
+    drawn = list(islice(samples, number))
+    if every_task:
+        counts = getattr(loader.dataset, 'task_counts', {})
+        seen = {sample['label'] for sample in drawn}
+        missing = [label for label, count in counts.items() if count and label not in seen]
+        drawn += _one_of_each(missing, loader.dataset, samples)
+    return drawn
+
+
+def _one_of_each(
+    labels: list[str], dataset: Any, samples: Iterator[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Give a sample of each label: the first that is listed, or the next that is drawn."""
+    if hasattr(dataset, 'pairs'):
+        first = {pair.label: index for index, pair in reversed(list(enumerate(dataset.pairs)))}
+        return [dataset[first[label]] for label in labels]
+    found: dict[str, dict[str, Any]] = {}
+    for sample in islice(samples, SEARCHED if labels else 0):
+        if sample['label'] in labels:
+            found.setdefault(sample['label'], sample)
+        if len(found) == len(labels):
+            break
+    return [found[label] for label in labels if label in found]
 
 
 def picture_and_caption(sample: dict[str, Any]) -> list[tuple[Any, str]]:

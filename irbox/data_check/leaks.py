@@ -52,7 +52,7 @@ def _roles(sets: Sequence[CheckedSet]) -> Roles:
 
 
 def _leaks(sets: Sequence[CheckedSet], roles: Roles, groups: Groups) -> Iterator[Finding]:
-    shared: dict[tuple[int, int], dict[str, str]] = defaultdict(dict)
+    shared: dict[tuple[int, int], dict[tuple[str, ...], str]] = defaultdict(dict)
     for group in groups:
         places: dict[int, Path] = {}
         for path in group:
@@ -62,7 +62,8 @@ def _leaks(sets: Sequence[CheckedSet], roles: Roles, groups: Groups) -> Iterator
             role = 'degraded' if (train, 'degraded') in roles[places[train]] else 'clean'
             for test in (number for number in places if not sets[number].training):
                 one, other = places[train], places[test]
-                shared[train, test][f'{one} = {other}' if one != other else str(one)] = role
+                same = tuple(dict.fromkeys((str(one), str(other))))
+                shared[train, test][same] = role
     for (train, test), files in shared.items():
         roles_of = Counter(files.values())
         counts = ' and '.join(f'{count:,} {role}' for role, count in sorted(roles_of.items()))
@@ -80,9 +81,9 @@ def _copies(sets: Sequence[CheckedSet], roles: Roles, groups: Groups) -> Iterato
     for number, checked in enumerate(sets):
         copies = []
         for group in groups:
-            own = [str(path) for path in group if (number, 'degraded') in roles[path]]
+            own = tuple(str(path) for path in group if (number, 'degraded') in roles[path])
             if len(own) > 1:
-                copies.append(' = '.join(own))
+                copies.append(own)
         if copies:
             yield Finding(
                 'duplicate',

@@ -95,4 +95,5 @@ class Report:
 def _plain(finding: Finding) -> dict[str, Any]:
     content = asdict(finding)
     del content['serious']
-    return content | {'files': list(finding.files)}
+    files = [one if isinstance(one, str) else ' = '.join(one) for one in finding.files]
+    return content | {'files': files}

@@ -129,7 +129,7 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         self.halves: list[Half] = []
         """What each source is for."""
         self.differences: list[str] = []
-        """A sentence for each count that is not as published."""
+        """A sentence for each count, or look, that is not as published."""
         self.pairs: list[ImagePair] = []
         self.names: list[str] = []
         self.chains: list[tuple[Any, ...]] = []
@@ -149,9 +149,10 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
             self.names += names * source.repeat
             self.chains += [source.chain] * len(pairs) * source.repeat
             self.recipes += [source.recipe] * len(pairs) * source.repeat
-            self.notes.append(_report(source, pairs, left_out))
+            differences = source.differences()
+            self.notes.append(_report(source, pairs, left_out, differences))
             self.halves.append(source.half)
-            self.differences += source.differences()
+            self.differences += differences
         if not self.pairs:
             raise ValueError(
                 f'No image is at least {patch_size} pixels wide and high (patch_size).'
@@ -242,7 +243,12 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         return {'labels': tuple(dict.fromkeys(pair.label for pair in self.pairs))}
 
 
-def _report(source: DataSource, pairs: list[ImagePair], left_out: Mapping[str, int]) -> str:
+def _report(
+    source: DataSource,
+    pairs: list[ImagePair],
+    left_out: Mapping[str, int],
+    differences: list[str],
+) -> str:
     """Log what was found, and return it."""
     counts = sorted(Counter(pair.label for pair in pairs).items())
     found = ', '.join(f'{label} {count:,}' for label, count in counts)
@@ -251,6 +257,6 @@ def _report(source: DataSource, pairs: list[ImagePair], left_out: Mapping[str, i
     times = f', {source.repeat} times' if source.repeat > 1 else ''
     text = f'Data source {source.name}: {number:,} pairs ({found}{times}{without})'
     print_log(text, logger='current')
-    for sentence in [*source.differences(), *source.half.objections()]:
+    for sentence in [*differences, *source.half.objections()]:
         print_log(sentence, logger='current', level=logging.WARNING)
     return text

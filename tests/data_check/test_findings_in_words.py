@@ -40,6 +40,19 @@ def test_a_finding_shows_the_first_files_and_counts_the_others(count):
     assert Finding('size', 'here', 'One.').text() == 'here: One.'
 
 
+def test_a_finding_names_ten_files_however_many_are_the_same():
+    same = tuple(f'{index}.png' for index in range(80_000))
+    finding = Finding('duplicate', 'here', 'Copies.', [('a', 'b', 'c'), same, ('d', 'e')])
+    assert finding.cut and not Finding('leak', 'here', 'Two.', [('a', 'b')]).cut
+    assert finding.text().splitlines()[1:] == [
+        '    a = b = c',
+        '    0.png = 1.png = 2.png = 3.png = 4.png = 5.png = 6.png and 79,993 more',
+        '    and 1 more',
+    ]
+    files = Report([], {}, [finding], deep=False).content()['findings'][0]['files']
+    assert files[0] == 'a = b = c' and files[1].endswith(' = 79999.png')
+
+
 @pytest.fixture
 def report():
     rain = source('rain', 'a.png', 'b.png', repeat=3, left_out={'not listed': 1200})

@@ -18,7 +18,7 @@ def test_a_training_file_under_another_name_in_the_test_set(check, pairs, tmp_pa
     [leak] = check({'rain': folders('train')}, {'rain': folders('test')}).findings
     word = 'degraded' if role == 'input' else 'clean'
     assert leak.message == f'1 {word} training images are images of val_dataloader.rain, too.'
-    assert leak.files == [f'{tmp_path}/train/{role}/2.png = {tmp_path}/test/{role}/11.png']
+    assert leak.files == [(f'{tmp_path}/train/{role}/2.png', f'{tmp_path}/test/{role}/11.png')]
     assert leak.serious and 'exclude_copies_of' in leak.remedy
 
 
@@ -57,7 +57,7 @@ def test_clean_images_may_be_the_same_within_a_set_degraded_ones_may_not(check, 
     shutil.copy(tmp_path / 'd/input/1.png', tmp_path / 'd/input/2.png')
     [finding] = check({'rain': folders('d')}).findings
     assert finding.kind == 'duplicate'
-    assert finding.files == [f'{tmp_path}/d/input/1.png = {tmp_path}/d/input/2.png']
+    assert finding.files == [(f'{tmp_path}/d/input/1.png', f'{tmp_path}/d/input/2.png')]
 
 
 def test_sources_that_overlap(check, pairs):

@@ -45,6 +45,17 @@ def is_a_pair(item):
     return (difference[0] == 1).all() and (difference[1:] == 0).all()
 
 
+def test_braces_in_the_data_root_are_part_of_its_name(root):
+    place = root / 'of_{sequence}' / '**'
+    place.parent.mkdir()
+    place.mkdir()
+    for folder in ('in', 'gt'):
+        (root / folder).rename(place / folder)
+    assert len(make(place)) == 3
+    patterns = {'rain': {'input': '{side}', 'target': 'gt', 'choices': {'side': ['in']}}}
+    assert len(make(place, sources=patterns)) == 3
+
+
 def test_whole_images(root):
     dataset = make(root)
     assert len(dataset) == 3

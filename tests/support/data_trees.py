@@ -1,6 +1,8 @@
 """Miniature trees of every layout in which the published sets come, and what shall be found."""
 
 from dataclasses import dataclass, field
+from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +20,20 @@ def picture(seed=0, width=30, height=20):
     return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
+@cache
+def content(suffix):
+    """The same picture for all files of a type, made once: trees are about names."""
+    file = BytesIO()
+    picture().save(file, Image.registered_extensions()[suffix])
+    return file.getvalue()
+
+
 def save(path, image=None):
     path.parent.mkdir(parents=True, exist_ok=True)
-    (image or picture()).save(path)
+    if image is None:
+        path.write_bytes(content(path.suffix.lower()))
+    else:
+        image.save(path)
 
 
 @dataclass
@@ -40,7 +53,7 @@ class Tree:
             save(root / degraded)
             save(root / clean)
         for name in self.others:
-            if Path(name).suffix in ('.png', '.jpg', '.tif', '.bmp'):
+            if Path(name).suffix.lower() in ('.png', '.jpg', '.tif', '.bmp'):
                 save(root / name)
             else:
                 (root / name).parent.mkdir(parents=True, exist_ok=True)

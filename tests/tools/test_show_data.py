@@ -125,6 +125,25 @@ def test_shows_what_a_training_sees(path, tmp_path):
     assert_equal_to_the_bit(shown_samples(path, 6, **options), seen)
 
 
+def test_every_task_is_shown(tmp_path):
+    """Also one that is drawn once in a thousand times."""
+    for name in ('a/input/1', 'a/target/1', 'b/input/1', 'b/target/1'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new('RGB', (16, 16)).save(tmp_path / f'{name}.png')
+    config = tmp_path / 'config.yaml'
+    config.write_text(
+        'train_dataloader:\n  dataset:\n    type: PairedImageDataset\n    patch_size: 8\n'
+        f'    data_root: {tmp_path}\n    sources:\n'
+        '      often: {input: a/input, target: a/target, repeat: 100000}\n'
+        '      seldom: {input: b/input, target: b/target}\n'
+    )
+    options = load_config(config, {}, sections=['train_dataloader'])
+    labels = [one['label'] for one in show_data.draw_samples(options, 12, every_task=True)]
+    assert labels == 12 * ['often'] + ['seldom']
+    shown = show_data.draw_samples(load_config(CONFIG), 1, every_task=True)
+    assert len({one['label'] for one in shown}) == len(shown) > 4
+
+
 def test_another_seed_shows_other_samples():
     names = [
         [sample['name'] for sample in shown_samples(DEMOS[0], 4, **{'randomness.seed': seed})]

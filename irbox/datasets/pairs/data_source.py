@@ -9,11 +9,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from irbox.datasets.pairs.declaration_file import RULES
 from irbox.datasets.pairs.halves import Half, named_half
 from irbox.datasets.pairs.image_selection import missing_folder
+from irbox.datasets.pairs.look import looks_like_another
 from irbox.datasets.pairs.paired_source import ImagePair, PairedSource
 from irbox.datasets.pairs.schema import as_list, check_rule_values, is_list, is_whole
-from irbox.datasets.pairs.set_declaration import RULES, is_file_name, load_declaration
+from irbox.datasets.pairs.set_declaration import is_file_name, load_declaration
 from irbox.registry import TRANSFORMS, suggest
 
 _FIELDS = [field.name for field in fields(PairedSource) if field.name != 'root']
@@ -42,6 +44,8 @@ class DataSource:
     """The chain as text: the same for the same degradations."""
     half: Half
     """Whether it is for training or for testing."""
+    input_psnr: Mapping[str, Any] | None = None
+    """How degraded the set is, see ``looks_like_another``."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -49,9 +53,11 @@ class DataSource:
         return dict(sorted(Counter(pair.label for pair in self.pairs).items()))
 
     def differences(self) -> list[str]:
-        """Give a sentence for each count that is not as published."""
+        """Give a sentence for each count, and for a look, that is not as published."""
         found = {**self.counts, '': len(self.pairs)}
-        return [
+        other = looks_like_another(self.pairs, self.input_psnr)
+        look = [f'Data source {self.name}: {self.title} is known with {other}'] if other else []
+        return look + [
             f'Data source {self.name}: {self.title} is known with {number:,} pairs'
             f'{f" labelled {label}" if label else ""}; {found.get(label, 0):,} were found.'
             for label, number in self.published.items()
@@ -114,11 +120,13 @@ def find_source(
     title, declared = '', ''
     published: Mapping[str, int] = {}
     others: Mapping[str, int] = {}
+    input_psnr: Mapping[str, Any] | None = None
     strict = entry.get('strict', strict)
     if entry.get('set') is not None:
         declaration = load_declaration(entry['set'], entry.get('split'))
         source, clean_only = declaration.find(_root(entry, base), name, rules)
         title, declared, others = declaration.title, declaration.half, declaration.others
+        input_psnr = declaration.input_psnr
         strict = entry.get('strict', strict and declaration.strict)
         if clean_only and not chain:
             raise ValueError(
@@ -127,9 +135,10 @@ def find_source(
             )
     else:
         for key in ('input', 'target'):
-            rules[key] = base / Path(rules[key]).expanduser()
+            rules[key] = Path(rules[key]).expanduser()
         given_rules = {key: value for key, value in rules.items() if value is not None}
-        source = PairedSource(**{'label': name, **given_rules})
+        # The base is a path and no part of the patterns: it may have braces.
+        source = PairedSource(**{'label': name, 'root': base, **given_rules})
     pairs, left_out = source.find_pairs(strict)
     if title:
         labels_as_declared = entry.get('label') is None and entry.get('choices') is None
@@ -138,7 +147,9 @@ def find_source(
     folder = pairs[0].degraded.parent
     named = named_half(folder, base)
     half = Half(name, title, declared, named, folder, len(pairs), others)
-    return DataSource(name, pairs, left_out, published, title, repeat, chain, recipe, half)
+    return DataSource(
+        name, pairs, left_out, published, title, repeat, chain, recipe, half, input_psnr
+    )
 
 
 def check_keys(

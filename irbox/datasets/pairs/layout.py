@@ -33,15 +33,25 @@ class Layout:
     clean_only: bool = False
     """Whether the images are clean and have yet to be degraded."""
 
+    @property
+    def in_one_folder(self) -> bool:
+        """Tell whether degraded and clean images lie in the same folder, told apart by names."""
+        return self.input == self.target and self.rules.get('names') is not None
+
     def __str__(self) -> str:
         both = self.input if self.input == self.target else f'{self.input} and {self.target}'
-        both = both.replace('.', 'all in one folder') if both == '.' else both
+        if both == '.':
+            both = 'images'
         if self.rules.get('names') is not None:
             both += f' with names such as {self.rules["names"]}'
         places = [place for place in self.inside if place != '.']
-        if not places:
-            return both
-        return f'{both}, in {", ".join(places)}{" or directly" if "." in self.inside else ""}'
+        if places:
+            directly = ' or directly' if '.' in self.inside else ''
+            both += f', in {", ".join(places)}{directly}'
+        # A placeholder with one choice is that choice.
+        for word, known in self.rules.get('choices', {}).items():
+            both = both.replace(f'{{{word}}}', *known) if len(known) == 1 else both
+        return both
 
     def fits(self, root: Path, place: str) -> bool:
         """Tell whether a place holds degraded images, and a folder of clean ones.
@@ -55,7 +65,7 @@ class Layout:
         for folder in find_folders(root, join_patterns(place, self.input), choices):
             if not self._holds_images(folder.path):
                 continue
-            if self.input == self.target:
+            if self.clean_only or self.in_one_folder:
                 return True
             clean = partner_folder(root, target, folder.values, choices)
             if clean is None or clean == folder.path:

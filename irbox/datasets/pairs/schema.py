@@ -85,6 +85,11 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     'names': (_text, 'a regular expression'),
     'strict': (lambda value: isinstance(value, bool), 'true or false'),
     'half': (lambda value: value in ('train', 'test'), 'train or test'),
+    'input_psnr': (
+        lambda value: isinstance(value, Mapping) and set(value) <= {'least', 'most', 'otherwise'},
+        '{least: dB} or {most: dB}, with otherwise: the name of a set',
+    ),
+    'like': (_text, 'the name of a set'),
     'test_set': (_text, 'the name of a set'),
     'only': (_one_or_several(_text), 'a label, or several'),
 }

@@ -8,31 +8,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from irbox.datasets.pairs.declaration_file import (
+    LAYOUT_KEYS,
+    RULES,
+    SETS,
+    SPLIT_KEYS,
+    check_counts,
+    check_keys_and_values,
+    merge_rules,
+    read_declaration,
+    total_of,
+)
 from irbox.datasets.pairs.halves import half_of_name, same_count
 from irbox.datasets.pairs.image_folders import natural_key
 from irbox.datasets.pairs.layout import Layout
 from irbox.datasets.pairs.paired_source import PairedSource
-from irbox.datasets.pairs.schema import as_list, check_rule_values, is_list, is_whole
+from irbox.datasets.pairs.schema import as_list, is_list
 from irbox.registry import suggest
-
-SETS = Path(__file__).parents[1] / 'sets'
-"""Folder of the declarations that come with irbox."""
-
-RULES = (
-    'label',
-    'pairing',
-    'choices',
-    'id_pattern',
-    'exclude_ids',
-    'exclude_copies_of',
-    'name_alias',
-    'names',
-)
-_LAYOUT = (*RULES, 'inside', 'input', 'target', 'clean')
-_SPLIT = (*RULES, 'inside', 'layouts', 'counts', 'strict', 'half')
-_SET = (*_SPLIT, 'about', 'splits', 'test_set')
 
 
 @dataclass(frozen=True)
@@ -50,6 +42,8 @@ class SetDeclaration:
     """Titles of the set's splits for the other use, to their pairs as published."""
     strict: bool = True
     """Whether every degraded image has a clean one, as published."""
+    input_psnr: Mapping[str, Any] | None = None
+    """What tells it from a set of the same names, see ``looks_like_another``."""
 
     def find(self, root: Path, label: str, changes: Mapping[str, Any]) -> tuple[PairedSource, bool]:
         """Find the source in a folder, by the first layout that fits.
@@ -89,7 +83,7 @@ class SetDeclaration:
             return {k: n for k, n in self.counts.items() if only is None or k in only}
         if self.counts is None or only is not None:
             return {}
-        return {'': _total(self.counts)}
+        return {'': total_of(self.counts)}
 
     def _fitting(self, root: Path) -> tuple[str, Layout] | None:
         # By place first: a folder `train` counts more than what may lie beside it.
@@ -171,25 +165,17 @@ def load_declaration(name: str, split: str | None = None) -> SetDeclaration:
             f'The declaration {path} does not exist (looked from {Path.cwd()}).'
         )
     title = path.stem if is_path else name
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} is not valid YAML: {error}') from error
-    _check(content, _SET, str(path))
+    content = read_declaration(path)
     splits = content.get('splits')
-    if splits is not None and not isinstance(splits, Mapping):
-        raise ValueError(
-            f'{path}: splits={splits!r} must be a mapping from names to what is in them.'
-        )
     if splits and split not in splits:
         raise ValueError(f'set {title} needs a split, got {split!r}. {suggest(str(split), splits)}')
     if split is not None and not splits:
         raise ValueError(f'set {title} has no splits: take `split: {split}` away.')
     part = splits[split] if splits else {}
     where = f'{path}: splits.{split}' if splits else str(path)
-    _check(part, _SPLIT, where)
-    merged = _merge(content, part)
-    _check_counts(merged.get('counts'), where)
+    check_keys_and_values(part, SPLIT_KEYS, where)
+    merged = merge_rules(content, part)
+    check_counts(merged.get('counts'), where)
     if not merged.get('layouts') or not is_list(merged['layouts']):
         raise ValueError(f'{where} needs `layouts`: a list of mappings with `input` and `target`.')
     layouts = tuple(
@@ -203,13 +189,20 @@ def load_declaration(name: str, split: str | None = None) -> SetDeclaration:
         f'{title} ({other})': total
         for other, inner in (splits or {}).items()
         if isinstance(inner, Mapping)
-        and {half, _half(_merge(content, inner), other)} == {'train', 'test'}
-        and (total := _total(inner.get('counts')))
+        and {half, _half(merge_rules(content, inner), other)} == {'train', 'test'}
+        and (total := total_of(inner.get('counts')))
     }
     if half == 'train' and (test_set := content.get('test_set')) is not None:
-        others[test_set] = _total(load_declaration(test_set).counts)
+        others[test_set] = total_of(load_declaration(test_set).counts)
     return SetDeclaration(
-        full, about, layouts, merged.get('counts'), half, others, merged.get('strict', True)
+        full,
+        about,
+        layouts,
+        counts=merged.get('counts'),
+        half=half,
+        others=others,
+        strict=merged.get('strict', True),
+        input_psnr=merged.get('input_psnr'),
     )
 
 
@@ -219,12 +212,12 @@ def is_file_name(name: str) -> bool:
 
 
 def _layout(given: Any, around: Mapping[str, Any], where: str) -> Layout:
-    _check(given, _LAYOUT, where)
+    check_keys_and_values(given, LAYOUT_KEYS, where)
     named = {key for key in ('clean', 'input', 'target') if given.get(key) is not None}
     if named not in ({'clean'}, {'input', 'target'}):
         raise ValueError(f'{where} needs `input` and `target`, or `clean` for clean images alone.')
     inside = as_list(given.get('inside') or around.get('inside') or '.')
-    merged = _merge(around, given)
+    merged = merge_rules(around, given)
     rules = {key: merged[key] for key in RULES if merged.get(key) is not None}
     patterns = {key: given.get('clean') or given[key] for key in ('input', 'target')}
     if absolute := [p for p in patterns.values() if Path(p).is_absolute()]:
@@ -239,30 +232,3 @@ def _layout(given: Any, around: Mapping[str, Any], where: str) -> Layout:
 def _half(given: Mapping[str, Any], split: str | None) -> str:
     """Tell what a split is for: what it says, or what it is named for."""
     return given.get('half') or half_of_name(split or '')
-
-
-def _total(counts: Any) -> int:
-    return sum(counts.values()) if isinstance(counts, Mapping) else counts or 0
-
-
-def _merge(around: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge rules: what stands inside counts; choices are put together."""
-    choices = {**(around.get('choices') or {}), **(inner.get('choices') or {})}
-    return {**around, **inner, 'choices': choices or None}
-
-
-def _check(given: Any, known: tuple[str, ...], where: str) -> None:
-    if not isinstance(given, Mapping):
-        raise ValueError(f'{where} must be a mapping, got {given!r}.')
-    for key in given:
-        if key not in known:
-            raise ValueError(f'{where} takes no {key!r}. {suggest(str(key), known)}')
-    check_rule_values(given, f'{where}: ')
-
-
-def _check_counts(counts: Any, where: str) -> None:
-    numbers = counts.values() if isinstance(counts, Mapping) else [counts]
-    if counts is not None and not all(map(is_whole, numbers)):
-        raise ValueError(
-            f'{where}: counts={counts!r} must be a number of pairs, or one for each label.'
-        )

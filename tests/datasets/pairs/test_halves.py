@@ -11,7 +11,8 @@ from irbox.datasets import PairedImageDataset, paired_image_dataset
 from irbox.datasets.pairs.halves import Half, half_of_folders, half_of_name, named_half
 from irbox.datasets.pairs.set_declaration import known_sets, load_declaration
 from irbox.engine.data_notes import training_warnings
-from support.data_trees import TREES, of, save
+from support.all_trees import TREES
+from support.data_trees import of, save
 from support.split_names import splits_of
 
 BY_NAME = {tree.about: tree for tree in TREES}

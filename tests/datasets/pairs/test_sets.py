@@ -3,11 +3,14 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from irbox.datasets import PairedImageDataset, paired_image_dataset
 from irbox.datasets.pairs.set_declaration import known_sets, load_declaration
-from support.data_trees import TREES, of, picture, save
+from support.all_trees import TREES
+from support.data_trees import of, picture, save
 from support.paths import ROOT
 from support.split_names import splits_of
 
@@ -73,28 +76,54 @@ def test_published_counts():
         ('cdd11', 'train'): 13_013,
         ('csd', 'test'): 2_000,
         ('csd', 'train'): 8_000,
+        ('dpdd', 'test'): 76,
+        ('dpdd', 'train'): 350,
+        ('dpdd', 'val'): 74,
         ('gopro', 'test'): 1_111,
         ('gopro', 'train'): 2_103,
         ('gopro', 'train_crops'): 8 * 2_103,
+        ('hide', 'test'): 2_025,
+        ('hide', 'train'): 6_397,
         ('kodak24', None): 24,
+        ('lhp', 'test'): None,
+        ('lhp', 'train'): None,
         ('lol_v1', 'test'): 15,
         ('lol_v1', 'train'): 485,
+        ('lol_v2', 'test_real'): 100,
+        ('lol_v2', 'test_synthetic'): 100,
+        ('lol_v2', 'train_real'): 689,
+        ('lol_v2', 'train_synthetic'): 900,
         ('outdoor_rain', 'test1'): 750,
         ('outdoor_rain', 'train'): 8_250,
         ('paired', None): None,
+        ('rain100h', 'test'): 100,
+        ('rain100h', 'train'): 1_800,
         ('rain100l', 'test'): 100,
         ('rain100l', 'train'): 200,
+        ('rain200h', 'test'): 200,
+        ('rain200h', 'train'): 1_800,
+        ('rain200l', 'test'): 200,
+        ('rain200l', 'train'): 1_800,
         ('raindrop', 'test_a'): 58,
         ('raindrop', 'test_b'): 249,
         ('raindrop', 'train'): 861,
         ('rainds_real', 'test'): 3 * 98,
         ('rainds_real', 'train'): 3 * 150,
+        ('realblur', 'test_j'): 980,
+        ('realblur', 'test_r'): 980,
+        ('realblur', 'train_j'): 3_758,
+        ('realblur', 'train_r'): 3_758,
         ('reside_ots', None): 72_135,
+        ('sidd', 'train'): 320,
+        ('sidd', 'train_crops'): None,
+        ('sidd', 'val'): 1_280,
         ('snow100k', 'test_l'): 16_801,
         ('snow100k', 'test_m'): 16_588,
         ('snow100k', 'test_s'): 16_611,
         ('snow100k', 'train'): 50_000,
         ('sots_outdoor', None): 500,
+        ('spa', 'test'): 1_000,
+        ('spa', 'train'): 638_492,
         ('urban100', None): 100,
         ('weatherbench', 'test'): 600,
         ('weatherbench', 'train'): 41_402,
@@ -129,6 +158,57 @@ def test_nothing_is_said_of_a_count_that_fits(tmp_path, monkeypatch):
         save(tmp_path / 'eval15' / 'high' / f'{i}.png')
     build(tmp_path, of('lol_v1', 'test'))
     assert said == ['Data source x: 15 pairs (low_light 15)']
+
+
+def test_the_trees_are_a_hundred_and_twenty_at_least():
+    assert len({repr(tree) for tree in TREES}) == len(TREES) >= 120
+
+
+def test_degraded_images_of_a_source_may_lack_a_clean_one(tmp_path):
+    for source in ('a', 'b'):
+        for name in ('input/1', 'input/2', 'gt/1'):
+            save(tmp_path / source / f'{name}.png')
+    folders = {'input': 'a/input', 'target': 'a/gt', 'strict': False}
+    assert len(PairedImageDataset({'x': folders}, data_root=str(tmp_path))) == 1
+    others = {'input': 'b/input', 'target': 'b/gt'}
+    with pytest.raises(ValueError, match='1 of 2 degraded images in .*b'):
+        PairedImageDataset({'x': folders, 'y': others}, data_root=str(tmp_path))
+    with pytest.raises(ValueError, match="strict='no' must be true or false"):
+        PairedImageDataset({'x': {**others, 'strict': 'no'}}, data_root=str(tmp_path))
+
+
+def test_a_set_of_which_one_is_missing_is_found_unless_it_shall_not_be(tmp_path):
+    tree = BY_NAME['rainds_real: with the orphan, as distributed'].plant(tmp_path)
+    assert len(build(tmp_path, tree.source)) == 6
+    with pytest.raises(ValueError, match='IMG_7435'):
+        build(tmp_path, {**tree.source, 'strict': True})
+
+
+@pytest.mark.parametrize('number', [100, 200])
+def test_heavy_and_light_rain_of_the_same_names_are_told_apart(tmp_path, number):
+    for kind, change in (('L', 8), ('H', 80)):
+        for i in range(1, 7):
+            clean = np.full((8, 8, 3), 90, dtype=np.uint8)
+            save(tmp_path / kind / 'input' / f'{i}.png', Image.fromarray(clean + np.uint8(change)))
+            save(tmp_path / kind / 'target' / f'{i}.png', Image.fromarray(clean))
+    light, heavy = f'rain{number}l', f'rain{number}h'
+    found = {
+        (name, kind): build(tmp_path, of(name, 'test', root=kind)).differences[:-1]
+        for name in (light, heavy)
+        for kind in 'LH'
+    }
+    assert found[light, 'L'] == found[heavy, 'H'] == []
+    assert found[light, 'H'] == [
+        f'Data source x: {light} (test) is known with degraded images of at least 20 dB on '
+        f'average, but these have 10.1 dB. Are they {heavy}, which has the same names?'
+    ]
+    assert 'at most 20 dB on average, but these have 30.1 dB' in found[heavy, 'L'][0]
+
+
+def test_what_cannot_be_read_says_nothing_of_the_rain(tmp_path):
+    save(tmp_path / 'input' / '1.png')
+    save(tmp_path / 'target' / '1.png', picture(width=10))
+    assert len(build(tmp_path, of('rain100h', 'test')).differences) == 1
 
 
 def test_guards_can_be_switched_off(tmp_path):
@@ -344,6 +424,10 @@ def test_a_declaration_of_ones_own(tmp_path):
         ('layouts: [{input: a, target: b, exclude_ids: 3}]', 'exclude_ids=3 must be'),
         ('layouts: [{input: a, target: b, id_pattern: 3}]', 'id_pattern=3 must be'),
         ('layouts: [{input: a, clean: b}]', 'layouts.0 needs `input` and `target`, or `clean`'),
+        ('{layouts: [{input: a, target: b}], half: left}', "half='left' must be train or test"),
+        ('{layouts: [{input: a, target: b}], strict: 1}', 'strict=1 must be true or false'),
+        ('{layouts: [{input: a, target: b}], input_psnr: 5}', 'input_psnr=5 must be {least'),
+        ('like: rain100', "no data set is called 'rain100'. Did you mean 'rain100"),
         ('layouts: [{input: , target: b}]', 'layouts.0 needs `input` and `target`, or `clean`'),
         ('layouts: [{input: /a, target: b}]', '/a must be a path below'),
     ],

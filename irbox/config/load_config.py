@@ -22,6 +22,7 @@ from irbox.config.check_nulls import (
 )
 from irbox.config.plugins import load_plugins
 from irbox.config.shipped_configs import find_config
+from irbox.config.spread_data_root import spread_data_root
 from irbox.utils.plugin_imports import installed_plugins_used
 
 SUFFIXES = ('.py', '.yaml', '.yml', '.json')
@@ -62,6 +63,7 @@ def load_config(
     _check_nulls(path, config)
     if cfg_options:
         _apply(config, cfg_options)
+    spread_data_root(config)
     if config.get('plugins'):
         # Absolute paths, so that a copy of the config in a work dir finds them, too. A base names
         # its plug-ins relative to itself.

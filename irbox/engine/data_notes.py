@@ -26,7 +26,7 @@ def training_warnings(dataset: Any) -> list[str]:
     if not isinstance(dataset, PairedImageDataset):
         return []
     wrong = [text for half in dataset.halves for text in half.objections(training=True)]
-    return wrong + dataset.differences
+    return [f'WARNING: {text}' for text in wrong + dataset.differences]
 
 
 def _sentence(name: str, dataset: Any) -> str:

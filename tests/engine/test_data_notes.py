@@ -3,7 +3,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from irbox.datasets import PairedImageDataset
-from irbox.engine.data_notes import data_notes
+from irbox.engine.data_notes import data_notes, training_warnings
 
 
 class Plain:
@@ -33,4 +33,5 @@ def test_which_set_how_many_images_and_where(tmp_path):
 
 
 def test_other_data_sets():
+    assert training_warnings(Plain()) == []
     assert data_notes(DataLoader(Plain())) == ['One set: 1,200 images from Plain']

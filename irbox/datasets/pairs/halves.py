@@ -104,7 +104,7 @@ class Half:
             else 'A test on training images has scores that mean nothing.'
         )
         return [
-            f'WARNING: data source {self.source} is to be used for {_USES[use]} with '
+            f'Data source {self.source} is to be used for {_USES[use]} with '
             f'{self.count:,} pairs, but {reason}. {harm}'
             for reason in why
         ]

@@ -139,7 +139,7 @@ def test_the_wrong_half_by_hand_is_warned_of(tmp_path, monkeypatch):
     monkeypatch.setattr(paired_image_dataset, 'print_log', lambda text, **_: said.append(text))
     fifteen(tmp_path, 'eval')
     dataset = build(tmp_path, of('lol_v1', 'train', root='eval'))
-    begin = 'WARNING: data source x is to be used for training with 15 pairs, but '
+    begin = 'Data source x is to be used for training with 15 pairs, but '
     folder = tmp_path / 'eval' / 'low'
     end = ' A network that is trained on test images has scores that mean nothing.'
     warnings = [
@@ -148,7 +148,7 @@ def test_the_wrong_half_by_hand_is_warned_of(tmp_path, monkeypatch):
     ]
     assert said[2:] == warnings
     count = 'Data source x: lol_v1 (train) is known with 485 pairs; 15 were found.'
-    assert training_warnings(dataset) == [*warnings, count]
+    assert training_warnings(dataset) == [f'WARNING: {text}' for text in (*warnings, count)]
 
 
 def test_two_folders_of_a_test_half_are_warned_of_where_they_are_trained_on(tmp_path):

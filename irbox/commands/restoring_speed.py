@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
 from irbox.datasets.photographs import photograph
+from irbox.datasets.read_image import read_image
 from irbox.restore.batch.job import Job
 from irbox.restore.batch.picture_steps import PictureSteps
 from irbox.restore.batch.progress import BatchProgress
@@ -52,7 +51,7 @@ def write_files(folder: Path, count: int) -> list[Job]:
 
 def as_tensors(jobs: Sequence[Job]) -> list[Tensor]:
     """Read files as a bare loop over a network wants them: (1, 3, H, W) in 0 to 1."""
-    arrays = [np.asarray(Image.open(job.source)).transpose(2, 0, 1).copy() for job in jobs]
+    arrays = [read_image(job.source).transpose(2, 0, 1).copy() for job in jobs]
     return [torch.from_numpy(one)[None].float() / 255 for one in arrays]
 
 

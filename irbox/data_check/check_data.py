@@ -7,12 +7,12 @@ from collections.abc import Callable
 from mmengine.config import Config
 
 from irbox.data_check.checked_set import SECTIONS, find_sets
-from irbox.data_check.file_facts import read_facts
 from irbox.data_check.leaks import check_contents
 from irbox.data_check.report import Report
 from irbox.data_check.scenes import check_scenes
 from irbox.data_check.sizes import check_sizes
 from irbox.data_check.unused import check_unused
+from irbox.datasets.file_facts import read_facts
 
 Progress = Callable[[int, int], None]
 

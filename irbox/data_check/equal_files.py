@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from irbox.data_check.file_facts import FileFacts, in_threads
+from irbox.datasets.file_facts import FileFacts, in_threads
 
 Groups = list[list[Path]]
 _SAMPLE = 4096

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from irbox.data_check.checked_set import CheckedSet
 from irbox.data_check.equal_files import Groups, equal_files
-from irbox.data_check.file_facts import FileFacts
 from irbox.data_check.finding import Finding
+from irbox.datasets.file_facts import FileFacts
 
 Roles = dict[Path, set[tuple[int, str]]]
 

@@ -10,9 +10,9 @@ from typing import Any
 from rich.table import Table
 
 from irbox.data_check.checked_set import CheckedSet
-from irbox.data_check.file_facts import FileFacts
 from irbox.data_check.finding import Finding
 from irbox.data_check.sizes import shown, summarise
+from irbox.datasets.file_facts import FileFacts
 
 COLUMNS = ('set', 'source', 'pairs', 'labels', 'most frequent', 'least', 'most', 'left out')
 

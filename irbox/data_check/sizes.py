@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from irbox.data_check.checked_set import CheckedSet
-from irbox.data_check.file_facts import FileFacts
 from irbox.data_check.finding import Finding, as_text
+from irbox.datasets.file_facts import FileFacts
 from irbox.datasets.pairs.data_source import DataSource
 from irbox.datasets.pairs.paired_source import ImagePair
 

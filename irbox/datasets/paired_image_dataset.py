@@ -34,7 +34,7 @@ from irbox.datasets.pairs.data_source import DataSource, find_source
 from irbox.datasets.pairs.distinct_names import distinct_names
 from irbox.datasets.pairs.halves import Half
 from irbox.datasets.pairs.paired_source import ImagePair
-from irbox.datasets.read_image import image_size, open_image
+from irbox.datasets.read_image import BadImageError, image_size, open_image
 from irbox.degradations.degradation import as_in_a_file
 from irbox.registry import DATASETS
 from irbox.utils.bounded import NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -83,13 +83,18 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         weights: Label to how often ``DrawSampler`` draws it, relative to the others; those not
             named count 1, and ``uniform`` draws all labels alike. A file of the label is then drawn
             at random. Without it every pair comes once per epoch, as often as ``repeat`` says.
+        on_bad_sample: What happens in training when an image is gone, damaged or of a kind that is
+            refused (see ``docs/datasets.md``): ``error``, or ``skip``, which draws another pair of
+            the same label by ``(seed, index, draw)`` and says so in the sample.
         strict: Refuse degraded images without a clean one, instead of leaving them out.
         seed: Of crops, augmentation and degradations.
 
     Items:
         ``image`` and ``target``, (3, H, W) float32 in 0 to 1, degraded and clean; ``label``;
         ``name``, the degraded file's, after the names of its folders where several files have the
-        same, after the source's name where there are several sources.
+        same, after the source's name where there are several sources. A training draw with
+        ``on_bad_sample='skip'`` has ``skipped``, too: what was wrong with the pairs that were drawn
+        before this one, a line each.
 
     Raises:
         FileNotFoundError: A folder does not exist, or holds no layout of the set.
@@ -108,6 +113,7 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         to_multiple: ToMultiple | None = None,
         resize: tuple[PositiveInt, PositiveInt] | None = None,
         weights: Mapping[str, NonNegativeFloat] | Literal['uniform'] | None = None,
+        on_bad_sample: Literal['error', 'skip'] = 'error',
         strict: bool = True,
         seed: NonNegativeInt = 0,
     ) -> None:
@@ -123,6 +129,7 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         self.small_images = small_images
         self.to_multiple = to_multiple
         self.resize = resize
+        self.on_bad_sample = on_bad_sample
         self.seed = seed
         self.notes: list[str] = []
         """What was found and left out, a sentence for each source."""
@@ -166,6 +173,28 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         index, draw = item if isinstance(item, tuple) else (item, 0)
         if not 0 <= index < len(self):
             raise IndexError(f'index {index} is out of range: there are {len(self)} samples.')
+        # A set that is gone through in order, as for a score, never has one for another.
+        if self.on_bad_sample == 'skip' and isinstance(item, tuple):
+            return self._usable(index, draw)
+        return self._sample(index, draw)
+
+    def _usable(self, index: int, draw: int) -> dict[str, Any]:
+        """Take the first pair that can be used: the one drawn, then others of its label."""
+        label, chosen, bad = self.pairs[index].label, index, list[str]()
+        # Not the numbers that the sample itself is made with.
+        rng = np.random.default_rng((self.seed, index, draw, 1))
+        while len(bad) < 100:
+            try:
+                return self._sample(chosen, draw) | {'skipped': '\n'.join(bad)}
+            except BadImageError as error:
+                bad.append(str(error))
+            alike = [other for other, pair in enumerate(self.pairs) if pair.label == label]
+            chosen = alike[rng.integers(len(alike))]
+        raise BadImageError(
+            f'None of {len(bad)} pairs of {label} drawn in a row can be used. The last: {bad[-1]}'
+        )
+
+    def _sample(self, index: int, draw: int) -> dict[str, Any]:
         rng = np.random.default_rng((self.seed, index, draw))
         margin = sum(getattr(step, 'margin', 0) for step in self.chains[index])
         pair = self._read(self.pairs[index], margin, rng)
@@ -217,14 +246,24 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
     def _check_sizes(self, source: DataSource) -> tuple[list[ImagePair], dict[str, int]]:
         """Give the pairs that are large enough, and what there is to tell about the others."""
         pairs, told = source.pairs, dict(source.left_out)
-        if self.small_images == 'skip' and self.patch_size is not None:
-            pairs = [p for p in pairs if min(image_size(p.degraded)) >= self.patch_size]
+        if self.small_images == 'skip' and (patch := self.patch_size) is not None:
+            pairs = [p for p in pairs if min(self._size(p.degraded) or (patch,)) >= patch]
             told['smaller than the patch'] = len(source.pairs) - len(pairs)
         if self.size_policy != 'error':
-            sizes = {p.clean: image_size(p.clean) for p in pairs}
-            differ = sum(image_size(p.degraded) != sizes[p.clean] for p in pairs)
+            clean = {p.clean: self._size(p.clean) for p in pairs}
+            sizes = [(self._size(p.degraded), clean[p.clean]) for p in pairs]
+            differ = sum(None not in both and both[0] != both[1] for both in sizes)
             told[f'whose sizes differ: {self.size_policy}'] = differ
         return pairs, told
+
+    def _size(self, path: Path) -> tuple[int, int] | None:
+        """Read an image's size; None where it is bad and will be skipped when it is drawn."""
+        try:
+            return image_size(path)
+        except BadImageError:
+            if self.on_bad_sample == 'error':
+                raise
+            return None
 
     @property
     def task_counts(self) -> dict[str, float]:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from irbox.datasets.read_image import open_image
 from irbox.utils.optional import require
 
 TRAINING = ('astronaut', 'coffee', 'rocket', 'motorcycle', 'flower')
@@ -44,14 +45,13 @@ def photograph(name: str) -> Photograph:
     if name in ('china', 'flower'):
         package = require('sklearn', package='scikit-learn', needed_by=f'The photograph {name!r}')
         path = Path(package.__path__[0]) / 'datasets' / 'images' / f'{name}.jpg'
-        return Photograph(name, Image.open(path).convert('RGB'))
+        return Photograph(name, open_image(path))
 
     if name == 'grace_hopper':
         cbook = require(
             'matplotlib.cbook', package='matplotlib', needed_by=f'The photograph {name!r}'
         )
-        with cbook.get_sample_data('grace_hopper.jpg') as file:
-            return Photograph(name, Image.open(file).convert('RGB'))
+        return Photograph(name, open_image(cbook.get_sample_data('grace_hopper.jpg', False)))
 
     from skimage import data
 

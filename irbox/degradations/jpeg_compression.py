@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from irbox.degradations.degradation import Degradation, Range, check_range, round_to_8_bits
+from irbox.pictures.open_image import open_image
 from irbox.registry import TRANSFORMS
 
 # Halved colours are coded in squares of this side.
@@ -52,5 +53,5 @@ class JPEGCompression(Degradation):
         pixels = (255 * round_to_8_bits(padded)).astype(np.uint8)
         file = BytesIO()
         Image.fromarray(pixels).save(file, 'JPEG', quality=quality, subsampling=subsampling)
-        decoded = np.asarray(Image.open(file), dtype=np.float32)
+        decoded = np.asarray(open_image(file, ('JPEG',)), dtype=np.float32)
         return decoded[top:, left:] / np.float32(255)

@@ -20,6 +20,7 @@ from mmengine.registry import MODELS, PARAM_SCHEDULERS
 from mmengine.runner import set_random_seed
 from torch import nn
 
+from irbox.engine.check_files import check_files
 from irbox.engine.data_notes import data_notes, training_warnings
 from irbox.engine.memory import check_memory
 from irbox.engine.runner import RestorationRunner
@@ -124,6 +125,8 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
             prepared.hooks.append(build_hook({'type': 'CompileHook'}))
     with errors_at('custom_hooks'):
         prepared.hooks += [build_hook(hook) for hook in config.get('custom_hooks') or []]
+    for key in ('train_dataloader', 'val_dataloader'):
+        notes += check_files(sections.get(key, {}), key)
     return prepared
 
 
@@ -155,6 +158,7 @@ def prepare_test(config: Config, protocol: str | Sequence[str] = ()) -> Prepared
         'default_hooks': {'checkpoint': None, 'param_scheduler': None, **progress},
         **_evaluation(config, 'test', **tested),
     }
+    check_files(sections['test_dataloader'], tested['dataloader'])
     notes = data_notes(sections['test_dataloader'])
     return Prepared(config, build_model(config), sections, notes=notes)
 
@@ -225,6 +229,7 @@ def _default_hooks(config: Config) -> dict[str, Any]:
         'logger': {'type': 'LoggerHook', 'interval': 50, 'log_metric_by_epoch': False},
         'progress': {'type': 'ProgressHook'},
         'finite_steps': {'type': 'FiniteStepsHook'},
+        'bad_samples': {'type': 'BadSamplesHook'},
         'final_weights': {'type': 'FinalWeightsHook'},
     }
     hooks = defaults | config.default_hooks.to_dict()

@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from irbox.pictures.open_image import open_image
+
 
 def center_crop(image: Tensor, multiple: int) -> Tensor:
     """Cut images, in the middle, to the next smaller multiple.
@@ -48,7 +50,7 @@ def through_jpeg(image: Tensor, quality: int) -> Tensor:
     for pixels in image.permute(0, 2, 3, 1).cpu().numpy():
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, format='JPEG', quality=quality, subsampling='4:2:0')
-        with Image.open(file) as again:
+        with open_image(file, ('JPEG',)) as again:
             read.append(np.array(again))
     return torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2).to(image.device)
 

@@ -7,8 +7,11 @@ import io
 import numpy as np
 from PIL import Image
 
+from irbox.pictures.open_image import largest_of_ppm
 from irbox.pictures.png import START
 
+MOST_CHANNELS = 16
+"""Of a TIFF file: more would make it large in memory, however few pixels it has."""
 _RGB, _WHITE_IS_ZERO, _BLACK_IS_ZERO = 2, 0, 1
 
 Deep = tuple[np.ndarray, 'np.ndarray | None']
@@ -54,7 +57,7 @@ def _with_opencv(data: bytes) -> Deep:
 
 
 def _decode_ppm(data: bytes, image: Image.Image, notes: list[str]) -> Deep | None:
-    largest = _largest_of_ppm(data)
+    largest = largest_of_ppm(image)
     if largest <= 255:
         return None
     values, _ = _with_opencv(data)
@@ -63,15 +66,6 @@ def _decode_ppm(data: bytes, image: Image.Image, notes: list[str]) -> Deep | Non
         scaled = values.astype(np.uint32) * 65535 + largest // 2
         values = (scaled // largest).astype(np.uint16)
     return values, None
-
-
-def _largest_of_ppm(data: bytes) -> int:
-    words: list[bytes] = []
-    for line in data[:4096].split(b'\n'):
-        words += line.split(b'#', 1)[0].split()
-        if len(words) >= 4:
-            return int(words[3])
-    return 255
 
 
 def _decode_tiff(data: bytes, notes: list[str]) -> Deep | None:
@@ -86,6 +80,10 @@ def _decode_tiff(data: bytes, notes: list[str]) -> Deep | None:
         samples, photometric = page.samplesperpixel, int(page.photometric)
         if bits <= 8 or (kind == 1 and bits not in (16,)):
             return None
+        if samples * page.imagedepth > MOST_CHANNELS:
+            raise ValueError(
+                f'it has {samples * page.imagedepth} channels; {MOST_CHANNELS} are read at most'
+            )
         if photometric not in (_RGB, _WHITE_IS_ZERO, _BLACK_IS_ZERO) or kind not in (1, 3):
             return None
         colors = 3 if photometric == _RGB else 1

@@ -9,6 +9,9 @@ from irbox.utils.optional import require
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'TIFF', 'BMP', 'GIF', 'PPM', 'AVIF')
 """What Pillow itself may open. Anything else, such as EPS, would start a program."""
 
+DATA_FORMATS = FORMATS[:-1]
+"""What data sets may hold: the same without AVIF."""
+
 OPTIONAL = {'HEIF': 'pillow_heif', 'JXL': 'pillow_jxl'}
 """Formats whose decoder the extra ``formats`` brings, and its module."""
 
@@ -121,7 +124,7 @@ def format_of(head: bytes) -> str | None:
     """Tell a file's format by its first 64 bytes, as Pillow names it; None where it is unknown."""
     if head[:4] == b'RIFF' and head[8:12] == b'WEBP':
         return 'WEBP'
-    if head[4:8] == b'ftyp' and b'avif' in head[8:64]:
+    if head[4:8] == b'ftyp' and (b'avif' in head[8:64] or head[8:12] == b'avis'):
         return 'AVIF'
     found = next((name for start, name in _STARTS if head.startswith(start)), None)
     return found or _optional_format(head)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import stat
 import threading
 import warnings
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image, UnidentifiedImageError
 
 from irbox.pictures.formats import FORMATS, allowed_formats
+from irbox.pictures.open_image import check_regular, open_image
 
 MAX_PIXELS = 2**28
 """Pixels that a picture may have where the caller sets no other limit: 268 megapixels."""
@@ -54,13 +54,7 @@ def open_source(source: Source, max_pixels: int | None = None) -> Opened:
     formats = allowed_formats(name, data[:64])
     image: Image.Image
     try:
-        with _LIMIT, warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                image = Image.open(io.BytesIO(data), formats=formats)
-            finally:
-                Image.MAX_IMAGE_PIXELS = limit
+        image = _open(data, formats)
     except Exception as error:  # A decoder may raise anything on a damaged file.
         float_tiff = _float_tiff(data)
         if float_tiff is None:
@@ -97,6 +91,19 @@ def check_size(name: str, size: tuple[int, int], max_pixels: int | None) -> None
         )
 
 
+def _open(data: bytes, formats: tuple[str, ...]) -> Image.Image:
+    if formats == FORMATS:
+        return open_image(io.BytesIO(data), FORMATS)
+    # Of the extra, whose decoder was put into Pillow's registry just now.
+    with _LIMIT, warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(io.BytesIO(data), formats=formats)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
 def _read(source: Path | str | bytes | BinaryIO) -> tuple[str, bytes]:
     if isinstance(source, bytes | bytearray | memoryview):
         return 'given as bytes', bytes(source)
@@ -105,10 +112,11 @@ def _read(source: Path | str | bytes | BinaryIO) -> tuple[str, bytes]:
         return name if isinstance(name, str) else 'given as a file', source.read()
     path = Path(source)
     try:
-        # A pipe under a picture's name would wait for ever for somebody who writes to it.
-        if not stat.S_ISREG(path.stat().st_mode):
-            kind = 'a folder' if path.is_dir() else 'no regular file (a pipe, socket or device)'
-            raise ValueError(f'Picture {path} is {kind}. Name a picture file.')
+        try:
+            check_regular(path)
+        except ValueError as error:
+            what = str(error).removeprefix('it ')
+            raise ValueError(f'Picture {path} {what}. Name a picture file.') from error
         return str(path), path.read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f'Picture {path} does not exist.') from None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
+from PIL.TiffImagePlugin import TiffImageFile
 
 from irbox.pictures import jpeg, modern, png, tiff, webp
 from irbox.pictures.decode import decode
@@ -10,6 +13,9 @@ from irbox.pictures.open_source import Opened, Source, open_source
 from irbox.pictures.orientation import exchanges_sides, upright
 from irbox.pictures.picture import Picture
 from irbox.pictures.read_metadata import read_metadata, read_orientation
+
+MOST_PAGES = 1000
+"""Pages of a TIFF file that are counted: going to each reads its header."""
 
 
 def read_picture(source: Source, max_pixels: int | None = None) -> Picture:
@@ -86,12 +92,16 @@ def _read(opened: Opened) -> Picture:
 
 def _frames(opened: Opened) -> list[str]:
     """Say what of a file of several pictures is read, and what of a motion photo is left out."""
-    count, data = getattr(opened.image, 'n_frames', 1), opened.data
-    kind = opened.image.format
-    notes = []
+    image, data = opened.image, opened.data
+    kind, notes = image.format, []
+    if isinstance(image, TiffImageFile):
+        count = _count_pages(image)
+    else:
+        count = getattr(image, 'n_frames', 1)
     if count > 1:
         what = {'TIFF': 'page', 'MPO': 'picture'}.get(kind or '', 'frame of an animation')
-        notes.append(f'Only the first {what} of {count} was kept.')
+        of = f'more than {MOST_PAGES}' if kind == 'TIFF' and count > MOST_PAGES else count
+        notes.append(f'Only the first {what} of {of} was kept.')
     elif kind == 'JPEG' and data is not None and b'\xff\xd9' not in data.rstrip(b'\0')[-2:]:
         after = len(data) - data.rfind(b'\xff\xd9') - 2
         if 64 < after < len(data):
@@ -99,3 +109,14 @@ def _frames(opened: Opened) -> list[str]:
                 'Data after the picture (such as the film of a motion photo) were left out.'
             )
     return notes
+
+
+def _count_pages(image: TiffImageFile) -> int:
+    """Count the pages of a TIFF file, but not beyond one more than ``MOST_PAGES``."""
+    count = 1
+    with suppress(EOFError):
+        while count <= MOST_PAGES:
+            image.seek(count)
+            count += 1
+    image.seek(0)
+    return count

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
+from irbox.datasets.read_image import BadImageError, opened
+from irbox.pictures.formats import FORMATS
+
 FEATHER = 8
 """Pixels over which a mask of two values fades out, inside its edge."""
 
@@ -30,10 +33,12 @@ def read_mask(mask: Any, size: tuple[int, int], name: str = 'mask') -> np.ndarra
     """
     if isinstance(mask, (str, Path)):
         try:
-            with Image.open(mask) as opened:
-                mask = opened.convert('L')
-        except OSError as error:
-            raise ValueError(f'{name}={str(mask)!r} cannot be read: {error}.') from error
+            with opened(mask, FORMATS) as (image, _):
+                mask = image.convert('L')
+        except BadImageError as error:
+            raise ValueError(
+                f'{name}={str(mask)!r} cannot be read: {error.__cause__ or error}.'
+            ) from error
     if isinstance(mask, Image.Image):
         mask = mask.convert('L')
     if hasattr(mask, 'detach'):

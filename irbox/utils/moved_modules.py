@@ -33,6 +33,7 @@ MOVED = {
     'irbox.engine.convert_m2restore': 'irbox.conversion.m2restore',
     'irbox.engine.convert_published': 'irbox.conversion.convert',
     'irbox.engine.data_check': 'irbox.data_check',
+    'irbox.engine.data_check.file_facts': 'irbox.datasets.file_facts',
     'irbox.engine.describe': 'irbox.analysis.network_table',
     'irbox.engine.files': 'irbox.utils.files',
     'irbox.engine.hooks.averaged_model': 'irbox.engine.averaged_model',

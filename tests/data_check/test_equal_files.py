@@ -4,7 +4,7 @@ import pytest
 
 from irbox.data_check import equal_files as module
 from irbox.data_check.equal_files import equal_files
-from irbox.data_check.file_facts import FileFacts
+from irbox.datasets.file_facts import FileFacts
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from mmengine.config import Config
 from PIL import Image
 
 from irbox.data_check.checked_set import CheckedSet, find_sets
-from irbox.data_check.file_facts import FileFacts
 from irbox.data_check.finding import SHOWN, Finding, as_text
 from irbox.data_check.report import Report
 from irbox.data_check.scenes import check_scenes
 from irbox.data_check.unused import check_unused
+from irbox.datasets.file_facts import FileFacts
 from irbox.datasets.pairs.data_source import DataSource
 from irbox.datasets.pairs.halves import Half
 from irbox.datasets.pairs.paired_source import ImagePair

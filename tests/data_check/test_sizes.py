@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from irbox.data_check.file_facts import read_facts
+from irbox.datasets.file_facts import read_facts
 from support.check_data import folders, kinds
 
 
@@ -75,6 +75,6 @@ def test_what_is_no_image_and_what_is_too_deep(tmp_path):
     text.write_text('<html>Too many requests</html>')
     Image.fromarray(np.zeros((8, 8), dtype=np.uint16)).save(deep)
     facts = read_facts([text, deep, gone])
-    assert facts[text].problem == 'it is empty, or no image of a known type'
+    assert 'it is no image of a known type: JPEG, PNG' in facts[text].problem
     assert 'more than 8 bits' in facts[deep].problem
     assert facts[gone].size is None and facts[gone].problem

@@ -159,3 +159,16 @@ def test_multiplied_colors_are_divided(tmp_path):
     assert np.abs(picture.pixels.astype(int) - deep()).max() <= 3
     assert 'multiplied' in picture.notes[0]
     assert tifffile.imread(io.BytesIO(data)).shape == (48, 64, 4)
+
+
+def test_pages_without_end_are_not_counted_to_the_end():
+    page = Image.new('L', (2, 2))
+    for count, said in ((1000, '1000'), (1200, 'more than 1000')):
+        data = saved(page, 'TIFF', save_all=True, append_images=[page] * (count - 1))
+        assert read_picture(data).notes == [f'Only the first page of {said} was kept.']
+
+
+def test_channels_without_end(tmp_path):
+    values = np.zeros((4, 4, 40), np.uint16)
+    data = tiff(values, photometric='minisblack', planarconfig='contig', compression='zlib')
+    assert 'it has 40 channels; 16 are read at most' in message(tmp_path / 'a.tif', data)

@@ -46,7 +46,7 @@ def list_images(folder: Path) -> list[str]:
             entry.name
             for entry in entries
             # Archives packed on a Mac hold a `._name.png` beside each file, which is no image.
-            if is_image_name(entry.name) and not entry.is_dir()
+            if is_image_name(entry.name) and not _is_folder(entry)
         ]
     return sorted(names, key=natural_key)
 
@@ -54,7 +54,14 @@ def list_images(folder: Path) -> list[str]:
 def holds_images(folder: Path) -> bool:
     """Tell whether there is an image in a folder: stops at the first."""
     with os.scandir(folder) as entries:
-        return any(is_image_name(entry.name) and not entry.is_dir() for entry in entries)
+        return any(is_image_name(entry.name) and not _is_folder(entry) for entry in entries)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # A link in a circle: as an image it gets its message, as a folder it is none.
+        return False
 
 
 def is_image_name(name: str) -> bool:
@@ -171,7 +178,7 @@ def _child(folder: Path, name: str) -> Path | None:
 
 def _subfolders(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        names = [e.name for e in entries if not e.name.startswith('.') and e.is_dir()]
+        names = [e.name for e in entries if not e.name.startswith('.') and _is_folder(e)]
     return sorted(names, key=natural_key)
 
 

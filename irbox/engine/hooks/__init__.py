@@ -1,6 +1,7 @@
 """Hooks: what happens beside the training and testing itself."""
 
 from irbox.engine.averaged_model import AveragedModel
+from irbox.engine.hooks.bad_samples_hook import BadSamplesHook
 from irbox.engine.hooks.checkpoint_hook import CheckpointHook
 from irbox.engine.hooks.compile_hook import CompileHook
 from irbox.engine.hooks.ema_hook import EMAHook
@@ -12,6 +13,7 @@ from irbox.engine.hooks.runtime_info_hook import RuntimeInfoHook
 
 __all__ = [
     'AveragedModel',
+    'BadSamplesHook',
     'CheckpointHook',
     'CompileHook',
     'EMAHook',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +90,8 @@ def list_jobs(
             if folder is None and _is_own_answer(entry.source, suffix, extensions):
                 answers += 1
             else:
-                pictures.setdefault(entry.source.resolve(), entry)
+                # A link in a circle has no real path; it gets its message when it is opened.
+                pictures.setdefault(Path(os.path.realpath(entry.source)), entry)
     if answers:
         listing.notes.append(
             f'{answers} {_pictures(answers)} ending in {suffix!r} beside the original: passed over '

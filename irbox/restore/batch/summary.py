@@ -11,6 +11,7 @@ from typing import Any
 import irbox
 from irbox.restore.batch.job import Outcome
 from irbox.utils.files import atomic_write
+from irbox.utils.shown import shown
 
 SHOWN = 20
 """Failures that are listed; a report lists all."""
@@ -54,16 +55,11 @@ def _lines(
             by_note[note].append(one)
     for note, those in by_note.items():
         more = f' and {len(those) - 1} more' if len(those) > 1 else ''
-        yield f'Note: {_line(those[0].job.source)}{more}: {_line(note)}'
+        yield f'Note: {shown(those[0].job.source)}{more}: {shown(note)}'
     for one in failed[:SHOWN]:
-        yield f'Failed: {_line(one.job.source)}: {_line(one.reason)}'
+        yield f'Failed: {shown(one.job.source)}: {shown(one.reason)}'
     if len(failed) > SHOWN:
         yield f'... and {len(failed) - SHOWN} more failed; --report FILE.json lists all.'
-
-
-def _line(text: object) -> str:
-    """Write on one line, without what would move a terminal: names of files may hold anything."""
-    return ''.join(one if one.isprintable() else ascii(one)[1:-1] for one in str(text))
 
 
 def write_report(

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
-from PIL import Image, UnidentifiedImageError
-
-from irbox.datasets.read_image import open_image
+from irbox.datasets.read_image import BadImageError, open_image, opened
 
 Key = TypeVar('Key')
 THREADS = min(32, 4 * (os.cpu_count() or 1))
@@ -47,7 +44,6 @@ def read_facts(
         deep: Decode every file.
         advance: Called with how many more files are done.
     """
-    Image.init()  # not by several threads at once
     return in_threads(paths, _decoded if deep else _header, advance)
 
 
@@ -63,9 +59,7 @@ def in_threads(
         return [function(path) for path in chunk]
 
     found: dict[Path, Key] = {}
-    # Once for all threads: the filters of warnings are shared by them.
-    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
-        warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+    with ThreadPoolExecutor(THREADS) as pool:
         for chunk, values in zip(chunks, pool.map(run, chunks), strict=True):
             found.update(zip(chunk, values, strict=True))
             advance(len(chunk))
@@ -75,15 +69,14 @@ def in_threads(
 def _header(path: Path) -> FileFacts:
     length = 0
     try:
-        with open(path, 'rb') as file:
+        with opened(path) as (image, file):
             length = os.fstat(file.fileno()).st_size
-            with Image.open(file) as image:
-                size, mode, kind = image.size, image.mode, image.format or ''
-            whole = _looks_whole(file, kind, length)
-        if mode.startswith(('I', 'F')) or not whole:
+            size = image.size
+            whole = _looks_whole(file, image.format or '', length)
+        if not whole:
             open_image(path)  # which says what is wrong
         return FileFacts(length, size)
-    except Exception as error:
+    except BadImageError as error:
         return FileFacts(length, None, _explain(error))
 
 
@@ -95,7 +88,7 @@ def _decoded(path: Path) -> FileFacts:
         digest = hashlib.blake2b(image.tobytes(), digest_size=16)
         digest.update(repr(image.size).encode())
         return FileFacts(length, image.size, pixels=digest.digest())
-    except Exception as error:
+    except (BadImageError, OSError) as error:
         return FileFacts(length, None, _explain(error))
 
 
@@ -111,7 +104,5 @@ def _looks_whole(file: BinaryIO, kind: str, length: int) -> bool:
 
 
 def _explain(error: Exception) -> str:
-    """Say what is wrong: damaged files make decoders raise nearly anything."""
-    if isinstance(error, UnidentifiedImageError):
-        return 'it is empty, or no image of a known type'
+    """Say what is wrong; what to do about it is the caller's to say."""
     return str(error).split('. Replace the file')[0].rstrip('.') or type(error).__name__

@@ -181,8 +181,7 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
     def _usable(self, index: int, draw: int) -> dict[str, Any]:
         """Take the first pair that can be used: the one drawn, then others of its label."""
         label, chosen, bad = self.pairs[index].label, index, list[str]()
-        # Not the numbers that the sample itself is made with.
-        rng = np.random.default_rng((self.seed, index, draw, 1))
+        rng = np.random.default_rng((self.seed, index, draw, 1))  # not the sample's own
         while len(bad) < 100:
             try:
                 return self._sample(chosen, draw) | {'skipped': '\n'.join(bad)}

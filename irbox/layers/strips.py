@@ -15,7 +15,7 @@ from torch.nn.modules import module as module_state
 
 from irbox.layers.norm import LayerNorm2d
 
-ELEMENTS = 3 * 2**18
+ELEMENTS = 2**18
 """Of the wide map that a strip holds: longer ones leave the cache, shorter ones cost more calls."""
 LANES = 16
 """Channels that a vector unit takes at once: matrix products with other widths are slower."""

@@ -107,6 +107,7 @@ def test_readers_that_another_package_registered_are_not_used(tmp_path, monkeypa
     assert not used
 
 
+@pytest.mark.filterwarnings('ignore::UserWarning:PIL')
 @pytest.mark.parametrize('kind', ['PNG', 'JPEG', 'BMP', 'GIF', 'TIFF', 'WEBP', 'PPM'])
 def test_damage_of_any_kind_is_one_message(kind, tmp_path):
     """Bytes changed, cut and doubled at random: an image, or the one error."""

@@ -116,6 +116,7 @@ def state_of(runner):
     return tensors, [one.state_dict() for one in runner.param_schedulers], runner.iter
 
 
+@pytest.mark.filterwarnings('ignore:Validating sparse tensor:UserWarning')
 @pytest.mark.parametrize(
     ('place', 'value', 'message'), FAULTS, ids=[f'{n} {fault[0]}' for n, fault in enumerate(FAULTS)]
 )

@@ -49,6 +49,7 @@ def test_postscript_under_a_picture_s_name_starts_no_program(tmp_path, monkeypat
     assert 'no picture of a known format' in message(tmp_path / 'a.png', data)
 
 
+@pytest.mark.filterwarnings('ignore::UserWarning:PIL')
 # Of the others the first picture is whole.
 @pytest.mark.parametrize(
     'name', [one for one in KINDS if one not in ('tiff-pages', 'gif-animation')]
@@ -123,6 +124,7 @@ def test_decoders_of_the_extra_are_named(tmp_path, monkeypatch):
     assert "pip install 'irbox[formats]'" in message(tmp_path / 'a.jxl', b'\xff\x0a' + bytes(64))
 
 
+@pytest.mark.filterwarnings('ignore::UserWarning:PIL')
 def test_damaged_metadata_never_costs_the_picture():
     exif = b'Exif\0\0II*\0\x08\0\0\0' + b'\xff' * 40
     data = saved(photograph(), 'JPEG', exif=exif, xmp=b'<x:xmpmeta broken')

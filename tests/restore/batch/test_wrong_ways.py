@@ -92,6 +92,7 @@ def arguments_of(way):
     return words if named else [*words, '--model', 'model']
 
 
+@pytest.mark.filterwarnings('ignore::UserWarning:PIL')
 @pytest.mark.parametrize('way', TABLE, ids=str)
 def test_one_line_and_nothing_written(way, place, as_user, capsys, monkeypatch):
     if way.prepare is not None:

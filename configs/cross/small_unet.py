@@ -7,4 +7,4 @@ _base_ = [
     '../_base_/runtime.yaml',
 ]
 train_cfg = {'max_iters': 400, 'val_interval': 400}
-train_dataloader = {'batch_size': 8, 'dataset': {'patch_size': 64}}
+train_dataloader = {'batch_size': 4, 'dataset': {'patch_size': 96}}

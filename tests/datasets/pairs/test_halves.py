@@ -42,12 +42,12 @@ def test_the_innermost_folder_counts():
 
 
 def test_folders_that_the_config_does_not_name_count_less():
-    root = Path('/tmp/test_of_mine/data')
+    root = Path('/test_of_mine/data')
     assert named_half(root / 'test' / 'blur', root) == 'test'
     assert named_half(root / 'blur', root) == ''
     assert named_half(root / 'test_a' / 'blur', root / 'test_a') == 'test'
     assert named_half(root / 'blur', Path('elsewhere')) == 'test'
-    assert named_half(Path('/tmp/test_of_mine/a/b/c'), Path('elsewhere')) == ''
+    assert named_half(Path('/test_of_mine/a/b/c'), Path('elsewhere')) == ''
     assert named_half(Path('data/test/blur'), Path()) == 'test'
 
 

@@ -101,9 +101,9 @@ def read_folder(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _packed(key: str, value: Tensor, dtype: torch.dtype | None) -> Tensor:
     """A copy, since tensors that share memory are refused by the format."""
-    kept = value.is_floating_point() and dtype or value.dtype
+    kept = dtype if dtype and value.is_floating_point() else value.dtype
     packed = value.detach().to('cpu', kept, copy=True)
-    if not packed.isfinite().all():
+    if (value.isfinite().cpu() & ~packed.isfinite()).any():
         raise ValueError(
             f'{key} holds values that are not finite as {str(kept).removeprefix("torch.")}. '
             'Write the model in float32.'

@@ -39,7 +39,9 @@ class Process:
             raise NotRunError(f'{checkout} is no checkout: it has no irbox/registry.py.')
         python = root / '.venv' / 'bin' / 'python'
         found = str(python) if checkout is not None and python.exists() else sys.executable
-        environment = os.environ | {'PYTHONPATH': str(root), 'OMP_NUM_THREADS': str(threads)}
+        # First, so that it is the irbox that is imported; what else is there may hold its packages.
+        path = os.pathsep.join(filter(None, [str(root), os.environ.get('PYTHONPATH')]))
+        environment = os.environ | {'PYTHONPATH': path, 'OMP_NUM_THREADS': str(threads)}
         self._errors = tempfile.TemporaryFile('w+', encoding='utf-8', errors='replace')  # noqa: SIM115
         self._process = subprocess.Popen(
             # -P: the folder of the program is no place to import from.

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,6 +133,14 @@ def test_what_is_compared():
 def test_a_folder_that_is_no_checkout(tmp_path):
     with pytest.raises(NotRunError, match='is no checkout'):
         Process(str(tmp_path))
+
+
+def test_packages_that_stand_in_a_folder_of_their_own_are_found(tmp_path, monkeypatch):
+    Path(tmp_path, 'sitecustomize.py').write_text(f'open({str(tmp_path / "seen")!r}, "w").close()')
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    with Process() as process, pytest.raises(NotRunError):
+        process.ask('nothing that it knows')
+    assert Path(tmp_path, 'seen').exists()
 
 
 @pytest.mark.slow

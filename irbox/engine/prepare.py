@@ -21,6 +21,7 @@ from mmengine.runner import set_random_seed
 from torch import nn
 
 from irbox.engine.check_files import check_files
+from irbox.engine.check_leaks import check_leaks
 from irbox.engine.data_notes import data_notes, training_warnings
 from irbox.engine.memory import check_memory
 from irbox.engine.runner import RestorationRunner
@@ -127,6 +128,7 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
         prepared.hooks += [build_hook(hook) for hook in config.get('custom_hooks') or []]
     for key in ('train_dataloader', 'val_dataloader'):
         notes += check_files(sections.get(key, {}), key)
+    notes += check_leaks(loader, config, sections.get('val_dataloader', {}))
     return prepared
 
 

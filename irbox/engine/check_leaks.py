@@ -1,0 +1,126 @@
+"""Looking for test images among those that a training would learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dist import all_gather_object, get_rank, get_world_size, is_main_process
+from torch.utils.data import DataLoader
+
+from irbox.datasets import PairedImageDataset
+from irbox.datasets.fingerprints import Fingerprint, distances, fingerprints
+from irbox.engine.sections import build_loaders
+from irbox.utils.console import console
+from irbox.utils.shown import shown
+
+Leaks = Literal['refuse', 'warn', 'ignore']
+"""What becomes of them: ``leaks`` of a config."""
+ALIKE = 40
+"""Bits of 256 in which copies differ at most (docs/datasets.md has the error rates)."""
+ROWS = 4096
+# Files that take a minute or more, which a person should know of.
+MANY = 2000
+Loaders = DataLoader[Any] | Mapping[str, DataLoader[Any]]
+
+
+def check_leaks(training: DataLoader[Any], config: Config, validation: Loaders) -> list[str]:
+    """Compare the clean images of a training with those of its test and its validation.
+
+    By their pixels, and by how they look: copies that were resized or written anew are found, too.
+    What was read is kept from run to run (``irbox.datasets.fingerprints``).
+
+    Args:
+        training: What would be trained on; only data sets of image files are compared.
+        config: With ``test_dataloader``, whose files need not be there, and ``leaks``.
+        validation: The validation's, built; copies of its images are only told of.
+
+    Returns:
+        Sentences for the log.
+
+    Raises:
+        ValueError: Test images would be trained on, and ``leaks`` is ``refuse``, the default.
+    """
+    what: Leaks = config.get('leaks') or 'refuse'
+    ours = _clean_files(training)
+    if what == 'ignore' or not ours:
+        return []
+    notes, sets = [], dict(_sets('val_dataloader', validation))
+    if config.get('test_dataloader') is not None:
+        try:
+            sets |= _sets('test_dataloader', build_loaders(config, 'test_dataloader'))
+        except (ValueError, OSError, ImportError) as error:
+            notes.append(f'The test images are not at hand, so none was looked for: {error}')
+    theirs = {place: files for place, loader in sets.items() if (files := _clean_files(loader))}
+    if not theirs:
+        return notes
+    known = _read([*ours, *(file for files in theirs.values() for file in files)])
+    for place, files in theirs.items():
+        copies = dict(_copies(ours, files, known))
+        if not copies:
+            continue
+        one, other = next(iter(copies.items()))
+        text = (
+            f'{len(copies):,} of {len(ours):,} clean images of the training are images of {place}, '
+            f'as they are or resized or written anew. The first: {shown(one)} is {shown(other)}.'
+        )
+        if place.startswith('test') and what == 'refuse':
+            raise ValueError(
+                f'train_dataloader: {text} Take them out (exclude_ids, exclude_ids_from or '
+                'allow_list), or set leaks=warn for a published protocol that has them.'
+            )
+        notes.append(f'WARNING: {text}')
+    return notes
+
+
+def _sets(section: str, loaders: Loaders) -> Iterator[tuple[str, DataLoader[Any]]]:
+    named = loaders if isinstance(loaders, Mapping) else {'': loaders}
+    for name, loader in named.items():
+        yield f'{section}.{name}' if name else section, loader
+
+
+def _clean_files(loader: DataLoader[Any]) -> list[Path]:
+    dataset = loader.dataset
+    if not isinstance(dataset, PairedImageDataset):
+        return []
+    return list(dict.fromkeys(pair.clean for pair in dataset.pairs))
+
+
+def _read(files: Sequence[Path]) -> dict[Path, Fingerprint]:
+    """Share the work between the processes of a run."""
+    files = list(dict.fromkeys(files))
+    if len(files) > MANY and is_main_process():
+        console().print(
+            f'Comparing {len(files):,} clean images of training, validation and test: what was not '
+            'read before is read once.'
+        )
+    own = fingerprints(files[get_rank() :: get_world_size()])
+    return {path: known for part in all_gather_object(own) for path, known in part.items()}
+
+
+def _copies(
+    ours: Sequence[Path], theirs: Sequence[Path], known: Mapping[Path, Fingerprint]
+) -> Iterator[tuple[Path, Path]]:
+    """Give each of ours that is one of theirs, with one that it is."""
+    ours, theirs = ([path for path in paths if path in known] for paths in (ours, theirs))
+    if not ours or not theirs:
+        return
+    same = {known[path].pixels: path for path in theirs}
+    looks = {known[path].look: path for path in theirs if known[path].look}
+    names = list(looks.values())
+    for start in range(0, len(ours), ROWS):
+        part = ours[start : start + ROWS]
+        seen = [path for path in part if known[path].look] if looks else []
+        near: dict[Path, Path] = {}
+        if seen:
+            bits = distances([known[path].look for path in seen], list(looks))
+            best = bits.argmin(axis=1)
+            found = np.flatnonzero(bits[np.arange(len(seen)), best] <= ALIKE)
+            near = {seen[row]: names[best[row]] for row in found}
+        for path in part:
+            other = same.get(known[path].pixels) or near.get(path)
+            if other is not None:
+                yield path, other

@@ -83,6 +83,8 @@ setup(
         'formats': ['pillow-heif', 'pillow-jxl-plugin', 'imagecodecs'],
         # What the systems in plugins/ need beyond irbox.
         'peers': ['einops'],
+        # Networks as files for other programs.
+        'export': ['onnx', 'onnxscript', 'onnxruntime'],
         'video': ['av'],
         # Scores of images as .parquet.
         'parquet': ['pyarrow'],
@@ -98,6 +100,9 @@ setup(
             'av',
             'einops',
             'matplotlib',
+            'onnx',
+            'onnxruntime',
+            'onnxscript',
             'PyWavelets',
             'pillow-heif',
             'pillow-jxl-plugin',

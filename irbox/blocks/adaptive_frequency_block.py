@@ -59,9 +59,8 @@ class AdaptiveFrequencyBlock(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Clean a map, (B, C, H, W) -> same shape."""
-        image = F.interpolate(context.image, x.shape[-2:], mode='bilinear', align_corners=False).to(
-            memory_format=torch.channels_last
-        )
+        image = F.interpolate(context.image, x.shape[-2:], mode='bilinear', align_corners=False)
+        image = image.contiguous(memory_format=torch.channels_last)
         low, high = self.split(self.embed(image))
         merged = self.modulate(self.attend_low(low, x), self.attend_high(high, x))
         answer: Tensor = self.alpha * self.attend(x, merged) + self.beta * x

@@ -28,6 +28,7 @@ COMMANDS = {
     'describe': "print what a config's network is made of, and its cost",
     'configs': 'list the configs that come with irbox, or copy one to edit',
     'save-model': 'write a model as a folder for others to use',
+    'export': 'write a model as a file that other programs run',
     'verify': 'repeat how a restored picture was made, and compare',
     'check-data': "look for what is wrong with the files of a config's data sets",
     'show-data': 'draw what a config feeds its network',

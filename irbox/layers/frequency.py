@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from irbox.layers.pointwise_conv import PointwiseConv2d
+from irbox.layers.standard_operators import wants_standard_operators
 
 Mask = Literal['box', 'soft']
 
@@ -45,11 +47,13 @@ class BandSplit(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Split a map (B, C, H, W) into its (low, high) bands, each of the same shape."""
+        if wants_standard_operators():
+            return self._by_products(x)
         if self.mask == 'box' and min(x.shape[-2:]) < 2 * BOX_UNIT:
             # int((size // 128) * t) is 0 for every t in (0, 1): the transform and its inverse can
             # be left out.
             return torch.zeros_like(x), x.abs()
-        rates = self.rate_conv(F.adaptive_avg_pool2d(x, 1)).float().sigmoid().flatten(1)
+        rates = self._rates(x)
         spectrum = torch.fft.fft2(x.float())
         if self.mask == 'soft':
             low = torch.fft.ifft2(spectrum * self._soft_mask(rates, x)).real.to(x.dtype)
@@ -57,6 +61,32 @@ class BandSplit(nn.Module):
         mask = self._box_mask(rates, x)
         low = torch.fft.ifft2(spectrum * mask).abs()
         high = torch.fft.ifft2(spectrum * (1 - mask)).abs()
+        return low.to(x.dtype), high.to(x.dtype)
+
+    def _rates(self, x: Tensor) -> Tensor:
+        """The cut-offs of both axes, (B, 2) in 0 to 1."""
+        answer: Tensor = self.rate_conv(x.mean((2, 3), keepdim=True)).float().sigmoid().flatten(1)
+        return answer
+
+    def _by_products(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The same by matrix products, for programs without a Fourier transform.
+
+        Only the frequencies that the low band may hold are computed: of ``'box'`` a few.
+        """
+        rates, exact = self._rates(x), x.float()
+        if self.mask == 'soft':
+            axes = [torch.arange(size, device=x.device) for size in x.shape[-2:]]
+            real, _ = low_band(exact, *axes, self._soft_mask(rates, x))
+            return real.to(x.dtype), (exact - real).to(x.dtype)
+        axes, inside = [], []
+        for axis in (0, 1):
+            furthest = x.shape[-2 + axis] // BOX_UNIT
+            axes.append(torch.arange(-furthest, furthest + 1, device=x.device))
+            reach = (furthest * rates[:, axis]).int().unsqueeze(1)
+            inside.append((axes[axis] >= -reach) & (axes[axis] < reach))
+        mask = (inside[0].unsqueeze(2) & inside[1].unsqueeze(1)).unsqueeze(1).float()
+        real, imaginary = low_band(exact, *axes, mask)
+        low, high = ((part.square() + imaginary.square()).sqrt() for part in (real, exact - real))
         return low.to(x.dtype), high.to(x.dtype)
 
     @staticmethod
@@ -85,6 +115,54 @@ class BandSplit(nn.Module):
         return torch.sigmoid(10 * (1 - radius)).unsqueeze(1)
 
 
+def low_band(x: Tensor, rows: Tensor, columns: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Keep some of a map's frequencies, by matrix products.
+
+    Args:
+        x: (B, C, H, W), float32.
+        rows: (R,), frequencies along the height, whole numbers.
+        columns: (S,), along the width.
+        mask: (B, 1, R, S), what is kept of each; all others are left out.
+
+    Returns:
+        Real and imaginary part of the inverse transform, each (B, C, H, W).
+    """
+    height, width = x.shape[-2:]
+    cos_h, sin_h = _waves(rows, height)
+    cos_w, sin_w = _waves(columns, width)
+    real, imaginary = cos_h @ x, -(sin_h @ x)
+    real, imaginary = (
+        mask * (real @ cos_w.t() + imaginary @ sin_w.t()),
+        mask * (imaginary @ cos_w.t() - real @ sin_w.t()),
+    )
+    real, imaginary = (
+        real @ cos_w - imaginary @ sin_w,
+        imaginary @ cos_w + real @ sin_w,
+    )
+    pixels = height * width
+    return (
+        (cos_h.t() @ real - sin_h.t() @ imaginary) / pixels,
+        (cos_h.t() @ imaginary + sin_h.t() @ real) / pixels,
+    )
+
+
+def _waves(frequencies: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of whole frequencies at each place, (F, size)."""
+    places = torch.arange(size, device=frequencies.device)
+    # Whole turns are taken out before anything is rounded.
+    turns = (frequencies[:, None] * places).remainder(size).float() / size
+    angles = 2 * math.pi * turns
+    return angles.cos(), angles.sin()
+
+
+def _peaks(x: Tensor) -> Tensor:
+    """The largest value of each channel, (B, C, 1, 1)."""
+    if wants_standard_operators():
+        return x.amax((2, 3), keepdim=True)
+    # Among equal values one gets the gradient, as in the public code; amax would share it.
+    return F.adaptive_max_pool2d(x, 1)
+
+
 class FrequencyModulation(nn.Module):
     """Let each band gate the other, and merge them (AdaIR's frequency modulation).
 
@@ -108,8 +186,8 @@ class FrequencyModulation(nn.Module):
 
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
         """Merge the bands, two maps (B, C, H, W) -> one."""
-        average = self.channel_gate(F.adaptive_avg_pool2d(low, 1))
-        peak = self.channel_gate(F.adaptive_max_pool2d(low, 1))
+        average = self.channel_gate(low.mean((2, 3), keepdim=True))
+        peak = self.channel_gate(_peaks(low))
         strength = torch.cat([high.amax(1, keepdim=True), high.mean(1, keepdim=True)], dim=1)
         gated_high = high * (average + peak).sigmoid()
         gated_low = low * self.spatial_gate(strength).sigmoid()

@@ -34,6 +34,10 @@ def load(
     """Load a model that restores; see ``irbox.load``."""
     if isinstance(what, RestorationModel):
         return what
+    if isinstance(what, (str, Path)) and Path(what).suffix == '.onnx':
+        from irbox.restore.exported_model import ExportedModel
+
+        return ExportedModel(Path(what).expanduser(), device, precision)
     if isinstance(what, (tuple, list)):
         if len(what) != 2:
             raise ValueError(

@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from irbox.layers.selective_scan import mamba_ssm_scan as mamba_ssm
 from irbox.layers.selective_scan import operator as own
+from irbox.layers.standard_operators import wants_standard_operators
 
 # Before torch 2.7, compiling counts as exporting: the portable path is right, if slower.
 _is_exporting = getattr(torch.compiler, 'is_exporting', torch.compiler.is_compiling)
@@ -157,6 +158,10 @@ def _own_scan(tensors: ScanTensors, softplus: bool, path: str) -> Tensor:
     u, delta, b, c = (t.transpose(1, 2) for t in (u, delta, b, c))
     gate = None if gate is None else gate.transpose(1, 2)
     rates = rates.t().contiguous()
+    if wants_standard_operators():
+        from irbox.layers.selective_scan import loop_scan
+
+        return loop_scan.scan(u, delta, rates, b, c, skip, gate, bias, softplus).transpose(1, 2)
     chunk = own.chunk_length(path, u.shape[0], *rates.shape)
     answer: Tensor = own.scan(u, delta, rates, b, c, skip, gate, bias, softplus, path, chunk)[0]
     return answer.transpose(1, 2)

@@ -1,0 +1,134 @@
+"""Whether an exported file does what the network does, and how fast."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from irbox.utils.optional import require
+
+LIMIT = 1e-4
+"""Of the deviation of the network's answer: a file that differs by more is not written."""
+SIZES = ((96, 64), (250, 187), (516, 520))
+"""Width and height. The last is one where frequency blocks before the last level split bands."""
+RUNS = 3
+
+Arrays = Mapping[str, np.ndarray]
+Engine = Callable[[Arrays], np.ndarray]
+"""From the inputs by name to the answer."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One engine on one image beside torch."""
+
+    engine: str
+    size: tuple[int, int]
+    """Width and height."""
+    image: str
+    difference: float
+    """The largest, divided by the standard deviation of torch's answer."""
+    seconds: float
+    torch_seconds: float
+
+
+def compare(
+    reference: Engine,
+    engines: Mapping[str, Engine],
+    more_inputs: Arrays,
+    sizes: Iterable[tuple[int, int]] = SIZES,
+) -> Iterable[Agreement]:
+    """Compare engines with torch on two images of each size: a photograph and noise.
+
+    Args:
+        reference: The network in torch.
+        engines: By name.
+        more_inputs: Beside ``input``: what a prior says of one image.
+        sizes: Width and height of the images.
+    """
+    for width, height in sizes:
+        for name, image in _images(height, width).items():
+            inputs = {'input': image, **more_inputs}
+            expected, torch_seconds = _timed(partial(reference, inputs))
+            for engine, run in engines.items():
+                answer, seconds = _timed(partial(run, inputs))
+                difference = _difference(answer, expected)
+                yield Agreement(engine, (width, height), name, difference, seconds, torch_seconds)
+
+
+def _difference(answer: np.ndarray, expected: np.ndarray) -> float:
+    """Infinity where the shapes differ or something is not finite."""
+    if answer.shape != expected.shape or not np.isfinite(answer).all():
+        return float('inf')
+    return float(np.abs(answer - expected).max() / max(float(expected.std()), 1e-12))
+
+
+def _images(height: int, width: int) -> dict[str, np.ndarray]:
+    import skimage.data
+
+    photograph = skimage.data.chelsea()
+    down, across = (
+        -(-wanted // there)
+        for wanted, there in zip((height, width), photograph.shape, strict=False)
+    )
+    whole = np.tile(photograph, (down, across, 1))[:height, :width].transpose(2, 0, 1)
+    noise = np.random.default_rng(0).random((1, 3, height, width), dtype=np.float32)
+    return {'photograph': whole[None].astype(np.float32) / 255, 'noise': noise}
+
+
+def _timed(run: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:
+    """The answer and the least of a few times, after a first run."""
+    answer = run()
+    times = []
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - started)
+    return answer, min(times)
+
+
+def torch_engine(network: Callable[..., Tensor]) -> Engine:
+    """Run a module of torch: the image, then what a prior says, by its names."""
+
+    @torch.inference_mode()
+    def run(inputs: Arrays) -> np.ndarray:
+        tensors = {key: torch.from_numpy(value) for key, value in inputs.items()}
+        tensors['image'] = tensors.pop('input')
+        return network(**tensors).numpy()
+
+    return run
+
+
+def onnx_engines(graph: str | bytes) -> dict[str, Engine]:
+    """Open a network in ONNX in every engine that is installed, with as many threads as torch has.
+
+    Args:
+        graph: A file, or what it holds.
+
+    Raises:
+        ImportError: ONNX Runtime is not installed.
+    """
+    runtime: Any = require(
+        'onnxruntime', package='irbox[export]', needed_by='Checking an exported network'
+    )
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = runtime.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
+    engines: dict[str, Engine] = {
+        'ONNX Runtime': lambda inputs: session.run(['output'], dict(inputs))[0]
+    }
+    try:
+        import openvino
+    except ImportError:
+        return engines
+    settings = {'INFERENCE_NUM_THREADS': torch.get_num_threads(), 'INFERENCE_PRECISION_HINT': 'f32'}
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(graph), 'CPU', settings)
+    return engines | {'OpenVINO': lambda inputs: compiled(dict(inputs))['output']}

@@ -73,7 +73,8 @@ def _difference(answer: np.ndarray, expected: np.ndarray) -> float:
 def _images(height: int, width: int) -> dict[str, np.ndarray]:
     import skimage.data
 
-    photograph = skimage.data.chelsea()
+    data: Any = skimage.data  # without types
+    photograph = data.chelsea()
     down, across = (
         -(-wanted // there)
         for wanted, there in zip((height, width), photograph.shape, strict=False)

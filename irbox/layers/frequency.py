@@ -76,7 +76,7 @@ class BandSplit(nn.Module):
         rates, exact = self._rates(x), x.float()
         if self.mask == 'soft':
             axes = [torch.arange(size, device=x.device) for size in x.shape[-2:]]
-            real, _ = low_band(exact, *axes, self._soft_mask(rates, x))
+            real, _ = low_band(exact, axes[0], axes[1], self._soft_mask(rates, x))
             return real.to(x.dtype), (exact - real).to(x.dtype)
         axes, inside = [], []
         for axis in (0, 1):
@@ -85,7 +85,7 @@ class BandSplit(nn.Module):
             reach = (furthest * rates[:, axis]).int().unsqueeze(1)
             inside.append((axes[axis] >= -reach) & (axes[axis] < reach))
         mask = (inside[0].unsqueeze(2) & inside[1].unsqueeze(1)).unsqueeze(1).float()
-        real, imaginary = low_band(exact, *axes, mask)
+        real, imaginary = low_band(exact, axes[0], axes[1], mask)
         low, high = ((part.square() + imaginary.square()).sqrt() for part in (real, exact - real))
         return low.to(x.dtype), high.to(x.dtype)
 

@@ -12,6 +12,7 @@ from irbox.layers.attention import QueryNorm, TransposedCrossAttention
 from irbox.layers.expert_load import counted_load, expected_load
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
+from irbox.layers.shared_noise import normal_noise
 from irbox.registry import ROUTERS
 from irbox.structures import Context, DegradationPrior, Routing, Stage
 from irbox.utils.precision import full_precision
@@ -96,7 +97,7 @@ class ContextualPriorRouter(nn.Module):
             noisy, sigma = logits, None
             if self.noise is not None and self.training:
                 sigma = F.softplus(self.noise(joint))
-                noisy = logits + sigma * torch.randn_like(logits)
+                noisy = logits + sigma * normal_noise(logits)
             scores = noisy.softmax(1)
             weights, shared = self._weigh(scores)
             load = self._load(logits, noisy, sigma, scores)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from irbox.layers.expert_load import counted_load, expected_load
+from irbox.layers.shared_noise import coin_flips, normal_noise
 from irbox.layers.top_k import Normalize, top_k_weights
 from irbox.registry import ROUTERS
 from irbox.structures import Context, Routing, Stage
@@ -87,7 +88,7 @@ class NoisyTopKRouter(nn.Module):
                 noise = self._project(self.noise, pixels, prompt)
                 # Flat, since torch.compile is mistaken about the strides of its gradient otherwise.
                 sigma = F.softplus(noise.flatten(0, 2)).view_as(noise) + self.noise_eps
-                noisy = biased + self._mask(biased) * sigma * torch.randn_like(biased)
+                noisy = biased + self._mask(biased) * sigma * normal_noise(biased)
             weights = top_k_weights(noisy.permute(0, 3, 1, 2), self.top_k, self.normalize)
             load = self._load(score if self.load == 'official' else biased, noisy, sigma)
         return Routing(weights=weights, load=load)
@@ -105,8 +106,7 @@ class NoisyTopKRouter(nn.Module):
         """(B, 1, 1, N): which experts of an image are disturbed (Eq. 8)."""
         if self.noise_mask == 'none':
             return 1.0
-        batch, _, _, experts = scores.shape
-        return torch.bernoulli(torch.full((batch, 1, 1, experts), 0.5, device=scores.device))
+        return coin_flips(scores[:, :1, :1])
 
     def _load(self, clean: Tensor, noisy: Tensor, sigma: Tensor | None) -> Tensor:
         """How often each expert is selected (N,), or how probable that is under fresh noise."""

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import distributed as dist
 
 from irbox.losses import BalanceLoss
 from irbox.registry import LOSSES
@@ -104,3 +105,35 @@ def test_half_precision_weights_are_summed_in_float32():
     weights = torch.full((1, 2, 400, 400), 0.5, dtype=torch.float16).requires_grad_()
     value = judge([Routing(weights, torch.tensor([1.0, 1.0]))])
     assert value.item() == 0  # 80,000 does not fit into half precision
+
+
+def test_the_batch_of_all_processes_is_judged_as_one(monkeypatch):
+    """Its value, and its gradient once that of the processes is averaged."""
+    generator = torch.Generator().manual_seed(0)
+    parts = [torch.rand(2, 3, 4, 4, generator=generator) for _ in range(2)]
+
+    def loss(weights, other=None):
+        weights = weights.clone().requires_grad_()
+        load = weights.square().sum((0, 2, 3))
+        monkeypatch.setattr(dist, 'is_initialized', lambda: other is not None)
+        monkeypatch.setattr(dist, 'get_world_size', lambda: 2)
+
+        def add_the_other(tensor):
+            tensor += torch.cat([other.sum((0, 2, 3)), other.square().sum((0, 2, 3))])
+
+        monkeypatch.setattr(dist, 'all_reduce', add_the_other)
+        value = judge([Routing(weights, load)], weight=1.0)
+        value.backward()
+        return value.item(), weights.grad
+
+    whole, gradient = loss(torch.cat(parts))
+    found = [loss(parts[0], parts[1]), loss(parts[1], parts[0])]
+    assert [value for value, _ in found] == pytest.approx([whole, whole])
+    torch.testing.assert_close(torch.cat([grad for _, grad in found]) / 2, gradient)
+
+
+def test_processes_may_be_judged_one_by_one(monkeypatch):
+    monkeypatch.setattr(dist, 'is_initialized', lambda: True)
+    monkeypatch.setattr(dist, 'all_reduce', None)
+    value = judge([routing([1.0, 2.0, 6.0], [2.0, 2.0, 2.0])], weight=1.0, over='process')
+    assert value.item() == pytest.approx(7 / 9)

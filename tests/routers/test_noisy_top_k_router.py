@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from irbox.layers.top_k import top_k_weights
 from irbox.registry import ROUTERS
-from irbox.routers import NoisyTopKRouter
+from irbox.routers import NoisyTopKRouter, noisy_top_k_router
 from irbox.structures import Context, DegradationPrior, Stage
 from irbox.testing import check_router
 
@@ -73,14 +73,14 @@ def test_training_adds_noise_as_strong_as_sigma(options, monkeypatch):
             drawn[name] = draw(*args, **named)
             return drawn[name]
 
-        monkeypatch.setattr(torch, name, call)
+        monkeypatch.setattr(noisy_top_k_router, name, call)
 
-    record('randn_like', torch.randn_like)
-    record('bernoulli', torch.bernoulli)
+    record('normal_noise', noisy_top_k_router.normal_noise)
+    record('coin_flips', noisy_top_k_router.coin_flips)
     routing = router(x, known)
-    mask = drawn.get('bernoulli', torch.ones(2, 1, 1, NUM)).permute(0, 3, 1, 2)
-    noise = drawn['randn_like'].permute(0, 3, 1, 2)
-    assert ('bernoulli' in drawn) == (router.noise_mask == 'bernoulli')
+    mask = drawn.get('coin_flips', torch.ones(2, 1, 1, NUM)).permute(0, 3, 1, 2)
+    noise = drawn['normal_noise'].permute(0, 3, 1, 2)
+    assert ('coin_flips' in drawn) == (router.noise_mask == 'bernoulli')
     wanted = top_k_weights(biased + mask * sigma * noise, K)
     torch.testing.assert_close(routing.weights, wanted, atol=1e-5, rtol=1e-5)
 
@@ -129,7 +129,7 @@ def test_smooth_load_equals_noisy_top_k_gating(load, monkeypatch):
     router = build(noise_mask='none', noise_eps=0.01, load=load).train()
     x, known = torch.randn(2, 6, 2, 3), context()
     noise = torch.randn(2, 2, 3, NUM)
-    monkeypatch.setattr(torch, 'randn_like', lambda _: noise)
+    monkeypatch.setattr(noisy_top_k_router, 'normal_noise', lambda _: noise)
     routing = router(x, known)
     score, biased, sigma = by_hand(router, x, known)
     noisy = biased + sigma * noise.permute(0, 3, 1, 2)

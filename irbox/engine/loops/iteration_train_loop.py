@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from irbox.engine.leaving import ValidationStopped
+from irbox.layers.shared_noise import seed_shared_noise
 from irbox.registry import LOOPS
 from irbox.utils.bounded import NonNegativeInt, PositiveInt
 
@@ -123,8 +124,11 @@ class IterationTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]  # mmengine 
         return bool(self.runner.is_told_to_stop) and self._iter % counts == 0
 
     def _seed_generators(self) -> None:
-        key = (self.runner.seed, self._iter, self.runner.rank)
-        seed = int(np.random.SeedSequence(key).generate_state(1)[0])
+        seed, shared = (
+            int(np.random.SeedSequence((self.runner.seed, self._iter, rank)).generate_state(1)[0])
+            for rank in (self.runner.rank, 0)
+        )
+        seed_shared_noise(shared)
         random.seed(seed)
         np.random.seed(seed)
         # torch.manual_seed would visit every kind of device that torch knows, each time.

@@ -8,6 +8,7 @@ names, ``M`` prompt size.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -80,6 +81,26 @@ class Gate:
     ``'mamba'`` (M2Restore), where the other branch gets the rest."""
 
 
+@dataclass(frozen=True)
+class Features:
+    """Holds a feature map that a network hands from one level to the next."""
+
+    values: Tensor
+    """(B, C, H, W)."""
+    place: str
+    """Which, such as ``'encoder 1'``."""
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Holds the low and the high frequencies that a block splits a map into."""
+
+    low: Tensor
+    """(B, C, H, W)."""
+    high: Tensor
+    """(B, C, H, W)."""
+
+
 @dataclass
 class Context:
     """Holds what every part may know about the images being restored.
@@ -91,7 +112,7 @@ class Context:
         >>> context = Context(image=torch.zeros(1, 3, 8, 8), gates=[])
         >>> weights = torch.zeros(1, 2, 8, 8)
         >>> context.record(Routing(weights=weights, load=torch.tensor([0.0, 64.0])))
-        >>> context.record_gate(Gate(torch.ones(1, 1, 8, 8), weighs='mamba'))
+        >>> context.record(Gate(torch.ones(1, 1, 8, 8), weighs='mamba'))
         >>> len(context.routings), len(context.gates)
         (1, 1)
     """
@@ -111,15 +132,27 @@ class Context:
     """The gates that were used, in the order in which their blocks ran, where somebody asks for
     them by ``gates=[]``; with None none is kept, and they cost no memory."""
 
-    def record(self, routing: Routing) -> None:
-        """Keep a routing decision, for losses that judge it and tools that show it.
+    records: list[Any] | None = None
+    """All that parts record, routings and gates too, in the order in which they ran, where somebody
+    asks for it by ``records=[]``; with None only routings (and gates, if asked for) are kept."""
+
+    def record(self, what: Any) -> None:
+        """Keep what a part found, for losses that judge it and analyses that show it.
 
         A block whose activations are recomputed in the backward pass records twice: read the
-        records before it. The same holds for gates.
+        records before it.
+
+        Args:
+            what: A ``Routing``, which is always kept; a ``Gate``, ``Features``, ``Bands`` or a
+                record of one's own, kept only where somebody asked.
         """
-        self.routings.append(routing)
+        if isinstance(what, Routing):
+            self.routings.append(what)
+        elif self.gates is not None and isinstance(what, Gate):
+            self.gates.append(what)
+        if self.records is not None:
+            self.records.append(what)
 
     def record_gate(self, gate: Gate) -> None:
-        """Keep a gate if somebody asked for gates."""
-        if self.gates is not None:
-            self.gates.append(gate)
+        """Record a gate: the same as ``record``."""
+        self.record(gate)

@@ -108,9 +108,10 @@ class Worker:
         return {'wall': time.perf_counter() - wall, 'cpu': time.process_time() - cpu}
 
     def memory(self, request: Request) -> Request:
-        """Give the bytes at the peak, and how much of them came after the weights were there."""
+        """Give bytes at the peak, the part that came after the weights, and the process's peak."""
         peak = memory('VmHWM', self.device)
-        return {'peak': peak, 'extra': peak - self.before}
+        process = memory('VmHWM', torch.device('cpu'))
+        return {'peak': peak, 'extra': peak - self.before, 'process': process}
 
     def machine(self, request: Request) -> Request:
         """Measure Gflop/s of a square product in each precision, and GB/s of a copy."""

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from irbox.layers.attention import TransposedCrossAttention
 from irbox.layers.frequency import BandSplit, FrequencyModulation, Mask
 from irbox.registry import BLOCKS
-from irbox.structures import Context, Stage
+from irbox.structures import Bands, Context, Stage
 from irbox.utils.bounded import PositiveInt
 
 
@@ -62,6 +62,7 @@ class AdaptiveFrequencyBlock(nn.Module):
         image = F.interpolate(context.image, x.shape[-2:], mode='bilinear', align_corners=False)
         image = image.contiguous(memory_format=torch.channels_last)
         low, high = self.split(self.embed(image))
+        context.record(Bands(low, high))
         merged = self.modulate(self.attend_low(low, x), self.attend_high(high, x))
         answer: Tensor = self.alpha * self.attend(x, merged) + self.beta * x
         return answer

@@ -70,7 +70,7 @@ class DualBranch(nn.Module):
             answer: Tensor = (local + distant) / 2
             return answer
         gate = self.gate(self._seen_by_gate(x, context)).sigmoid().permute(0, 3, 1, 2)
-        context.record_gate(Gate(gate, weighs=self.gate_on))
+        context.record(Gate(gate, weighs=self.gate_on))
         first, second = (local, distant) if self.gate_on == 'cnn' else (distant, local)
         mixed: Tensor = gate * first + (1 - gate) * second
         return mixed

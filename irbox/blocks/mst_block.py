@@ -44,6 +44,6 @@ class MSTBlock(nn.Module):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Transform a map, (B, C, H, W) -> same shape."""
         x = self.attn.add_to(
-            x, self.norm1, lambda gate: context.record_gate(Gate(gate, weighs='attention'))
+            x, self.norm1, lambda gate: context.record(Gate(gate, weighs='attention'))
         )
         return self.ffn.add_to(x, self.norm2)

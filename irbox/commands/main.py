@@ -25,6 +25,8 @@ COMMANDS = {
     'train': 'train what a config describes',
     'test': 'score a checkpoint on the test sets of a config',
     'compare-results': 'compare two checkpoints, image by image',
+    'analyse': "make the papers' analyses and figures for a checkpoint",
+    'curves': 'plot what trainings logged over each other',
     'describe': "print what a config's network is made of, and its cost",
     'configs': 'list the configs that come with irbox, or copy one to edit',
     'save-model': 'write a model as a folder for others to use',

@@ -98,6 +98,15 @@ def width_by_height(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
+def box_in_pixels(text: str) -> tuple[int, int, int, int]:
+    """Read ``X,Y,WIDTH,HEIGHT``."""
+    found = re.fullmatch(r'(\d+),(\d+),(\d+),(\d+)', text)
+    if not found or not int(found[3]) or not int(found[4]):
+        raise ArgumentTypeError(f'{text!r}: write X,Y,WIDTH,HEIGHT in pixels, such as 100,80,64,64')
+    left, top, width, height = map(int, found.groups())
+    return left, top, width, height
+
+
 def run_tool(main: Callable[[], Any], interrupted: str = 'Interrupted.') -> None:
     """Run a tool's main function and leave the process with its exit code.
 

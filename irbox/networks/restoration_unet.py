@@ -14,7 +14,7 @@ from irbox.layers.resample import Downsample, Upsample
 from irbox.networks.chain import Chain
 from irbox.networks.restoration_network import RestorationNetwork
 from irbox.registry import BLOCKS, MODELS, PRIORS, suggest
-from irbox.structures import Context, Stage
+from irbox.structures import Context, Features, Stage
 from irbox.utils.bounded import PositiveInt
 
 PLACES = {
@@ -198,14 +198,16 @@ class RestorationUNet(RestorationNetwork):
     def restore(self, padded: Tensor, context: Context) -> Tensor:
         """Restore (B, 3, H, W) in ``input_range``, of a size that can be halved at every level."""
         x = self.embed(padded)
-        skips = []
+        skips: list[Tensor] = []
         for before, encoder, down in zip(
             self.before_levels, self.encoders, self.downs, strict=True
         ):
             x = encoder(before(x, context), context)
             skips.append(x)
+            context.record(Features(x, f'encoder {len(skips)}'))
             x = down(x)
         x = self.bottleneck(x, context)
+        context.record(Features(x, 'bottleneck'))
         for before, up, reduce, decoder in zip(
             self.before_upsamples, self.ups, self.reduces, self.decoders, strict=True
         ):

@@ -15,7 +15,7 @@ from irbox.layers.resample import Downsample, Upsample
 from irbox.networks import RestorationNetwork
 from irbox.networks.chain import Chain
 from irbox.registry import BLOCKS, MODELS
-from irbox.structures import Context, Stage
+from irbox.structures import Context, Features, Stage
 
 
 class FrequencyEmbedding(nn.Module):
@@ -112,11 +112,13 @@ class MoCEIR(RestorationNetwork):
     def restore(self, padded: Tensor, context: Context) -> Tensor:
         """Restore (B, 3, H, W), RGB, 0 to 1, of a size that can be halved at every level."""
         x = self.embed(padded)
-        skips = []
+        skips: list[Tensor] = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             skips.append(encoder(x, context))
+            context.record(Features(skips[-1], f'encoder {len(skips)}'))
             x = down(skips[-1])
         x = self.bottleneck(x, context)
+        context.record(Features(x, 'bottleneck'))
         context = replace(context, prompt=self.embedding(x))
         for up, reduce, decoder in zip(self.ups, self.reduces, self.decoders, strict=True):
             x = decoder(reduce(torch.cat([up(x), skips.pop()], dim=1)), context)

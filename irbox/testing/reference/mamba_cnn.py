@@ -30,7 +30,7 @@ class TextbookDualBranch(DualBranch):
             belief = belief[:, None, None].expand(*seen.shape[:3], -1)
             seen = torch.cat([seen, belief], dim=-1)
         gate = torch.sigmoid(self.gate(seen)).permute(0, 3, 1, 2)
-        context.record_gate(Gate(gate, weighs=self.gate_on))
+        context.record(Gate(gate, weighs=self.gate_on))
         first, second = (local, distant) if self.gate_on == 'cnn' else (distant, local)
         mixed: Tensor = gate * first + (1 - gate) * second
         return mixed

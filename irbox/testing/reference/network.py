@@ -11,7 +11,7 @@ from irbox.layers.padding import pad_to_multiple
 from irbox.networks.chain import Chain
 from irbox.networks.restoration_network import RestorationNetwork
 from irbox.networks.restoration_unet import RestorationUNet
-from irbox.structures import Context
+from irbox.structures import Context, Features
 from irbox.testing.reference.twins import twin_of
 
 
@@ -51,8 +51,10 @@ class TextbookRestorationUNet(RestorationUNet):
         for level, encoder in enumerate(self.encoders):
             x = encoder(self.before_levels[level](x, context), context)
             skips.append(x)
+            context.record(Features(x, f'encoder {level + 1}'))
             x = self.downs[level](x)
         x = self.bottleneck(x, context)
+        context.record(Features(x, 'bottleneck'))
         for level, decoder in enumerate(self.decoders):
             x = self.ups[level](self.before_upsamples[level](x, context))
             x = self.reduces[level](torch.cat([x, skips.pop()], dim=1))

@@ -29,7 +29,7 @@ class TextbookMSTBlock(MSTBlock):
         """(B, C, H, W) -> same shape."""
 
         def record(gate: Tensor) -> None:
-            context.record_gate(Gate(gate, weighs='attention'))
+            context.record(Gate(gate, weighs='attention'))
 
         x = x + self.attn(self.norm1(x), record)
         x = x + self.ffn(self.norm2(x))

@@ -1,0 +1,236 @@
+"""What ``irbox analyse`` does: models and images for the analyses, and what they say."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from irbox.analysis import compare, cost, features, frequency, gates, prior, routing, summary
+from irbox.analysis.output import Output
+from irbox.analysis.published_costs import PUBLISHED
+from irbox.analysis.samples import Sample, choose_samples
+from irbox.config.load_config import load_config
+from irbox.engine import compat
+from irbox.engine.environment import describe_environment
+from irbox.engine.sections import build_loaders, settle_seed
+from irbox.evaluation.protocols import find_protocol
+from irbox.restore.devices import choose_device
+from irbox.restore.load import load
+from irbox.restore.restoration_model import RestorationModel
+from irbox.utils.console import console
+
+
+def run_analysis(args: argparse.Namespace) -> None:
+    """Run one analysis, print its findings and where it wrote them."""
+    folder = args.out or Path('work_dirs/analyses') / args.what
+    output = Output(folder, args.what, {})
+    findings = RUNS[args.what](args, output)
+    settings = {
+        key: str(value) if isinstance(value, Path) else value
+        for key, value in vars(args).items()
+        if key not in ('what', 'out')
+    }
+    output.origin = {**output.origin, 'settings': settings}
+    output.finish(describe_environment())
+    terminal = console()
+    for line in findings:
+        terminal.print(line)
+    terminal.print(f'Figures and numbers: {folder}')
+
+
+def _gates(args: argparse.Namespace, output: Output) -> list[str]:
+    model = _model(args.config, args.checkpoint, args.device)
+    samples = _samples(args, output, [model])
+    found = gates.analyze(model.network, samples, output, args.places, args.channels)
+    return ['Correlation of the gate, degraded minus clean, with |degraded - clean|:'] + [
+        f'  {one["place"]}, {one["label"]}: {one["correlation_difference"]:.2f} ± '
+        f'{one["correlation_difference_deviation"]:.2f}, negative in '
+        f'{one["correlation_difference_negative"]} of {one["images"]}'
+        for one in found
+    ]
+
+
+def _features(args: argparse.Namespace, output: Output) -> list[str]:
+    models = [_model(args.config, args.checkpoint, args.device)]
+    models += [_model(config, Path(path), args.device) for config, path in args.beside]
+    samples = _samples(args, output, models)
+    named = dict(zip(_names(models), (model.network for model in models), strict=True))
+    found = features.analyze(named, samples, output, _seeds(args), args.perplexity)
+    return [
+        f'{one["network"]}, {one["place"]}: silhouette {one["silhouette"]:.2f} '
+        f'(chance below {one["by_chance_most"]:.2f}), of the projection '
+        f'{one["tsne_silhouette"]:.2f}'
+        for one in found
+    ]
+
+
+def _routing(args: argparse.Namespace, output: Output) -> list[str]:
+    model = _model(args.config, args.checkpoint, args.device)
+    samples = _samples(args, output, [model])
+    found = routing.analyze(model.network, samples, output, _seeds(args), args.perplexity)
+    lines = [
+        f'{one["place"]}: evenness {one["evenness"]:.2f}, balance {one["balance"]:.2f}, unvisited '
+        f'{one["unvisited"] or "none"}'
+        for one in found['usage']
+        if one['label'] == 'all'
+    ]
+    return lines + [
+        f'{name}: silhouette {one["silhouette"]:.2f} (chance below {one["by_chance_most"]:.2f}), '
+        f'within {one["within"]:.3g} ± {one["within_deviation"]:.2g}, '
+        f'between {one["between"]:.3g} ± {one["between_deviation"]:.2g}'
+        for name, one in found.get('clusters', {}).items()
+    ]
+
+
+def _prior(args: argparse.Namespace, output: Output) -> list[str]:
+    model = _model(args.config, args.checkpoint, args.device)
+    samples = _samples(args, output, [model])
+    found = prior.analyze(model.network, model.card.degradations, samples, output)
+    if 'accuracy' not in found:
+        return ['No label of the images is a name of the prior.']
+    return [
+        f'Right {found["accuracy"]:.2f}, calibration error {found["calibration_error"]:.2f}, '
+        f'Brier {found["brier"]:.2f}'
+    ]
+
+
+def _frequency(args: argparse.Namespace, output: Output) -> list[str]:
+    model = _model(args.config, args.checkpoint, args.device)
+    for side in args.sides:
+        if side % model.multiple:
+            raise ValueError(f'--sides {side} must be a multiple of {model.multiple}.')
+    found = frequency.analyze(model.network, _samples(args, output, [model]), output, args.sides)
+    return [
+        f'{one["side"]}x{one["side"]}, {one["place"]} (map of {one["map"]}): low band '
+        f'{one["low_share"]:.3f} of the energy, empty in {one["empty_share"]:.0%}'
+        for one in found
+    ]
+
+
+def _compare(args: argparse.Namespace, output: Output) -> list[str]:
+    first = _model(args.config, args.checkpoint, args.device)
+    models = [first]
+    methods: dict[str, compare.Restore] = {args.name or first.name: _restorer(first)}
+    for text in args.method:
+        name, equals, path = text.partition('=')
+        if not equals or not name or not path:
+            raise ValueError(f'--method {text}: write NAME=PATH.')
+        if name in (*methods, compare.INPUT, compare.CLEAN):
+            raise ValueError(f'--method {text}: the name is taken.')
+        if Path(path).is_dir() and not (Path(path) / 'config.yaml').is_file():
+            methods[name] = compare.from_folder(Path(path))
+        else:
+            models.append(load(path, device=args.device, precision='fp32'))
+            methods[name] = _restorer(models[-1])
+    rules = find_protocol(args.protocol)
+    samples = _samples(args, output, models, multiple=rules.crop_multiple or 1)
+    found = compare.analyze(samples, methods, output, args.protocol, args.box, args.box_side)
+    return [
+        f'{one["image"]}, {one["method"]}: {one["psnr"]:.2f} dB, {one["ssim"]:.4f}' for one in found
+    ]
+
+
+def _cost(args: argparse.Namespace, output: Output) -> list[str]:
+    from irbox.benchmark.cases import Setting
+    from irbox.benchmark.measure_cost import measure_cost
+
+    width, height = args.size
+    setting = Setting(
+        '',
+        width,
+        height,
+        1,
+        args.threads,
+        args.precision,
+        str(choose_device(args.device)),
+        'forward',
+    )
+    found = measure_cost(args.configs, setting, args.rounds, args.cfg_options, console().print)
+    tables = [PUBLISHED[name] for name in args.published]
+    return [cost.analyze(found, tables, output)]
+
+
+def _summary(args: argparse.Namespace, output: Output) -> list[str]:
+    methods = summary.read_tables(args.tables, args.score)
+    summary.analyze(methods, args.score, output)
+    return [f'{len(methods)} methods: {", ".join(one.name for one in methods)}']
+
+
+RUNS: dict[str, Callable[[argparse.Namespace, Output], list[str]]] = {
+    'gates': _gates,
+    'features': _features,
+    'routing': _routing,
+    'prior': _prior,
+    'frequency': _frequency,
+    'compare': _compare,
+    'cost': _cost,
+    'summary': _summary,
+}
+
+
+def _model(config: str, checkpoint: Path, device: str) -> RestorationModel:
+    return load((config, checkpoint), device=device, precision='fp32')
+
+
+def _restorer(model: RestorationModel) -> compare.Restore:
+    return lambda sample: model(sample.degraded[None])[0]
+
+
+def _names(models: Sequence[RestorationModel]) -> list[str]:
+    """The models' names, with numbers where two are the same."""
+    names = [model.name for model in models]
+    return [
+        name if names.count(name) == 1 else f'{name} {number}'
+        for number, name in enumerate(names, 1)
+    ]
+
+
+def _seeds(args: argparse.Namespace) -> list[int]:
+    if args.random_starts < 0:
+        raise ValueError(f'--random-starts {args.random_starts}: give a number of at least 0.')
+    return list(range(1, args.random_starts + 1))
+
+
+def _samples(
+    args: argparse.Namespace,
+    output: Output,
+    models: Sequence[RestorationModel],
+    multiple: int | None = None,
+) -> list[Sample]:
+    """Choose the images, and note what is analyzed."""
+    path = args.data or args.config
+    sections = ['test_dataloader', 'val_dataloader']
+    config = load_config(path, args.cfg_options, sections=sections)
+    section = next((one for one in sections if config.get(one)), None)
+    if section is None:
+        raise ValueError(f'{path} has neither test nor validation images. Name others with --data.')
+    compat.init()
+    settle_seed(config, args.seed)
+    loaders: Any = build_loaders(config, section)
+    datasets = (
+        {name: one.dataset for name, one in loaders.items()}
+        if isinstance(loaders, dict)
+        else {'': loaders.dataset}
+    )
+    multiple = multiple or max(model.multiple for model in models)
+    samples = []
+    for name, dataset in datasets.items():
+        try:
+            samples += choose_samples(dataset, args.images, args.labels, args.crop, multiple)
+        except ValueError as error:
+            raise ValueError(f'{path}, {section}{name and "."}{name}: {error}') from error
+    output.origin = {
+        'models': [
+            {'name': name, 'source': model.place, 'weights_sha256': model.digest}
+            for name, model in zip(_names(models), models, strict=True)
+        ],
+        'data': {'config': path, 'section': section, 'images': [one.name for one in samples]},
+        'seeds': {
+            'data': args.seed,
+            'shuffles': 0,
+            't-SNE': [0, *range(1, getattr(args, 'random_starts', 0) + 1)],
+        },
+    }
+    return samples

@@ -1,0 +1,145 @@
+"""The command from config and checkpoint to files; a mistake is one message."""
+
+import json
+
+import pytest
+import torch
+import yaml
+
+from irbox.commands.main import tool
+from irbox.engine.checkpoint import write_checkpoint
+from irbox.registry import MODELS
+from support.small_model import small_config
+
+DATA = {
+    'val_dataloader': {
+        'dataset': {
+            'type': 'WholePhotographs',
+            'photographs': ['chelsea'],
+            'longest_side': 64,
+            'draws': 2,
+            'degradations': {
+                'haze': {'type': 'Haze'},
+                'noise': {'type': 'GaussianNoise', 'sigma': 25},
+            },
+        }
+    }
+}
+PLACES = {
+    'encoder': {
+        'block': {'type': 'MSTBlock'},
+        'before_level': {
+            'type': 'DDER',
+            'num_experts': 3,
+            'router': {'type': 'NoisyTopKRouter'},
+            'expert': {'type': 'MLPExpert', 'ratio': 1.0},
+        },
+    },
+    'decoder': {
+        'block': {'type': 'TransformerBlock'},
+        'before_upsample': {'type': 'AdaptiveFrequencyBlock', 'heads': 1},
+    },
+}
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('model')
+    torch.manual_seed(0)
+    config = small_config(**PLACES) | DATA
+    network = MODELS.build(config['model']['network'])
+    label = {'type': 'DegradationLabelLoss', 'names': ['haze', 'rain', 'noise']}
+    config['model']['losses'] = {'pixel': {'type': 'L1Loss'}, 'label': label}
+    (folder / 'config.yaml').write_text(yaml.safe_dump(config))
+    (folder / 'data.yaml').write_text(yaml.safe_dump(DATA))
+    weights = {f'network.{key}': value for key, value in network.state_dict().items()}
+    meta = {'cfg': yaml.safe_dump(config)}
+    write_checkpoint({'state_dict': weights, 'meta': meta}, folder / 'final.pth')
+    return folder
+
+
+def analyse(*arguments):
+    pytest.importorskip('matplotlib')
+    pytest.importorskip('sklearn')
+    tool('analyse')([str(one) for one in arguments])
+
+
+@pytest.mark.parametrize(
+    ('what', 'options', 'written'),
+    [
+        ('gates', [], ['gates', 'gates_haze', 'gates_noise']),
+        ('routing', ['--random-starts', 1], ['routing_clusters', 'routing_shares', 'routing_maps']),
+        ('prior', [], ['prior']),
+        ('frequency', ['--sides', 32], ['frequency', 'frequency_32']),
+    ],
+)
+def test_an_analysis(folder, tmp_path, what, options, written):
+    data = ['--data', folder / 'data.yaml', '--images', 2, '--crop', 32, '--out', tmp_path / what]
+    analyse(what, folder / 'config.yaml', folder / 'final.pth', *data, *options)
+    for stem in written:
+        for kind in ('png', 'pdf', 'svg'):
+            assert (tmp_path / what / f'{stem}.{kind}').exists()
+    for kind in ('csv', 'json'):
+        assert (tmp_path / what / f'{what}.{kind}').exists()
+    content = json.loads((tmp_path / what / 'provenance.json').read_text())
+    assert content['analysis'] == what
+    assert len(content['models'][0]['weights_sha256']) == 64
+    assert content['data']['images'] == [
+        'chelsea_haze_1',
+        'chelsea_haze_2',
+        'chelsea_noise_1',
+        'chelsea_noise_2',
+    ]
+    assert set(content['files']) == {
+        path.name for path in (tmp_path / what).iterdir() if path.name != 'provenance.json'
+    }
+
+
+def test_two_networks_beside_each_other(folder, tmp_path, capsys):
+    pair = [folder / 'config.yaml', folder / 'final.pth']
+    options = ['--images', 2, '--crop', 32, '--random-starts', 1, '--out', tmp_path]
+    analyse('features', *pair, '--beside', *pair, *options)
+    rows = json.loads((tmp_path / 'features.json').read_text())
+    assert len(rows) == 4
+    assert len({row['network'] for row in rows}) == 2
+    # The same network has the same features.
+    assert rows[0]['silhouette'] == rows[2]['silhouette']
+    assert 'bottleneck: silhouette' in capsys.readouterr().out
+    assert (tmp_path / 'features_pca.pdf').exists()
+
+
+def test_compare_by_a_checkpoint_alone(folder, tmp_path):
+    pair = [folder / 'config.yaml', folder / 'final.pth']
+    options = ['--labels', 'noise', '--name', 'one', '--box', '0,0,8,8', '--out', tmp_path]
+    analyse('compare', *pair, '--method', f'two={folder / "final.pth"}', *options)
+    rows = json.loads((tmp_path / 'compare.json').read_text())
+    assert [row['method'] for row in rows] == ['degraded', 'one', 'two']
+    assert rows[1]['psnr'] == rows[2]['psnr']
+    assert (tmp_path / 'compare.html').exists()
+    with pytest.raises(ValueError, match='the name is taken'):
+        analyse('compare', *pair, '--method', 'one=x.pth', '--name', 'one')
+
+
+def test_costs_that_are_only_counted(folder, tmp_path, capsys):
+    options = ['--rounds', 0, '--size', '32x32', '--published', 'm2ir_13', '--out', tmp_path]
+    analyse('cost', folder / 'config.yaml', *options)
+    assert '| config | measured |' in capsys.readouterr().out
+    rows = (tmp_path / 'cost.csv').read_text().splitlines()
+    assert len(rows) == 1 + 1 + 11
+
+
+@pytest.mark.slow
+def test_costs_that_are_measured(folder, tmp_path):
+    analyse('cost', folder / 'config.yaml', '--rounds', 2, '--size', '32x32', '--out', tmp_path)
+    (row,) = json.loads((tmp_path / 'cost.json').read_text())['measured']
+    assert len(row['seconds']) == row['runs'] == 2
+    assert min(row['seconds']) > 0
+    assert row['process_MB'] > 50
+    assert row['device_MB'] is None
+
+
+def test_a_config_without_images(folder, tmp_path):
+    config = tmp_path / 'bare.yaml'
+    config.write_text(yaml.safe_dump(small_config(**PLACES)))
+    with pytest.raises(ValueError, match='neither test nor validation images'):
+        analyse('gates', config, folder / 'final.pth', '--out', tmp_path / 'out')

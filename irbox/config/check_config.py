@@ -41,6 +41,7 @@ DEFAULT_HOOKS = frozenset(
         'progress',
         'final_weights',
         'finite_steps',
+        'watchdog',
     }
 )
 AMP = Literal[False, True, 'bf16', 'fp16']

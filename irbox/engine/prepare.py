@@ -38,6 +38,7 @@ from irbox.engine.sections import (
 from irbox.evaluation import RestorationMetric
 
 DEFAULT_WORK_DIRS = Path('work_dirs')
+OWN = ('progress', 'final_weights', 'finite_steps', 'watchdog')
 LOOPS_OF = {'val': 'MultiValLoop', 'test': 'MultiTestLoop'}
 
 # Runs of one process, told apart: mmengine keeps one logger and one record of scores per name.
@@ -232,12 +233,12 @@ def _default_hooks(config: Config) -> dict[str, Any]:
         'progress': {'type': 'ProgressHook'},
         'finite_steps': {'type': 'FiniteStepsHook'},
         'bad_samples': {'type': 'BadSamplesHook'},
+        'watchdog': {'type': 'WatchdogHook'},
         'final_weights': {'type': 'FinalWeightsHook'},
     }
     hooks = defaults | config.default_hooks.to_dict()
     # mmengine lets only hooks that it knows be switched off by null.
-    own = ('progress', 'final_weights', 'finite_steps')
-    return {name: hook for name, hook in hooks.items() if hook is not None or name not in own}
+    return {name: hook for name, hook in hooks.items() if hook is not None or name not in OWN}
 
 
 def _visualizer(config: Config) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import time
 
@@ -111,6 +112,20 @@ class KillHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter + 1 == self.iteration:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+@HOOKS.register_module()
+class HangHook(Hook):
+    """Never comes back in an iteration; with ``locked`` it keeps the interpreter to itself."""
+
+    def __init__(self, iteration: int, locked: bool = False, rank: int = 0):
+        self.iteration, self.locked, self.rank = iteration, locked, rank
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter + 1 == self.iteration and runner.rank == self.rank:
+            if self.locked:
+                re.match('(a|aa)+$', 'a' * 60 + 'b')
+            time.sleep(10_000)
 
 
 @HOOKS.register_module()

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORK := work_dirs/m2restore_demo
 
-.PHONY: demo model test test-slow lint house docs setup clean
+.PHONY: demo model test test-slow browser lint house docs setup clean
 
 setup: $(VENV)/.ready
 
@@ -34,7 +34,13 @@ test: setup
 	$(BIN)/python -m pytest -m 'not slow' -n auto --dist loadfile --durations=10
 
 test-slow: setup
-	$(BIN)/python -m pytest -m slow -n auto --durations=10
+	$(BIN)/python -m pytest -m 'slow and not browser' -n auto --durations=10
+
+# The page in headless Chromium, from the system's packages.
+browser: setup
+	command -v chromedriver >/dev/null || ! command -v apt-get >/dev/null || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; } >/dev/null
+	$(BIN)/python -m pytest -m browser --durations=5 tests/page
 
 lint: setup
 	$(BIN)/ruff check .

@@ -89,6 +89,8 @@ setup(
         # Scores of images as .parquet.
         'parquet': ['pyarrow'],
         'completion': ['shtab'],
+        # The page; Gradio brings the web server.
+        'ui': ['gradio>=6'],
         'docs': ['mkdocs', 'mkdocstrings[python]'],
         'test': [
             'pytest',
@@ -99,6 +101,7 @@ setup(
             'types-PyYAML',
             'av',
             'einops',
+            'gradio>=6',
             'matplotlib',
             'onnx',
             'onnxruntime',
@@ -108,6 +111,7 @@ setup(
             'pillow-jxl-plugin',
             'pyarrow',
             'scikit-learn',
+            'selenium',
             'shtab',
             'tensorboard',
         ],

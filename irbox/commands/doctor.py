@@ -30,6 +30,7 @@ OPTIONAL = {
     'tensorboard': ('TensorBoard', "pip install 'irbox[track]'"),
     'pillow_heif': ('HEIC pictures', "pip install 'irbox[formats]'"),
     'av': ('video files', "pip install 'irbox[video]'"),
+    'gradio': ('the page (irbox ui)', "pip install 'irbox[ui]'"),
     'shtab': ('shell completion', "pip install 'irbox[completion]'"),
 }
 SIDES = (256, 768, 1536)

@@ -22,6 +22,7 @@ Main = Callable[[Sequence[str] | None], int | None]
 
 COMMANDS = {
     'restore': 'restore photographs: files, folders, whole trees',
+    'ui': 'serve a page to drop photographs on',
     'train': 'train what a config describes',
     'test': 'score a checkpoint on the test sets of a config',
     'compare-results': 'compare two checkpoints, image by image',

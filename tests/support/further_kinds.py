@@ -1,12 +1,21 @@
 """Kinds of files beside ``KINDS``: turned, with other profiles, and of decoders that are extra."""
 
 import struct
+import zlib
 from functools import cache
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from support.picture_files import KINDS, display_p3, mask, photograph, saved, with_alpha
+from support.picture_files import (
+    KINDS,
+    display_p3,
+    mask,
+    photograph,
+    png_chunk,
+    saved,
+    with_alpha,
+)
 
 ENDS = {'jpeg': 'jpg', 'tiff': 'tif', 'ppm16': 'ppm', 'pgm16': 'pgm', 'apng': 'png', 'mpo': 'jpg'}
 
@@ -21,6 +30,16 @@ def turned(orientation, kind='JPEG', **options):
     exif = Image.Exif()
     exif[0x0112] = orientation
     return saved(photograph(), kind, exif=exif, **options)
+
+
+def png_grey4(values):
+    """A PNG file of 4 bits a pixel, written out by hand: not every Pillow writes one."""
+    height, width = values.shape
+    rows = values[:, ::2] << 4 | values[:, 1::2]
+    header = struct.pack('>IIBBBBB', width, height, 4, 0, 0, 0, 0)
+    content = zlib.compress(b''.join(b'\0' + row.tobytes() for row in rows))
+    chunks = [(b'IHDR', header), (b'IDAT', content), (b'IEND', b'')]
+    return b'\x89PNG\r\n\x1a\n' + b''.join(png_chunk(*one) for one in chunks)
 
 
 @cache
@@ -91,7 +110,7 @@ FURTHER = {
     'jpeg-restarts': lambda: saved(photograph(), 'JPEG', quality=88, restart_marker_rows=1),
     'jpeg-two-pictures': two_in_one,
     'png-transparent-color': lambda: saved(photograph(), 'PNG', transparency=(95, 95, 95)),
-    'png-grey4': lambda: saved(Image.fromarray(photograph()[..., 1] // 16 * 17), 'PNG', bits=4),
+    'png-grey4': lambda: png_grey4(photograph()[..., 1] // 16),
     'png-palette-alpha': lambda: saved(
         Image.fromarray(with_alpha(photograph(), mask())).quantize(64), 'PNG'
     ),

@@ -45,10 +45,24 @@ def comparison(
     if clean is not None:
         for name in ('degraded', 'restored'):
             captions[name] = _scores(units[name], units['clean'], protocol)
-    difference = np.abs(units['restored'] - units['degraded']).mean(2, keepdims=True)
-    units['difference'] = np.repeat((difference * GAIN).clip(0, 1), 3, 2)
+    units['difference'] = np.repeat(difference(units['degraded'], units['restored']), 3, 2)
     captions['difference'] = f'|restored - degraded|, mean of the colours, {GAIN} times as large'
     return _sheet([(units, captions)])
+
+
+def difference(degraded: np.ndarray, restored: np.ndarray) -> np.ndarray:
+    """Draw where two pictures differ: the mean over the colors, ``GAIN`` times as large.
+
+    Args:
+        degraded: (H, W, 3), uint8, uint16, or floats in 0 to 1.
+        restored: Likewise, of the same size.
+
+    Returns:
+        (H, W, 1) in 0 to 1.
+    """
+    changed = np.abs(_unit(restored) - _unit(degraded)).mean(2, keepdims=True)
+    drawn: np.ndarray = (changed * GAIN).clip(0, 1)
+    return drawn
 
 
 def model_sheet(degraded: np.ndarray, answers: Mapping[str, np.ndarray]) -> Image.Image:

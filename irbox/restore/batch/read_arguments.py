@@ -106,7 +106,7 @@ def read_settings(args: argparse.Namespace) -> Settings:
         'overlap': args.overlap,
         'precision': args.precision,
         'strength': args.strength,
-        'degradations': _weights(args.task),
+        'degradations': read_weights(args.task),
         'not_': tuple(args.not_) if args.not_ else None,
         'mask': args.mask,
         'steer_mask': args.steer_mask,
@@ -157,8 +157,12 @@ def _tile(text: str | None) -> str | int | None:
     return int(text)
 
 
-def _weights(tasks: Sequence[str] | None) -> dict[str, float] | None:
-    """``rain`` and ``rain=0.7`` to weights."""
+def read_weights(tasks: Sequence[str] | None) -> dict[str, float] | None:
+    """Read ``rain`` and ``rain=0.7`` as weights; None where there are none.
+
+    Raises:
+        ValueError: A weight is no number from 0 up.
+    """
     if not tasks:
         return None
     weights = {}

@@ -1,0 +1,1 @@
+"""The page of ``irbox ui``, and its plain route: pictures in, restored pictures out."""

@@ -1,0 +1,231 @@
+"""What answers the buttons of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from irbox.page.desk import Desk, pack
+from irbox.page.preview import preview_part
+from irbox.page.steps import Finished
+from irbox.page.turns import Cancelled
+from irbox.page.views import view
+from irbox.page.visitors import Visitor
+from irbox.pictures import read_picture
+from irbox.restore.batch.job import Outcome
+from irbox.restore.batch.settings import Settings
+
+SHOWN = 1600
+"""Longest side of the picture that is clicked on."""
+PROGRESS = gr.Progress()
+
+
+class Answers:
+    """Answers the buttons of the page.
+
+    Args:
+        desk: That does the work.
+        parts: The page's components, by name.
+        weights: Name of a degradation -> its bar.
+        examples: Pictures to try.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        parts: Mapping[str, Any],
+        weights: Mapping[str, Any],
+        examples: Sequence[Path],
+    ) -> None:
+        self.desk, self.parts, self.weights, self.examples = desk, parts, weights, examples
+
+    def example(self, index: int) -> list[str]:
+        """Put an example where pictures are dropped."""
+        return [str(self.examples[index])]
+
+    def look(self, given: Mapping[Any, Any]) -> dict[Any, Any]:
+        """Show the first of the pictures, or say what is wrong with one before any work."""
+        files = self._files(given)
+        parts = self.parts
+        if not files:
+            return {parts['picture']: gr.update(value=None, visible=False), parts['status']: ''}
+        try:
+            self.desk.limits.check_number(files)
+            for file in files:
+                self.desk.limits.check(file)
+            picture = read_picture(files[0])
+        except (ValueError, OSError) as error:
+            raise told(error, files) from error
+        width, height = picture.size
+        shown = gr.update(value=view(picture, picture.pixels, SHOWN), visible=True)
+        return {parts['picture']: shown, parts['status']: f'{width}x{height} pixels'}
+
+    def restore(
+        self, given: Mapping[Any, Any], request: gr.Request, progress: gr.Progress = PROGRESS
+    ) -> dict[Any, Any]:
+        """Restore all pictures and show the first."""
+        files = self._files(given)
+        session = _session(request)
+
+        def say(share: float, text: str) -> None:
+            progress(share, desc=text)
+
+        with self.desk.visitors.working(session) as visitor:
+            try:
+                outcomes = self.desk.restore(
+                    visitor,
+                    files,
+                    self._settings(given),
+                    self._of(given, 'model'),
+                    self._of(given, 'device'),
+                    say,
+                )
+            except (ValueError, OSError) as error:
+                raise told(error, files) from error
+            if visitor.stop.is_set():
+                raise gr.Error('Cancelled.', title='Cancelled', print_exception=False)
+            failed = [one for one in outcomes if one.status == 'failed']
+            if not visitor.done:
+                raise gr.Error(reasons(failed), print_exception=False)
+            if failed:
+                gr.Warning(reasons(failed))
+            return self._result(visitor, 0, failed)
+
+    def cancel(self, request: gr.Request) -> str:
+        """End what is computed for this visitor, within a tile."""
+        self.desk.visitors.of(_session(request)).stop.set()
+        return 'Cancelled.'
+
+    def leave(self, request: gr.Request) -> None:
+        """End the work of a visitor who has closed or reloaded the page, and delete the files."""
+        self.desk.visitors.leave(_session(request))
+
+    def show(self, given: Mapping[Any, Any], request: gr.Request) -> dict[Any, Any]:
+        """Show another of the restored pictures."""
+        visitor = self.desk.visitors.of(_session(request))
+        return self._result(visitor, self._chosen(given, visitor), [])
+
+    def strength(self, given: Mapping[Any, Any], request: gr.Request) -> dict[Any, Any]:
+        """Show all restored pictures at another strength, without the network."""
+        visitor = self.desk.visitors.of(_session(request))
+        if not visitor.done or not visitor.work.acquire(blocking=False):
+            # Nothing yet, or at work: the next answer has the strength in it.
+            return {}
+        try:
+            value = float(self._of(given, 'strength'))
+            visitor.done[:] = [one.at(value) for one in visitor.done]
+            shown = self._result(visitor, self._chosen(given, visitor), [])
+        finally:
+            visitor.work.release()
+        return {
+            self.parts[name]: shown[self.parts[name]] for name in ('slider', 'download', 'archive')
+        }
+
+    def preview(
+        self,
+        given: Mapping[Any, Any],
+        where: gr.SelectData,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> dict[Any, Any]:
+        """Restore the part that was clicked on, knowing the whole picture."""
+        files, parts = self._files(given), self.parts
+        with self.desk.visitors.working(_session(request), fresh=False) as visitor:
+            try:
+                self.desk.limits.check(files[0])
+                model = self.desk.shelf.get(self._of(given, 'model'), self._of(given, 'device'))
+                done = preview_part(
+                    model,
+                    files[0],
+                    self._settings(given),
+                    (where.index[0], where.index[1]),
+                    SHOWN,
+                    visitor.stop,
+                    self.desk.turns,
+                    lambda share, text: progress(share, desc=text),
+                )
+            except Cancelled:
+                raise gr.Error('Cancelled.', title='Cancelled', print_exception=False) from None
+            except (ValueError, OSError) as error:
+                raise told(error, files) from error
+        return {
+            parts['slider']: (done.before, done.after),
+            parts['status']: done.text,
+            parts['beliefs']: _bars(done.beliefs),
+        }
+
+    def _of(self, given: Mapping[Any, Any], name: str) -> Any:
+        return given[self.parts[name]]
+
+    def _files(self, given: Mapping[Any, Any]) -> list[Path]:
+        return [Path(one) for one in self._of(given, 'files') or ()]
+
+    def _settings(self, given: Mapping[Any, Any]) -> Settings:
+        weights = None
+        if self._of(given, 'steer'):
+            names = self.desk.shelf.get(self._of(given, 'model')).card.degradations
+            weights = {name: float(given[self.weights[name]]) for name in names}
+        return self.desk.settings(self._of(given, 'tile'), self._of(given, 'strength'), weights)
+
+    def _chosen(self, given: Mapping[Any, Any], visitor: Visitor) -> int:
+        number = self._of(given, 'chooser')
+        return number if isinstance(number, int) and number < len(visitor.done) else 0
+
+    def _result(self, visitor: Visitor, number: int, failed: Sequence[Outcome]) -> dict[Any, Any]:
+        parts, all_done = self.parts, visitor.done
+        if not all_done:
+            return {parts['status']: 'There is nothing restored yet.'}
+        done: Finished = all_done[number]
+        target = done.job.target
+        several = len(all_done) > 1
+        archive = gr.update(visible=False)
+        if several:
+            path = pack(all_done, visitor.folder / 'restored.zip')
+            archive = gr.update(value=str(path), visible=True)
+        names = [(one.job.source.name, index) for index, one in enumerate(all_done)]
+        return {
+            parts['slider']: (str(done.views.before), str(done.views.after)),
+            parts['status']: _status(done, failed),
+            parts['chooser']: gr.update(choices=names, value=number, visible=several),
+            parts['download']: gr.update(
+                value=str(target), label=f'Download {target.name}', visible=True
+            ),
+            parts['archive']: archive,
+            parts['beliefs']: _bars(done.report.steered or done.report.degradations),
+            parts['difference']: gr.update(value=str(done.views.difference), visible=True),
+        }
+
+
+def _session(request: gr.Request) -> str:
+    return str(request.session_hash)
+
+
+def _bars(beliefs: Mapping[str, float]) -> Any:
+    return gr.update(value=dict(beliefs) or None, visible=bool(beliefs))
+
+
+def _status(done: Finished, failed: Sequence[Outcome]) -> str:
+    report = done.report
+    width, height = report.size[1], report.size[0]
+    tiles = f'{report.tiles} tiles' if report.tiles > 1 else 'in one piece'
+    lines = [
+        f'{width}x{height} pixels, {report.seconds:.1f} s, {tiles}, {report.device}, '
+        f'{report.precision.partition(":")[0]}, by {done.model.name}'
+    ]
+    return '\n\n'.join([*lines, *done.notes, *(reasons([one]) for one in failed)])
+
+
+def reasons(failed: Sequence[Outcome]) -> str:
+    """Say of each picture why it failed, a line each."""
+    return '\n'.join(f'{one.job.source.name}: {one.reason}' for one in failed)
+
+
+def told(error: Exception, files: Sequence[Path]) -> gr.Error:
+    """Give the message of a mistake to the page, without where files lie here."""
+    text = str(error)
+    for file in files:
+        text = text.replace(str(file), file.name)
+    return gr.Error(text, print_exception=False)

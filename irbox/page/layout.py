@@ -1,0 +1,165 @@
+"""How the page looks, and which function answers which button."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from irbox.page.answers import Answers
+from irbox.page.api import add_api
+from irbox.page.desk import EXTENSIONS, Desk
+
+TITLE = 'irbox: restore photographs'
+INTRODUCTION = """# Restore photographs
+Drop one or several, or paste one. What belongs to a picture stays: format, size, depth, color
+profile, metadata."""
+CSS = """
+footer {display: none !important}
+"""
+# Pasting works wherever one is on the page: the picture goes the way of a chosen file.
+PASTE = """
+() => document.addEventListener('paste', event => {
+  const files = [...event.clipboardData.files].filter(file => file.type.startsWith('image/'));
+  const input = document.querySelector('#files input[type=file]');
+  if (!files.length || !input) return;
+  const given = new DataTransfer();
+  files.forEach(file => given.items.add(file));
+  input.files = given.files;
+  input.dispatchEvent(new Event('change', {bubbles: true}));
+})
+"""
+FONTS = ('system-ui', 'sans-serif')
+"""Of the visitor's system: none is fetched."""
+THEME = gr.themes.Default(font=FONTS, font_mono=('ui-monospace', 'monospace'))
+
+
+def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
+    """Build the page; ``build_app`` serves it.
+
+    Args:
+        desk: That restores.
+        examples: Pictures to try.
+    """
+    limits, shelf = desk.limits, desk.shelf
+    minutes = limits.minutes
+    every = max(int(minutes * 60 / 4), 1)
+    page = gr.Blocks(
+        title=TITLE, analytics_enabled=False, delete_cache=(every, max(int(minutes * 60), 1))
+    )
+    names = list(
+        dict.fromkeys(word for one in shelf.names for word in shelf.get(one).card.degradations)
+    )
+    with page:
+        # First: the names of its addresses are then free.
+        add_api(desk)
+        gr.Markdown(INTRODUCTION)
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300):
+                files = gr.File(
+                    label=f'Pictures, up to {limits.pixels / 1e6:g} megapixels each',
+                    file_count='multiple',
+                    file_types=sorted(EXTENSIONS),
+                    height=140,
+                    elem_id='files',
+                )
+                samples = gr.Dataset(
+                    label='Examples',
+                    components=[gr.Image(visible=False, render=False)],
+                    samples=[[str(one)] for one in examples],
+                    type='index',
+                    visible=bool(examples),
+                    elem_id='examples',
+                )
+                model = gr.Dropdown(shelf.names, value=shelf.names[0], label='Model')
+                with gr.Row():
+                    device = gr.Dropdown(['auto', *shelf.devices], value='auto', label='Device')
+                    tile = gr.Dropdown(
+                        ['auto', 'none', '256', '512', '1024'],
+                        value='auto',
+                        label='Tiles',
+                        info='auto: what memory holds',
+                        allow_custom_value=True,
+                    )
+                strength = gr.Slider(0, 1, value=1, step=0.05, label='Strength', elem_id='strength')
+                with gr.Accordion('What is wrong with it', open=False, visible=bool(names)):
+                    steer = gr.Checkbox(False, label='Say it, in place of what the model believes')
+                    weights = [
+                        gr.Slider(0, 1, value=0, step=0.01, label=name, interactive=True)
+                        for name in names
+                    ]
+                with gr.Row():
+                    go = gr.Button('Restore', variant='primary', elem_id='restore')
+                    cancel = gr.Button('Cancel', variant='stop', elem_id='cancel')
+            with gr.Column(scale=2, min_width=320):
+                picture = gr.Image(
+                    label='Picture: click on it to restore a part first',
+                    interactive=False,
+                    visible=False,
+                    height=260,
+                    type='filepath',
+                    format='png',
+                    elem_id='picture',
+                    buttons=[],
+                )
+                slider = gr.ImageSlider(
+                    label='Before and after',
+                    interactive=False,
+                    type='filepath',
+                    format='png',
+                    max_height=900,
+                    elem_id='slider',
+                )
+                status = gr.Markdown(elem_id='status')
+                chooser = gr.Dropdown(label='Picture', visible=False, elem_id='chooser')
+                with gr.Row():
+                    download = gr.DownloadButton(
+                        'Download', visible=False, variant='primary', elem_id='download'
+                    )
+                    archive = gr.DownloadButton('All as one zip', visible=False, elem_id='zip')
+                with gr.Row():
+                    beliefs = gr.Label(
+                        label='What the model believes is wrong', visible=False, elem_id='beliefs'
+                    )
+                    difference = gr.Image(
+                        label='Difference, four times as large',
+                        interactive=False,
+                        visible=False,
+                        type='filepath',
+                        elem_id='difference',
+                    )
+        parts: dict[str, Any] = {
+            'files': files,
+            'model': model,
+            'device': device,
+            'tile': tile,
+            'strength': strength,
+            'steer': steer,
+            'picture': picture,
+            'slider': slider,
+            'status': status,
+            'chooser': chooser,
+            'download': download,
+            'archive': archive,
+            'beliefs': beliefs,
+            'difference': difference,
+        }
+        answers = Answers(desk, parts, dict(zip(names, weights, strict=True)), examples)
+        asked: set[Any] = {files, model, device, tile, strength, steer, chooser, *weights}
+        shown = [slider, status, chooser, download, archive, beliefs, difference]
+        hidden: dict[str, Any] = {'api_visibility': 'private', 'concurrency_limit': None}
+        samples.click(answers.example, samples, files, **hidden)
+        files.change(answers.look, {files}, [picture, status], **hidden)
+        go.click(answers.restore, asked, shown, show_progress_on=[slider, status], **hidden)
+        cancel.click(answers.cancel, None, status, queue=False, api_visibility='private')
+        chooser.input(answers.show, asked, shown, **hidden)
+        strength.release(
+            answers.strength, asked, [slider, download, archive], show_progress='hidden', **hidden
+        )
+        picture.select(answers.preview, asked, [slider, status, beliefs], **hidden)
+        page.load(js=PASTE)
+        page.unload(answers.leave)
+    page.queue(default_concurrency_limit=None, api_open=False)
+    return page

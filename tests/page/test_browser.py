@@ -1,0 +1,240 @@
+"""The page in a real browser: headless Chromium."""
+
+import json
+import shutil
+import time
+
+import pytest
+from PIL import Image
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+webdriver = pytest.importorskip('selenium.webdriver')
+
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+
+CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
+DRIVER = shutil.which('chromedriver')
+WAIT = 60
+
+
+@pytest.fixture(scope='module')
+def open_browser(server, tmp_path_factory):
+    if not CHROMIUM or not DRIVER:
+        pytest.skip('chromium and chromedriver are not installed (make browser installs them)')
+    opened = []
+
+    def start():
+        folder = tmp_path_factory.mktemp('downloads')
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM
+        for argument in (
+            '--headless=new',
+            '--no-sandbox',
+            '--disable-dev-shm-usage',
+            '--disable-background-networking',
+            '--window-size=1280,1100',
+        ):
+            options.add_argument(argument)
+        options.add_experimental_option('prefs', {'download.default_directory': str(folder)})
+        options.set_capability('goog:loggingPrefs', {'performance': 'ALL'})
+        browser = webdriver.Chrome(options=options, service=Service(DRIVER))
+        opened.append(browser)
+        return Visit(browser, server.url, folder)
+
+    yield start
+    for browser in opened:
+        browser.quit()
+
+
+@pytest.fixture(scope='module')
+def visit(open_browser):
+    return open_browser()
+
+
+class Visit:
+    """Someone before a browser."""
+
+    def __init__(self, browser, url, folder):
+        self.browser, self.url, self.folder = browser, url, folder
+
+    def open(self):
+        self.browser.get(self.url)
+        self.find('#files input[type=file]')
+        return self
+
+    def find(self, selector, condition=lambda one: True):
+        found = []
+
+        def there():
+            try:
+                found[:] = [
+                    one
+                    for one in self.browser.find_elements(By.CSS_SELECTOR, selector)
+                    if condition(one)
+                ]
+            except StaleElementReferenceException:
+                return False
+            return bool(found)
+
+        until(there, selector)
+        return found[0]
+
+    def upload(self, *paths):
+        self.find('#files input[type=file]').send_keys('\n'.join(map(str, paths)))
+
+    def looked(self, text):
+        """Wait until the picture is shown."""
+        self.find('#status', lambda one: text in one.text)
+
+    def restore(self):
+        self.find('#restore').click()
+
+    def finished(self, name):
+        return self.find('#download', lambda one: name in one.text and one.is_displayed())
+
+    def download(self, name):
+        self.finished(name).click()
+        path = self.folder / name
+        until(path.exists, f'download of {name}')
+        content = path.read_bytes()
+        path.unlink()
+        return content
+
+    def message(self, text):
+        """Wait for a message that pops up."""
+        return self.find('.toast-body, [data-testid=toast-body]', lambda one: text in one.text)
+
+    def choose(self, label, value):
+        box = self.find(f'input[aria-label="{label}"]')
+        box.click()
+        self.find('ul[role=listbox] li', lambda one: one.text.strip().endswith(value)).click()
+
+
+def until(condition, what):
+    end = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < end, f'waited in vain for {what}'
+        time.sleep(0.1)
+
+
+def test_upload_restore_and_download(visit, jpeg, by_command):
+    visit.open().upload(jpeg)
+    visit.looked('120x80 pixels')
+    visit.restore()
+    assert visit.download('a_restored.jpg') == by_command(jpeg)
+    assert 'rain' in visit.find('#beliefs', lambda one: one.is_displayed()).text
+
+    # At full size, before and after; and the slider moves.
+    images = [visit.find('#slider img'), visit.find('#slider .fixed, #slider img:last-of-type')]
+    for image in images:
+        until(lambda image=image: image.get_property('naturalWidth') == 120, 'the view')
+    handle = visit.find('#slider .inner, #slider [role=slider], #slider .outer')
+    before = handle.location['x']
+    ActionChains(visit.browser).drag_and_drop_by_offset(handle, 100, 0).perform()
+    until(lambda: handle.location['x'] > before + 50, 'the slider')
+
+
+def test_nothing_comes_from_another_host(visit):
+    asked = set()
+    for entry in visit.browser.get_log('performance'):
+        message = json.loads(entry['message'])['message']
+        if message['method'] == 'Network.requestWillBeSent':
+            asked.add(message['params']['request']['url'])
+    assert len(asked) > 10
+    others = [one for one in asked if not one.startswith((visit.url, 'data:', 'blob:', 'chrome:'))]
+    assert not others
+
+
+def test_files_that_are_none(visit, tmp_path):
+    text, broken, huge = tmp_path / 'text.jpg', tmp_path / 'broken.png', tmp_path / 'huge.png'
+    text.write_text('This is no picture.')
+    Image.new('RGB', (50, 50), 'red').save(broken)
+    broken.write_bytes(broken.read_bytes()[:60])
+    Image.new('L', (1000, 1000)).save(huge)
+    for path, message in (
+        (text, 'text.jpg is damaged or no picture'),
+        (huge, 'this page takes 0.2'),
+        (broken, 'broken.png'),
+    ):
+        visit.open().upload(path)
+        visit.message(message)
+        visit.restore()
+        visit.message(message)
+
+
+def test_a_file_of_too_many_bytes(visit, tmp_path):
+    path = tmp_path / 'long.png'
+    path.write_bytes(bytes(3 * 2**20))
+    visit.open().upload(path)
+    visit.message('aximum')
+
+
+def test_several_and_one_is_broken(visit, jpeg, tmp_path):
+    text = tmp_path / 'text.jpg'
+    other = tmp_path / 'other.png'
+    text.write_text('This is no picture.')
+    Image.open(jpeg).save(other)
+    visit.open().upload(jpeg, other, text)
+    visit.restore()
+    visit.finished('a_restored.jpg')
+    visit.find('#status', lambda one: 'text.jpg' in one.text)
+    visit.find('#zip', lambda one: one.is_displayed()).click()
+    until((visit.folder / 'restored.zip').exists, 'the zip')
+
+
+def test_two_visitors_at_once(visit, open_browser, jpeg, tmp_path, by_command):
+    """One waits for the other, sees it, and each gets their own."""
+    other = tmp_path / 'other.png'
+    Image.open(jpeg).transpose(Image.Transpose.ROTATE_180).save(other)
+    second = open_browser().open()
+    visit.open().upload(jpeg)
+    second.upload(other)
+    visit.looked('120x80')
+    second.looked('120x80')
+    visit.choose('Model', 'slow')
+    visit.choose('Tiles', '256')
+    tiles = visit.find('input[aria-label="Tiles"]')
+    tiles.clear()
+    tiles.send_keys('16\n')
+    visit.restore()
+    visit.find('#slider, #status', lambda one: 'a.jpg' in one.text)
+    second.restore()
+    second.find('#slider, #status', lambda one: '1 before you' in one.text)
+    assert second.download('other_restored.png') == by_command(other)
+    assert visit.download('a_restored.jpg') == by_command(jpeg, '--tile', '16', model='slow')
+
+
+def test_a_reload_in_the_middle(visit, server, jpeg, by_command):
+    visit.open().upload(jpeg)
+    visit.looked('120x80')
+    visit.choose('Model', 'slow')
+    tiles = visit.find('input[aria-label="Tiles"]')
+    tiles.clear()
+    tiles.send_keys('16\n')
+    visit.restore()
+    visit.find('#slider, #status', lambda one: 'a.jpg' in one.text)
+    visit.open()
+    # The work of the page that is gone ends soon, and the new one works.
+    until(lambda: not any(server.desk.turns.lengths().values()), 'the end of what nobody sees')
+    visit.upload(jpeg)
+    visit.looked('120x80')
+    visit.restore()
+    assert visit.download('a_restored.jpg') == by_command(jpeg)
+
+
+def test_cancel(visit, server, jpeg):
+    visit.open().upload(jpeg)
+    visit.looked('120x80')
+    visit.choose('Model', 'slow')
+    tiles = visit.find('input[aria-label="Tiles"]')
+    tiles.clear()
+    tiles.send_keys('16\n')
+    visit.restore()
+    visit.find('#slider, #status', lambda one: 'a.jpg' in one.text)
+    visit.find('#cancel').click()
+    until(lambda: not any(server.desk.turns.lengths().values()), 'the end of what was cancelled')
+    visit.message('Cancelled')

@@ -1,0 +1,64 @@
+"""Tables drawn for several methods."""
+
+import json
+
+import pytest
+
+from irbox.analysis.output import Output
+from irbox.analysis.summary import analyze, columns_of, read_tables, spokes
+
+
+def table(folder, method, psnr, source='measured', score='psnr'):
+    folder.mkdir()
+    scores = {task: {score: value} for task, value in psnr.items()}
+    degraded = {task: {score: 10.0} for task in psnr}
+    lines = [
+        {'method': 'degraded', 'source': 'measured', 'scores': degraded},
+        {'method': method, 'source': source, 'scores': scores},
+    ]
+    (folder / 'table.json').write_text(json.dumps({'scores': {score: {}}, 'lines': lines}))
+    return folder
+
+
+ONE = {'haze': 20.0, 'rain': 25.0, 'noise': 27.0, 'average': 24.0}
+TWO = {'haze': 22.0, 'rain': 25.0, 'noise': 26.0}
+
+
+def test_what_all_methods_have(tmp_path):
+    folders = [table(tmp_path / 'a', 'mine', ONE), table(tmp_path / 'b', 'mine', TWO)]
+    methods = read_tables(folders, 'psnr')
+    # The degraded images differ by a column, and are not the same line.
+    assert [one.name for one in methods] == ['degraded', 'mine', 'degraded (b)', 'mine (b)']
+    assert columns_of(methods) == ['haze', 'rain', 'noise']
+    found = spokes(methods[1::2], ['haze', 'rain'])
+    assert found['haze'] == pytest.approx((19.8, 22))
+    assert found['rain'] == pytest.approx((24.9, 25))
+
+
+def test_equal_lines_stand_once(tmp_path):
+    folders = [table(tmp_path / 'a', 'mine', ONE), table(tmp_path / 'b', 'yours', ONE)]
+    assert [one.name for one in read_tables(folders, 'psnr')] == ['degraded', 'mine', 'yours']
+
+
+def test_mistakes(tmp_path):
+    one = table(tmp_path / 'a', 'mine', ONE)
+    with pytest.raises(FileNotFoundError, match='irbox test writes it'):
+        read_tables([tmp_path / 'none.json'], 'psnr')
+    with pytest.raises(ValueError, match="no score 'psnt'. Did you mean 'psnr'"):
+        read_tables([one], 'psnt')
+    (tmp_path / 'x.json').write_text('[1]')
+    with pytest.raises(ValueError, match='is no table.json'):
+        read_tables([tmp_path / 'x.json'], 'psnr')
+    other = table(tmp_path / 'b', 'yours', {'snow': 3.0})
+    with pytest.raises(ValueError, match='share no column'):
+        columns_of(read_tables([one, other], 'psnr'))
+
+
+def test_what_is_written(tmp_path):
+    pytest.importorskip('matplotlib')
+    methods = read_tables([table(tmp_path / 'a', 'mine', ONE)], 'psnr')
+    analyze(methods, 'psnr', Output(tmp_path, 'summary', {}))
+    written = json.loads((tmp_path / 'summary.json').read_text())
+    assert written['methods'][1] == {'method': 'mine', 'source': 'measured', **ONE}
+    for stem in ('summary_bars', 'summary_radar'):
+        assert (tmp_path / f'{stem}.svg').exists()

@@ -10,6 +10,7 @@ from irbox.engine.hooks.finite_steps_hook import FiniteStepsHook
 from irbox.engine.hooks.predictions_hook import PredictionsHook
 from irbox.engine.hooks.progress_hook import ProgressHook
 from irbox.engine.hooks.runtime_info_hook import RuntimeInfoHook
+from irbox.engine.hooks.validation_samples_hook import ValidationSamplesHook
 from irbox.engine.hooks.watchdog_hook import WatchdogHook
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     'PredictionsHook',
     'ProgressHook',
     'RuntimeInfoHook',
+    'ValidationSamplesHook',
     'WatchdogHook',
 ]

@@ -39,7 +39,7 @@ def explain(measured: Separation, projection: Projection) -> str:
     spread = ''
     if projection.spread:
         mean, deviation = np.mean(projection.spread), np.std(projection.spread)
-        spread = f'; {len(projection.spread)} random starts {mean:.2f} ± {deviation:.2f}'
+        spread = f'\n{len(projection.spread)} random starts: {mean:.2f} ± {deviation:.2f}'
     return (
         f'{projection.text}\n'
         f'silhouette {measured.silhouette:.2f} before (chance < {measured.by_chance_most:.2f}), '

@@ -162,7 +162,8 @@ def _radar(methods: Sequence[Method], columns: Sequence[str], score: str, output
                 label=_name(one),
             )
         titles = [f'{column}\n{low:.4g} to {high:.4g}' for column, (low, high) in ranges.items()]
-        axis.set_xticks(angles, titles)
+        axis.set_xticks(angles, titles, fontsize=7)
+        axis.tick_params(axis='x', pad=16)
         axis.set_yticks([0.25, 0.5, 0.75, 1], [])
         axis.set_ylim(0, 1.05)
         axis.set_title(f'{score}; each spoke has its own range', fontsize=7)

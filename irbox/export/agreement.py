@@ -117,7 +117,7 @@ def onnx_engines(graph: str | bytes) -> dict[str, Engine]:
         ImportError: ONNX Runtime is not installed.
     """
     runtime: Any = require(
-        'onnxruntime', package='irbox[export]', needed_by='Checking an exported network'
+        'onnxruntime', package="'irbox[export]'", needed_by='Checking an exported network'
     )
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()

@@ -6,7 +6,6 @@ import copy
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -19,17 +18,19 @@ from irbox.export.agreement import (
     LIMIT,
     SIZES,
     Agreement,
+    Arrays,
     Engine,
     compare,
     onnx_engines,
     torch_engine,
 )
 from irbox.export.darktable import write_package
-from irbox.export.onnx_file import halve_weights, to_onnx
+from irbox.export.onnx_file import halve_weights, require_packages, to_onnx
 from irbox.export.trace import example, given, smallest_side, trace
 from irbox.restore.exported_facts import ExportedFacts
+from irbox.restore.memory_need import measure_need
 from irbox.restore.restoration_model import RestorationModel
-from irbox.structures import DegradationPrior
+from irbox.structures import Context, DegradationPrior
 from irbox.utils.files import atomic_write, check_writable
 
 SUFFIXES = ('.onnx', '.pt2', '.dtmodel')
@@ -68,6 +69,8 @@ def export_model(
     """
     path = Path(path).expanduser()
     check_name(path)
+    if path.suffix != '.pt2':
+        require_packages()
     network = model.network if dtype == 'float32' else rounded(model.network)
     as_input = _prior_is_input(network, prior)
     if as_input and path.suffix == '.dtmodel':
@@ -76,8 +79,8 @@ def export_model(
         )
     for_darktable = path.suffix == '.dtmodel'
     program = trace(network, given_prior=as_input, batch=not for_darktable, clip=for_darktable)
-    facts = _facts(model, program, as_input, dtype).as_metadata()
-    more = {} if not as_input else _beliefs(network)
+    more = _beliefs(network) if as_input else {}
+    facts = _facts(model, program, as_input, more, dtype).as_metadata()
     found = []
     with atomic_write(path) as file:
         engines = _write(file, path.suffix, program, facts, model, dtype)
@@ -135,14 +138,23 @@ def _prior_is_input(network: Any, prior: PriorPlace) -> bool:
 
 
 def _facts(
-    model: RestorationModel, program: ExportedProgram, as_input: bool, dtype: str
+    model: RestorationModel,
+    program: ExportedProgram,
+    as_input: bool,
+    more: Arrays,
+    dtype: DataType,
 ) -> ExportedFacts:
-    config = model.config
-    small = torch.rand(1, 3, 64, 64)
-    with torch.inference_mode():
-        need = model.memory_need(model.network.describe(small))  # type: ignore[operator]
+    config, module, image = model.config, program.module(), torch.rand(1, 3, 32, 32)
+    beliefs = {name: torch.from_numpy(one) for name, one in more.items()}
+    # What other programs hold is like the graph's run in torch: whole maps, and every expert.
+
+    def run(image: Tensor, context: Context) -> Tensor:
+        answer: Tensor = module(image=image, **beliefs)
+        return answer
+
+    need = measure_need(run, Context(image), torch.device('cpu'), torch.float32)
     return ExportedFacts(
-        replace(model.card),
+        model.card,
         {
             'model': {'network': config['model']['network']},
             'plugins': [str(one) for one in config.get('plugins') or ()],

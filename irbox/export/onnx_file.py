@@ -18,6 +18,16 @@ SMALL = 256
 """Weights of fewer numbers stay as they are in a file of half precision."""
 
 
+def require_packages() -> None:
+    """Refuse to begin where a package is missing.
+
+    Raises:
+        ImportError: Names it.
+    """
+    for module in ('onnx', 'onnxscript', 'onnxruntime'):
+        require(module, package="'irbox[export]'", needed_by='Exporting to ONNX')
+
+
 def to_onnx(program: ExportedProgram, metadata: Mapping[str, str]) -> Any:
     """Translate a program.
 
@@ -30,11 +40,8 @@ def to_onnx(program: ExportedProgram, metadata: Mapping[str, str]) -> Any:
         output ``output``, of standard operators alone.
 
     Raises:
-        ImportError: A package is missing.
         ValueError: An operation has no translation.
     """
-    for module in ('onnx', 'onnxscript'):
-        require(module, package='irbox[export]', needed_by='Exporting to ONNX')
     inputs = [name for name in program.graph_signature.user_inputs if isinstance(name, str)]
     names = ['input' if name == 'image' else name for name in inputs]
     with warnings.catch_warnings():

@@ -56,7 +56,8 @@ class BandSplit(nn.Module):
         rates = self._rates(x)
         spectrum = torch.fft.fft2(x.float())
         if self.mask == 'soft':
-            low = torch.fft.ifft2(spectrum * self._soft_mask(rates, x)).real.to(x.dtype)
+            rows, columns = (2 * torch.fft.fftfreq(size, device=x.device) for size in x.shape[-2:])
+            low = torch.fft.ifft2(spectrum * self._soft_mask(rates, rows, columns)).real.to(x.dtype)
             return low, x - low
         mask = self._box_mask(rates, x)
         low = torch.fft.ifft2(spectrum * mask).abs()
@@ -75,15 +76,18 @@ class BandSplit(nn.Module):
         """
         rates, exact = self._rates(x), x.float()
         if self.mask == 'soft':
-            axes = [torch.arange(size, device=x.device) for size in x.shape[-2:]]
-            real, _ = low_band(exact, axes[0], axes[1], self._soft_mask(rates, x))
+            rows, columns = (_all_frequencies(size, x.device) for size in x.shape[-2:])
+            # Divided by tensors: formats of networks do not mix tensors and sizes.
+            mask = self._soft_mask(rates, *(2 * one / _length(one) for one in (rows, columns)))
+            real, _ = low_band(exact, rows, columns, mask)
             return real.to(x.dtype), (exact - real).to(x.dtype)
         axes, inside = [], []
         for axis in (0, 1):
             furthest = x.shape[-2 + axis] // BOX_UNIT
-            axes.append(torch.arange(-furthest, furthest + 1, device=x.device))
-            reach = (furthest * rates[:, axis]).int().unsqueeze(1)
-            inside.append((axes[axis] >= -reach) & (axes[axis] < reach))
+            frequencies = torch.arange(-furthest, furthest + 1, device=x.device)
+            reach = (frequencies[-1:] * rates[:, axis]).int().unsqueeze(1)
+            axes.append(frequencies)
+            inside.append((frequencies >= -reach) & (frequencies < reach))
         mask = (inside[0].unsqueeze(2) & inside[1].unsqueeze(1)).unsqueeze(1).float()
         real, imaginary = low_band(exact, axes[0], axes[1], mask)
         low, high = ((part.square() + imaginary.square()).sqrt() for part in (real, exact - real))
@@ -102,10 +106,11 @@ class BandSplit(nn.Module):
         return answer
 
     @staticmethod
-    def _soft_mask(rates: Tensor, x: Tensor) -> Tensor:
-        """(B, 1, H, W), near 1 in an ellipse with half-axes ``rates``, 1 the Nyquist frequency."""
-        rows = 2 * torch.fft.fftfreq(x.shape[-2], device=x.device)
-        columns = 2 * torch.fft.fftfreq(x.shape[-1], device=x.device)
+    def _soft_mask(rates: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """(B, 1, H, W), near 1 in an ellipse with half-axes ``rates``, 1 the Nyquist frequency.
+
+        ``rows`` (H,) and ``columns`` (W,) are the frequencies in the same unit.
+        """
         rates = rates.clamp_min(1e-3)
         radius = (
             (rows / rates[:, :1]).square().unsqueeze(2)
@@ -127,7 +132,7 @@ def low_band(x: Tensor, rows: Tensor, columns: Tensor, mask: Tensor) -> tuple[Te
     Returns:
         Real and imaginary part of the inverse transform, each (B, C, H, W).
     """
-    height, width = x.shape[-2:]
+    height, width = (torch.arange(size, device=x.device) for size in x.shape[-2:])
     cos_h, sin_h = _waves(rows, height)
     cos_w, sin_w = _waves(columns, width)
     real, imaginary = cos_h @ x, -(sin_h @ x)
@@ -139,20 +144,32 @@ def low_band(x: Tensor, rows: Tensor, columns: Tensor, mask: Tensor) -> tuple[Te
         real @ cos_w - imaginary @ sin_w,
         imaginary @ cos_w + real @ sin_w,
     )
-    pixels = height * width
+    pixels = _length(height) * _length(width)
     return (
         (cos_h.t() @ real - sin_h.t() @ imaginary) / pixels,
         (cos_h.t() @ imaginary + sin_h.t() @ real) / pixels,
     )
 
 
-def _waves(frequencies: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def _waves(frequencies: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     """Cosines and sines of whole frequencies at each place, (F, size)."""
-    places = torch.arange(size, device=frequencies.device)
+    size = places[-1:] + 1
     # Whole turns are taken out before anything is rounded.
-    turns = (frequencies[:, None] * places).remainder(size).float() / size
+    turns = (frequencies[:, None] * places).remainder(size).float() / size.float()
     angles = 2 * math.pi * turns
     return angles.cos(), angles.sin()
+
+
+def _all_frequencies(size: int, device: torch.device) -> Tensor:
+    """The whole frequencies of a discrete transform, zero first, (size,)."""
+    places = torch.arange(size, device=device)
+    length = places[-1:] + 1
+    return torch.where(2 * places >= length, places - length, places)
+
+
+def _length(places: Tensor) -> Tensor:
+    """How many they are, (1,), as a tensor."""
+    return torch.ones_like(places).sum(0, keepdim=True).float()
 
 
 def _peaks(x: Tensor) -> Tensor:

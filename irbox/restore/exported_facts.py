@@ -26,7 +26,7 @@ class ExportedFacts:
     smallest: int
     """Side of the smallest image, in pixels."""
     need: MemoryNeed
-    """As torch was measured when the file was made."""
+    """As the graph was measured in torch when the file was made."""
     parameters: int
     prior_is_input: bool = False
     """Whether ``features``, ``probabilities`` and ``content`` are inputs beside the image."""

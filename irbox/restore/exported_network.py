@@ -35,7 +35,7 @@ class ExportedNetwork(nn.Module):
     def __init__(self, path: str | Path) -> None:
         super().__init__()
         runtime: Any = require(
-            'onnxruntime', package='irbox[export]', needed_by=f'Restoring with {path}'
+            'onnxruntime', package="'irbox[export]'", needed_by=f'Restoring with {path}'
         )
         if not Path(path).is_file():
             raise FileNotFoundError(f'There is no file {path}.')

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -40,7 +40,7 @@ class MemoryNeed:
 
 @torch.inference_mode()
 def measure_need(
-    network: nn.Module, context: Any, device: torch.device, dtype: torch.dtype
+    network: Callable[..., Tensor], context: Any, device: torch.device, dtype: torch.dtype
 ) -> MemoryNeed:
     """Run a network on two small images and draw the line through what they took.
 
@@ -49,7 +49,7 @@ def measure_need(
     and convolutions are local.
 
     Args:
-        network: That the tiles will be given to.
+        network: That the tiles will be given to, called with an image and its context.
         context: Of one image; its own image and routings are not used.
         device: The network's.
         dtype: That the tiles will be computed in.

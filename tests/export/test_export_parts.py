@@ -3,15 +3,17 @@
 import io
 import json
 import re
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 import torch
 
+from irbox.commands.main import main
 from irbox.export import agreement
 from irbox.export.darktable import write_package
-from irbox.export.export_model import check_name, rounded
+from irbox.export.export_model import check_name, export_model, rounded
 from irbox.export.onnx_file import halve_weights
 from irbox.export.trace import given
 from irbox.restore.exported_facts import ExportedFacts
@@ -63,6 +65,28 @@ def test_another_ending_is_refused(tmp_path, name):
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match='there is no folder'):
         check_name(tmp_path / 'no' / 'a.onnx')
+
+
+def test_a_missing_package_is_named_before_anything_is_traced(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnxscript', None)
+    with pytest.raises(ImportError, match=r"needs onnxscript .*pip install 'irbox\[export\]'"):
+        export_model(tiny_model(), tmp_path / 'a.onnx')
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    'given', [['a.pth'], ['a.onnx', '--sizes', '10'], ['a.onnx', '--dtype', 'x']]
+)
+def test_the_command_refuses_what_makes_no_sense(given, tmp_path):
+    with pytest.raises((ValueError, SystemExit)):
+        main(['export', 'final.pth', str(tmp_path / given[0]), *given[1:]])
+
+
+def test_the_command_keeps_a_file_that_is_there(tmp_path):
+    old = tmp_path / 'a.onnx'
+    old.touch()
+    with pytest.raises(ValueError, match=r'a\.onnx exists.*--overwrite'):
+        main(['export', 'final.pth', str(old)])
 
 
 def test_rounding_leaves_the_network_alone():

@@ -59,8 +59,11 @@ class Desk:
         settings = Settings(
             tile=int(tile) if tile.isdecimal() else tile,
             precision=self.precision,
-            strength=strength,
-            degradations=dict(degradations) if degradations else None,
+            # As numbers the command writes them: 1 and 1.0 are two texts in the file's record.
+            strength=float(strength),
+            degradations={name: float(one) for name, one in degradations.items()}
+            if degradations
+            else None,
         )
         settings.options()  # refuses a strength that is none
         return settings

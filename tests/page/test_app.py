@@ -2,6 +2,10 @@
 
 import os
 import re
+import signal
+import subprocess
+import sys
+import time
 import urllib.request
 
 import pytest
@@ -62,3 +66,72 @@ def test_what_the_page_loads_is_its_own(server):
     with urllib.request.urlopen(f'{server.url}/theme.css') as answer:
         # Images inside of the sheet name the vocabulary of SVG, which nobody fetches.
         assert not re.findall(r'(?:url\(|@import\s)[\'"]?https?:', answer.read().decode())
+
+
+ASKING = """
+import ipaddress, sys
+sys.path.insert(0, 'tests')
+asked = []
+
+def listen(event, arguments):
+    if event == 'socket.getaddrinfo':
+        asked.append(arguments[0])
+    elif event == 'socket.connect' and isinstance(arguments[1], tuple):
+        asked.append(arguments[1][0])
+
+sys.addaudithook(listen)
+from pathlib import Path
+from irbox.page.serve import keep_to_itself
+root = Path(sys.argv[1])
+keep_to_itself(root)
+from fastapi.testclient import TestClient
+from irbox.page.app import build_app
+from irbox.page.desk import Desk
+from irbox.page.limits import Limits
+from irbox.page.shelf import Shelf
+from support.tiny_model import tiny_model
+desk = Desk(Shelf(['tiny'], lambda *_: tiny_model(), 'cpu'), Limits(), root / 'desk')
+with TestClient(build_app(desk)) as client:
+    assert client.get('/').status_code == 200
+    assert client.get('/config').status_code == 200
+    picture = Path(sys.argv[2]).read_bytes()
+    assert client.post('/restore', files={'file': ('a.jpg', picture)}).status_code == 200
+print([one for one in asked if one not in ('127.0.0.1', '::1', 'localhost', None)])
+"""
+
+
+def test_the_process_asks_no_other_host(jpeg, tmp_path):
+    done = subprocess.run(
+        [sys.executable, '-c', ASKING, str(tmp_path), str(jpeg)], capture_output=True, text=True
+    )
+    assert done.stdout.split('\n')[-2] == '[]', done.stdout + done.stderr
+
+
+def test_the_command_from_start_to_end(folders, jpeg, by_command, tmp_path):
+    """It says where it is, restores, and takes its files with it when it is ended."""
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'irbox', 'ui', '--model', str(folders['tiny']), '--port', '0']
+        + ['--device', 'cpu'],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {'TMPDIR': str(tmp_path)},
+    )
+    try:
+        line = process.stderr.readline()
+        url = re.search(r'http://127.0.0.1:\d+', line)
+        assert url, line + process.stderr.read()
+        until = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f'{url[0]}/health')
+                break
+            except OSError:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+        assert [one.name for one in tmp_path.iterdir()]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+        process.stderr.close()
+    assert not list(tmp_path.iterdir())

@@ -90,8 +90,10 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
     """Counts the bytes of the tensors that operations made and that still live.
 
     Views of tensors that were there before (weights) do not count, nor what an operation takes
-    inside.
+    inside, such as the loop of a traced scan.
     """
+
+    supports_higher_order_operators = True
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch has no types here

@@ -72,7 +72,7 @@ def load(
     """Load a model that restores pictures.
 
     Examples:
-        >>> model = irbox.load('work_dirs/m2restore_demo/final.pth')  # doctest: +SKIP
+        >>> model = irbox.load('small')  # the model that comes with irbox
         >>> model.restore('photo.jpg').save('restored.jpg')  # doctest: +SKIP
 
     Args:
@@ -98,13 +98,14 @@ def load(
 
 # Importing a module of the package of this name puts the package in this function's place: it can
 # be called in the same way.
-def restore(image: Any, model: Any, **options: Any) -> Any:
+def restore(image: Any, model: Any = 'small', **options: Any) -> Any:
     """Restore a picture, or each of a list, in one call.
 
     Args:
         image: A path, a PIL image, a numpy array or a tensor, or a list of these; see
             ``RestorationModel.restore``.
-        model: What ``irbox.load`` gives or takes. To restore many, load it once.
+        model: What ``irbox.load`` gives or takes. To restore many, load it once. By default the one
+            that comes with irbox.
         **options: Of ``irbox.load`` (``device``, ``precision``, ``trust``) and of
             ``RestorationModel.restore``.
 

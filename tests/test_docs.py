@@ -78,7 +78,7 @@ def test_every_photograph_is_attributed():
         re.findall(r'^\| (\w+) \|', (ROOT / 'docs/attribution.md').read_text(), re.MULTILINE)
     )
     assert rows - {'photograph'} == {*TRAINING, *RESERVED}
-    caption = README.split('(docs/demo.jpg)')[1][:400]
+    caption = README.split('(docs/small.jpg)')[1][:400]
     assert 'danielbuechele' in caption
     assert 'CC BY 2.0' in caption
 

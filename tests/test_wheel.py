@@ -83,6 +83,7 @@ def test_what_is_in_it(wheel):
     assert not [name for name in names if name.endswith('.pyc')]
     files = zipfile.ZipFile(wheel).infolist()
     weights = [file for file in files if file.filename.endswith('.safetensors')]
+    assert [file.filename for file in weights] == ['irbox/weights/small/model.safetensors']
     assert all(file.file_size < LARGEST_MODEL for file in weights)
     assert sum(file.compress_size for file in files if file not in weights) < LARGEST
 
@@ -106,3 +107,10 @@ def test_it_restores(run):
     assert 'Restored 1 of 1' in run('restore', 'a.png', '--model', 'model')
     assert (run.place / 'a_restored.png').is_file()
     assert 'to the bit' in run('verify', 'a.png', 'a_restored.png', '--model', 'model')
+
+
+@pytest.mark.slow
+def test_the_shipped_model_restores(run):
+    photograph().save(run.place / 'b.png')
+    assert 'Restored 1 of 1' in run('restore', 'b.png')
+    assert 'to the bit' in run('verify', 'b.png', 'b_restored.png')

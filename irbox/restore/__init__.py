@@ -14,7 +14,7 @@ from typing import Any
 class CallablePackage(ModuleType):
     """A package that restores when it is called."""
 
-    def __call__(self, image: Any, model: Any, **options: Any) -> Any:
+    def __call__(self, image: Any, model: Any = 'small', **options: Any) -> Any:
         """Restore a picture; see ``irbox.restore``."""
         from irbox.restore.restore import restore
 

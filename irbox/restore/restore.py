@@ -12,7 +12,7 @@ from irbox.restore.load import load
 
 def restore(
     image: Any,
-    model: Any,
+    model: Any = 'small',
     *,
     device: str | torch.device = 'auto',
     precision: Precision = 'auto',

@@ -9,7 +9,7 @@ from irbox.registry import suggest
 WEIGHTS = Path(__file__).resolve().parents[1] / 'weights'
 """A folder for each model, in the hub's layout, as ``irbox save-model`` writes it."""
 SHIPPED = {path.parent.name: path.parent for path in sorted(WEIGHTS.glob('*/config.json'))}
-"""Name -> folder; the first restores where the user names none. None is shipped yet."""
+"""Name -> folder; the first restores where the user names none."""
 
 
 def find_shipped(name: str) -> Path:
@@ -36,6 +36,6 @@ def default_model() -> str:
     for name in SHIPPED:
         return name
     raise ValueError(
-        'No model comes with irbox yet: give one by --model, such as the final.pth of a training '
+        'No model came with this irbox: give one by --model, such as the final.pth of a training '
         '(irbox train m2restore_demo makes one in minutes).'
     )

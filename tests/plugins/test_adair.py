@@ -59,12 +59,13 @@ def test_parameters_without_the_layers_that_are_never_called(official):
 
 
 def test_cost(official):
-    # The public code's count is 777.55. Pooling for cut-offs that lead to an empty band is left out
-    # here (0.015); 0.03 are operations on maps that the two codes do not share.
+    # The public code's count is 777.55. Twice 0.015 are left out here: pooling for cut-offs that
+    # lead to an empty band, and pooling of whole maps, which is a mean; 0.03 are operations on maps
+    # that the two codes do not share.
     macs = count_macs(official, 480, 720).total() / 1e9
-    assert macs == pytest.approx(777.55, abs=0.05)
+    assert macs == pytest.approx(777.55, abs=0.065)
     ours = count_macs(build('adair.yaml', device='meta'), 480, 720).total() / 1e9
-    assert ours - macs == pytest.approx(0.0145, abs=0.0005)
+    assert ours == pytest.approx(macs, abs=0.0005)
 
 
 def test_promises():

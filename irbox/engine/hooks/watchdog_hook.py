@@ -92,6 +92,8 @@ class WatchdogHook(Hook):  # type: ignore[misc]  # mmengine has no types
         """Let the process end."""
         watcher, self.watcher = self.watcher, None
         if watcher is not None and watcher.stdin is not None:
+            # A loader process may hold its end of the pipe: it would not see that ours is closed.
+            watcher.kill()
             watcher.stdin.close()
             watcher.wait()
 

@@ -32,8 +32,8 @@ def maps(pixels: Tensor) -> Tensor:
 
 
 def _drawn_for_a_map(logits: Tensor) -> Tensor:
-    """Noise for (B, H, W, N); what is drawn depends on the layout in memory."""
-    return torch.randn_like(maps(logits.contiguous())).permute(0, 2, 3, 1)
+    """Noise for (B, H, W, N), drawn in the order of a map's channels."""
+    return torch.randn(maps(logits).shape, device=logits.device).permute(0, 2, 3, 1)
 
 
 def softmax_of_best(scores: Tensor, top_k: int, normalize: str = 'selected') -> Tensor:

@@ -1,6 +1,6 @@
 """Options that are no such, out of range, or do not go together."""
 
-from support.wrong_ways.way import Way, ways
+from support.wrong_ways.way import ways
 
 HELP = 'irbox restore --help'
 
@@ -91,5 +91,4 @@ ARGUMENTS = [
     *ways(TOGETHER),
     *ways(MODELS),
     *ways(OTHERS),
-    Way('restore a.png', ('No model', '--model', 'final.pth'), bare=True, name='no --model'),
 ]

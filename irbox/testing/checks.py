@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -108,7 +108,7 @@ def check_block(
         for what in context.records:
             # Records of other kinds are the part's own affair; a bare tensor is of none.
             if isinstance(what, (Routing, Tensor)):
-                _verify_routing(block.__name__, what, given['x'])
+                _verify_routing(block.__name__, cast(Routing, what), given['x'])
         return {'output': output}
 
     for tried_stage in places(block, stage, options):
@@ -214,7 +214,7 @@ def _same_as_x(given: Inputs, outputs: Inputs) -> None:
         assert output.dtype == x.dtype, f'gives {output.dtype} for {x.dtype}'
 
 
-def _verify_routing(name: str, routing: Routing | Tensor, x: Tensor) -> None:
+def _verify_routing(name: str, routing: Routing, x: Tensor) -> None:
     require(isinstance(routing, Routing), name, f'records {routing!r}, not a Routing')
     weights, load = routing.weights, routing.load
     require(

@@ -72,7 +72,7 @@ def load(
     """Load a model that restores pictures.
 
     Examples:
-        >>> model = irbox.load('small')  # the model that comes with irbox
+        >>> model = irbox.load('small')  # doctest: +SKIP
         >>> model.restore('photo.jpg').save('restored.jpg')  # doctest: +SKIP
 
     Args:

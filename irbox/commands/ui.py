@@ -93,7 +93,7 @@ def _desk(args: argparse.Namespace, limits: Any, folder: Path) -> Desk:
     from irbox.restore.load import load
     from irbox.restore.shipped import SHIPPED, default_model
 
-    names = args.model.split(',') if args.model else list(SHIPPED) or [default_model()]
+    names = args.model.split(',') if args.model is not None else list(SHIPPED) or [default_model()]
     if not all(name.strip() for name in names):
         raise ValueError(f'--model {args.model}: a name is missing beside a comma.')
     if args.config and len(names) > 1:

@@ -92,7 +92,7 @@ def test_a_cache_of_priors_is_left_behind(model, tmp_path, monkeypatch):
 
 
 def test_names_that_are_none():
-    with pytest.raises(ValueError, match=r"no file or folder 'm2restore'.*Known: none"):
+    with pytest.raises(ValueError, match=r"no file or folder 'm2restore'.*Known: small"):
         irbox.load('m2restore')
 
 

@@ -73,6 +73,11 @@ def _check_streams(args: argparse.Namespace) -> None:
 
 
 def _check_sheet_of_models(args: argparse.Namespace) -> None:
+    if args.model is not None and not args.model.strip():
+        raise ValueError(
+            "--model '' names none: leave it out for the model that comes with irbox, or name a "
+            'checkpoint, such as the final.pth of a training.'
+        )
     names = (args.model or '').split(',')
     if len(names) == 1:
         return

@@ -95,7 +95,7 @@ def restore_files(args: argparse.Namespace) -> int:
 
 
 def _load_models(args: argparse.Namespace, settings: Settings) -> list[RestorationModel]:
-    names = args.model.split(',') if args.model else [default_model()]
+    names = [default_model()] if args.model is None else args.model.split(',')
     device = args.device
     if device in ('auto', 'cuda') and 'LOCAL_RANK' in os.environ:
         import torch

@@ -40,7 +40,7 @@ def test_a_browser_is_told_to_ask_no_other_host(client):
 
 
 def test_what_is_asked_comes_through(client):
-    content = {'data': [{'path': '/tmp/a.jpg', 'more': ['http is a word']}]}
+    content = {'data': [{'path': 'uploads/a.jpg', 'more': ['http is a word']}]}
     assert client.post('/gradio_api/queue/join', json=content).json() == content
 
 

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
+from PIL import Image
+
 from irbox.datasets.read_image import BadImageError, open_image, opened
 
 Key = TypeVar('Key')
@@ -66,6 +68,13 @@ def in_threads(
     return found
 
 
+def digest_of_pixels(image: Image.Image) -> bytes:
+    """Give 16 bytes that are equal for equal images, in whatever kind of file they were."""
+    digest = hashlib.blake2b(image.tobytes(), digest_size=16)
+    digest.update(repr(image.size).encode())
+    return digest.digest()
+
+
 def _header(path: Path) -> FileFacts:
     length = 0
     try:
@@ -85,9 +94,7 @@ def _decoded(path: Path) -> FileFacts:
     try:
         length = path.stat().st_size
         image = open_image(path)
-        digest = hashlib.blake2b(image.tobytes(), digest_size=16)
-        digest.update(repr(image.size).encode())
-        return FileFacts(length, image.size, pixels=digest.digest())
+        return FileFacts(length, image.size, pixels=digest_of_pixels(image))
     except (BadImageError, OSError) as error:
         return FileFacts(length, None, _explain(error))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +13,7 @@ import numpy as np
 from PIL import Image
 from scipy.fft import dctn
 
-from irbox.datasets.file_facts import in_threads
+from irbox.datasets.file_facts import digest_of_pixels, in_threads
 from irbox.datasets.read_image import BadImageError, open_image
 
 # The image is made this small, and this many of the lowest frequencies each way are kept.
@@ -70,9 +69,7 @@ def fingerprint(path: Path) -> Fingerprint | None:
         image = open_image(path)
     except (BadImageError, OSError):
         return None
-    digest = hashlib.blake2b(image.tobytes(), digest_size=16)
-    digest.update(repr(image.size).encode())
-    return Fingerprint(digest.digest(), look_of(image))
+    return Fingerprint(digest_of_pixels(image), look_of(image))
 
 
 def look_of(image: Image.Image) -> bytes:

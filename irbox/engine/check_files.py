@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from irbox.datasets import PairedImageDataset
 from irbox.datasets.file_facts import read_facts
 from irbox.datasets.read_image import BadImageError
+from irbox.engine.sections import loaders_by_place
 from irbox.utils.shown import shown
 
 SHOWN = 10
@@ -35,13 +36,11 @@ def check_files(loaders: DataLoader[Any] | Mapping[str, DataLoader[Any]], path: 
         ValueError: It is ``skip`` where every image counts.
     """
     training = path == 'train_dataloader'
-    named = loaders if isinstance(loaders, Mapping) else {'': loaders}
     notes = []
-    for name, loader in named.items():
+    for place, loader in loaders_by_place(loaders, path).items():
         dataset = loader.dataset
         if not isinstance(dataset, PairedImageDataset):
             continue
-        place = f'{path}.{name}' if name else path
         skip = dataset.on_bad_sample == 'skip'
         if skip and not training:
             raise ValueError(

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from irbox.datasets import PairedImageDataset
 from irbox.datasets.fingerprints import Fingerprint, distances, fingerprints
-from irbox.engine.sections import build_loaders
+from irbox.engine.sections import build_loaders, loaders_by_place
 from irbox.utils.console import console
 from irbox.utils.shown import shown
 
@@ -48,10 +48,11 @@ def check_leaks(training: DataLoader[Any], config: Config, validation: Loaders) 
     ours = _clean_files(training)
     if what == 'ignore' or not ours:
         return []
-    notes, sets = [], dict(_sets('val_dataloader', validation))
+    notes, sets = [], loaders_by_place(validation, 'val_dataloader')
     if config.get('test_dataloader') is not None:
         try:
-            sets |= _sets('test_dataloader', build_loaders(config, 'test_dataloader'))
+            built = build_loaders(config, 'test_dataloader')
+            sets |= loaders_by_place(built, 'test_dataloader')
         except (ValueError, OSError, ImportError) as error:
             notes.append(f'The test images are not at hand, so none was looked for: {error}')
     theirs = {place: files for place, loader in sets.items() if (files := _clean_files(loader))}
@@ -74,12 +75,6 @@ def check_leaks(training: DataLoader[Any], config: Config, validation: Loaders) 
             )
         notes.append(f'WARNING: {text}')
     return notes
-
-
-def _sets(section: str, loaders: Loaders) -> Iterator[tuple[str, DataLoader[Any]]]:
-    named = loaders if isinstance(loaders, Mapping) else {'': loaders}
-    for name, loader in named.items():
-        yield f'{section}.{name}' if name else section, loader
 
 
 def _clean_files(loader: DataLoader[Any]) -> list[Path]:

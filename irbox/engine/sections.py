@@ -115,6 +115,15 @@ def build_loaders(config: Config, path: str) -> DataLoader[Any] | dict[str, Data
     }
 
 
+def loaders_by_place(
+    loaders: DataLoader[Any] | Mapping[str, DataLoader[Any]], path: str
+) -> dict[str, DataLoader[Any]]:
+    """Give what ``build_loaders`` built, by its place: ``val_dataloader.rain`` and so on."""
+    if isinstance(loaders, Mapping):
+        return {f'{path}.{name}' if name else path: loader for name, loader in loaders.items()}
+    return {path: loaders}
+
+
 def build_evaluator(config: Config, path: str) -> Evaluator:
     """Build the evaluator of a section: PSNR and SSIM where it says nothing."""
     given = config.get(path) or {'type': 'RestorationMetric'}

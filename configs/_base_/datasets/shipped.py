@@ -12,8 +12,19 @@ train_dataloader = dict(
         bank='data/scenes',
         photographs=0.25,
         color_jitter=False,
-        # What is seen best is seen most.
-        weights=dict(haze=2, rain=2, snow=2, noise=2, low_light=2),
+        # What is seen best is seen most, and what is nearly right often enough to be left alone.
+        weights=dict(
+            haze=2.5,
+            rain=2,
+            snow=2,
+            noise=2,
+            low_light=2,
+            clean=2.5,
+            jpeg=2,
+            defocus=1.5,
+            raindrops=1.5,
+            motion_blur=1.5,
+        ),
     ),
 )
 # Once and not three times each: a validation is to take two minutes.

@@ -1,4 +1,4 @@
-"""The shipped model (docs/models.md), last stage on a GPU: larger crops, and the score as the loss."""
+"""The shipped model (docs/models.md), last stage on a GPU: larger crops, the score as the loss."""
 
 _base_ = ['small_1_gpu.py']
 

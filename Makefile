@@ -20,13 +20,13 @@ demo: setup
 	$(BIN)/python tools/test.py configs/m2restore_demo.py $(WORK)/final.pth --work-dir $(WORK) \
 		--out $(WORK)/restored --contact-sheet $(WORK)/contact_sheet.png
 
-# The model that comes with irbox, from nothing: hours on a CPU, a quarter of one and an hour where there is a GPU for the first
-# stage. The same command goes on where it was stopped.
-FIRST ?= $(if $(shell command -v nvidia-smi),small_1_gpu,small_1)
+# The model that comes with irbox, from nothing: many hours on a CPU, a quarter of one where there is a GPU. The same command
+# goes on where it was stopped.
+ON_GPU ?= $(if $(shell command -v nvidia-smi),_gpu)
 model: setup
 	$(BIN)/irbox make-scenes data/scenes --num 700
-	$(BIN)/python tools/train.py configs/$(FIRST).py --work-dir work_dirs/small_1 --resume
-	$(BIN)/python tools/train.py configs/small_2.py --work-dir work_dirs/small_2 --resume
+	$(BIN)/python tools/train.py configs/small_1$(ON_GPU).py --work-dir work_dirs/small_1 --resume
+	$(BIN)/python tools/train.py configs/small_2$(ON_GPU).py --work-dir work_dirs/small_2 --resume
 	$(BIN)/irbox save-model work_dirs/small_2/final.pth work_dirs/small --name small --licence Apache-2.0 --dtype float16
 	$(BIN)/python tools/score_photographs.py --model work_dirs/small
 

@@ -67,9 +67,9 @@ class WholeNetwork(nn.Module):
             network.prior.belief = DegradationPrior(features, probabilities, content)
         context = network.describe(image)
         height, width = image.shape[-2:]
-        padded = pad_to_multiple(image, network.multiple)
+        padded = pad_to_multiple(network.scale(image), network.multiple)
         padded = padded.contiguous(memory_format=torch.channels_last)
-        restored = network.restore(network.scale(padded), replace(context, image=padded))
+        restored = network.restore(padded, replace(context, image=padded))
         answer: Tensor = restored[..., :height, :width]
         return answer.clamp(0, 1) if self.clip else answer
 

@@ -90,19 +90,29 @@ def test_irbox_loads_it(exported, model):
         irbox.load(exported, precision='bf16')
 
 
-def test_the_ten_lines_of_the_document_restore(exported, model, tmp_path):
-    """With numpy, Pillow and ONNX Runtime alone."""
+@pytest.fixture(scope='module')
+def shipped(tmp_path_factory):
+    model = irbox.load('small')
+    path = tmp_path_factory.mktemp('shipped') / 'small.onnx'
+    compared = export_model(model, path, sizes=[(96, 64), (130, 101)])
+    assert {one.engine for one in compared} >= {'ONNX Runtime'}
+    return path, model
+
+
+def test_the_ten_lines_of_the_document_restore(shipped, tmp_path):
+    """With numpy, Pillow and ONNX Runtime alone, by the model that comes with irbox."""
+    path, model = shipped
     text = (ROOT / 'docs' / 'export.md').read_text()
     (program,) = re.findall(r'```python\n(.*?)```', text, re.DOTALL)[:1]
     assert len(program.strip().splitlines()) <= 10
     assert not {'irbox', 'torch'} & set(re.findall(r'\w+', program))
-    photograph(70, 45).save(tmp_path / 'photo.png')
-    program = program.replace('model.onnx', str(exported))
+    photograph(130, 95).save(tmp_path / 'photo.png')
+    program = program.replace('model.onnx', str(path))
     done = subprocess.run(
         [sys.executable, '-c', program], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    expected = np.asarray(model.restore(photograph(70, 45)))
+    expected = np.asarray(model.restore(photograph(130, 95)))
     found = np.asarray(Image.open(tmp_path / 'restored.png'))
     assert np.abs(found.astype(int) - expected).max() <= 1
 

@@ -30,15 +30,7 @@ SYSTEMS = {
 PRIOR = {'type': 'MLPPrior', 'num_degradations': 3, 'feature_dim': 16}
 
 
-REFUSED = pytest.mark.xfail(
-    raises=ValueError, strict=True, reason='differs by 7e-4 of the deviation: docs/export.md'
-)
-
-
-@pytest.mark.parametrize(
-    'name',
-    [pytest.param(name, marks=REFUSED if name == 'm2restore_official' else ()) for name in SYSTEMS],
-)
+@pytest.mark.parametrize('name', SYSTEMS)
 def test_a_system_is_the_same_in_other_programs(name, tmp_path):
     file, options = SYSTEMS[name]
     changes = {f'model.network.{key}': value for key, value in options.items()}

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from irbox.export.whole_network import pad_to_multiple
+from irbox.export.whole_network import WholeNetwork, pad_to_multiple
 from irbox.layers import padding
 from irbox.layers.frequency import BandSplit, FrequencyModulation
 from irbox.layers.selective_scan import loop_scan, selective_scan
 from irbox.layers.standard_operators import standard_operators, wants_standard_operators
+from irbox.networks.restoration_network import RestorationNetwork
 
 
 @pytest.mark.parametrize('size', [(1, 1), (3, 40), (8, 16), (9, 17), (7, 3), (5, 9)])
@@ -16,6 +17,23 @@ def test_padding_is_that_of_every_network(size):
     for multiple in (1, 4, 8, 16):
         expected = padding.pad_to_multiple(image, multiple)
         assert pad_to_multiple(image, multiple).equal(expected)
+
+
+class LooksTwice(RestorationNetwork):
+    """Uses both what it is given and what is known about it."""
+
+    multiple = 8
+    input_range = (-1, 1)
+
+    def restore(self, padded, context):
+        assert context.image is padded
+        return padded + 2 * context.image
+
+
+def test_what_blocks_know_of_the_image_is_in_the_network_s_range():
+    image = torch.rand(2, 3, 9, 17)
+    network = LooksTwice()
+    assert WholeNetwork(network)(image).equal(network(image))
 
 
 @pytest.mark.parametrize('mask', ['box', 'soft'])

@@ -8,11 +8,45 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.registry import BLOCKS
 from irbox.structures import Context, Stage
+
+
+class LocalMean(nn.Module):
+    """The mean over a window around each pixel, in evaluation (TLC, Chu et al., ECCV 2022).
+
+    Only whole windows count; towards the borders the nearest one is repeated. A map that fits the
+    window, and any map in training, has one mean.
+
+    Args:
+        window: Its height and width.
+    """
+
+    def __init__(self, window: int) -> None:
+        super().__init__()
+        self.window = window
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Average, (B, C, H, W) -> same shape, or (B, C, 1, 1) for one mean."""
+        height, width = x.shape[-2:]
+        if self.training or (self.window >= height and self.window >= width):
+            return x.mean((2, 3), keepdim=True)
+        means = x.double()
+        for dim, length in ((2, height), (3, width)):
+            size = min(self.window, length)
+            # Differences of running sums: their cost does not grow with the window.
+            ahead = [0, 0, 1, 0] if dim == 2 else [1, 0, 0, 0]
+            sums = F.pad(means.cumsum(dim), ahead)
+            count = length - size + 1
+            means = (sums.narrow(dim, size, count) - sums.narrow(dim, 0, count)) / size
+        rest = (height - means.shape[2], width - means.shape[3])
+        top, left = rest[0] // 2, rest[1] // 2
+        around = (left, rest[1] - left, top, rest[0] - top)
+        return F.pad(means.to(x.dtype), around, mode='replicate')
 
 
 @BLOCKS.register_module()
@@ -27,19 +61,23 @@ class NAFBlock(nn.Module):
 
     Args:
         stage: Where the block sits; it uses neither heads, prior nor prompt.
+        window: In evaluation, take the mean over a window of so many pixels a side around each
+            pixel where the map is larger.
 
     Note:
-        The paper's dropout, which its restoration models leave at 0, is left out. The mean is over
-        the whole map: restore large images in tiles of about the size of the training crops.
+        The paper's dropout, which its restoration models leave at 0, is left out. Without a window
+        the mean is over the whole map: restore large images in tiles of about the size of the
+        training crops.
     """
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, window: int | None = None) -> None:
         super().__init__()
         dim = stage.dim
         self.norm1 = LayerNorm2d(dim, eps=1e-6)
         self.conv1 = PointwiseConv2d(dim, 2 * dim)
         self.conv2 = nn.Conv2d(2 * dim, 2 * dim, 3, padding=1, groups=2 * dim)
-        self.sca = nn.Sequential(nn.AdaptiveAvgPool2d(1), PointwiseConv2d(dim, dim))
+        mean = LocalMean(window) if window else nn.AdaptiveAvgPool2d(1)
+        self.sca = nn.Sequential(mean, PointwiseConv2d(dim, dim))
         self.conv3 = PointwiseConv2d(dim, dim)
         self.norm2 = LayerNorm2d(dim, eps=1e-6)
         self.conv4 = PointwiseConv2d(dim, 2 * dim)

@@ -9,6 +9,7 @@ from irbox.config.load_config import config_text, load_config
 from irbox.registry import MODELS
 from irbox.sweeps import read_sweep, resolve
 from support.paths import ROOT
+from support.peers import shrink
 
 CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
 BASES = sorted((ROOT / 'configs/_base_/models').glob('*.yaml'))
@@ -45,7 +46,7 @@ def shrunk(model):
     """The same composition at width 8 with one block a level, and a prior that needs no file."""
     model = copy.deepcopy(model)
     network = model['network']
-    network.update(dim=8, depths=[1] * len(network['depths']), refinement=1)
+    shrink(network)
     prior = network.get('prior')
     if prior and prior['type'] in NEED_A_FILE:
         network['prior'] = {'type': 'FrozenRandomPrior', 'num_degradations': 6}

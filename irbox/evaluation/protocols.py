@@ -85,6 +85,11 @@ PROTOCOLS = {
         window='uniform_11',
         note='not comparable with any other protocol: Y of exchanged red and blue',
     ),
+    # MODEM, on All-weather: a volume of one channel that is repeated is a plane with its borders
+    # repeated.
+    'modem': replace(_Y601, window='volume'),
+    # NAFNet, on GoPro: BasicSR's scores of colour images.
+    'basicsr': Protocol(eight_bit=True, window='volume'),
     # NAFNet, on SIDD: BasicSR's scores of colour images, not rounded.
     'sidd': Protocol(window='volume'),
     # Restormer's noise.

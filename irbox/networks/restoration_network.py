@@ -16,8 +16,8 @@ class RestorationNetwork(nn.Module):
     """Makes a network for images of any size out of ``restore``.
 
     A network of one's own writes ``restore``; where it differs, it sets ``multiple`` and
-    ``input_range`` and overrides ``describe``, what is known about the whole image first, and
-    ``places``, the names by which ``tools/describe.py`` lists the parts.
+    ``input_range`` and overrides ``describe``, what is known about the whole image first, ``pad``,
+    and ``places``, the names by which ``tools/describe.py`` lists the parts.
 
     Examples:
         >>> class Mirror(RestorationNetwork):
@@ -67,7 +67,7 @@ class RestorationNetwork(nn.Module):
         check_image(image)
         context = self.describe(image) if context is None else context
         height, width = image.shape[-2:]
-        padded = pad_to_multiple(self.scale(image), self.multiple)
+        padded = self.pad(self.scale(image))
         padded = padded.contiguous(memory_format=torch.channels_last)
         # The records stay those of the given context.
         restored = self.restore(padded, replace(context, image=padded))
@@ -92,6 +92,10 @@ class RestorationNetwork(nn.Module):
         raise NotImplementedError(
             f'{type(self).__name__} does not define restore(padded, context).'
         )
+
+    def pad(self, image: Tensor) -> Tensor:
+        """Pad bottom and right to a multiple, (B, 3, H, W) -> (B, 3, H', W'): by reflection."""
+        return pad_to_multiple(image, self.multiple)
 
     def places(self) -> dict[str, nn.Module]:
         """Name the places that parts stand in, in the order in which an image meets them.

@@ -32,8 +32,8 @@ class RestorationUNet(RestorationNetwork):
     The decoder's first level and the refinement keep both halves of the concatenation and work at
     ``2 * dim``. The network predicts what to add to the image.
 
-    A U whose ends or upsampling differ overrides the ``build_`` method that makes them; each is
-    called once, in the constructor.
+    A U whose ends, levels or resampling differ overrides the ``build_`` method that makes them,
+    which the constructor calls, or ``descend``.
 
     Args:
         encoder: Configs of blocks: ``block`` (repeated ``depths[i]`` times at level ``i``),
@@ -114,10 +114,11 @@ class RestorationUNet(RestorationNetwork):
         self.embed = self.build_embedding(dim)
         self.before_levels = nn.ModuleList(_place(encoder, 'before_level', s) for s in upper)
         self.encoders = nn.ModuleList(
-            _chain(encoder, stage, depth) for stage, depth in zip(upper, depths[:-1], strict=True)
+            self.build_level(encoder, stage, depth)
+            for stage, depth in zip(upper, depths[:-1], strict=True)
         )
         self.downs = nn.ModuleList(Downsample(stage.dim) for stage in upper)
-        self.bottleneck = _chain(bottleneck, lowest, depths[-1])
+        self.bottleneck = self.build_level(bottleneck, lowest, depths[-1])
         # From the lowest level up: entry i of these lists leads from level -1-i to the next finer
         # one.
         coarse = stages[:0:-1]
@@ -130,11 +131,12 @@ class RestorationUNet(RestorationNetwork):
             width // 2 + skip.dim for (_, width), skip in zip(insertions, upper[::-1], strict=True)
         ]
         self.reduces = nn.ModuleList(
-            nn.Identity() if width == stage.dim else PointwiseConv2d(width, stage.dim, bias=False)
+            nn.Identity() if width == stage.dim else self.build_reduction(width, stage.dim)
             for width, stage in zip(joint, fine, strict=True)
         )
         self.decoders = nn.ModuleList(
-            _chain(decoder, stage, depth) for stage, depth in zip(fine, depths[-2::-1], strict=True)
+            self.build_level(decoder, stage, depth)
+            for stage, depth in zip(fine, depths[-2::-1], strict=True)
         )
         self.refinement = self.build_refinement(decoder, widest, refinement)
         self.output = self.build_output(widest.dim)
@@ -145,6 +147,16 @@ class RestorationUNet(RestorationNetwork):
         factor = self.pixel_unshuffle
         conv = nn.Conv2d(3 * factor**2, dim, 3, padding=1, bias=False)
         return conv if factor == 1 else nn.Sequential(nn.PixelUnshuffle(factor), conv)
+
+    def build_level(self, place: Mapping[str, Any], stage: Stage, depth: int) -> nn.Module:
+        """Build the blocks of a level, called with a map and the context, of the same shape.
+
+        Args:
+            place: The config of the place, ``encoder``, ``bottleneck`` or ``decoder``.
+            stage: The level.
+            depth: How many blocks.
+        """
+        return Chain(BLOCKS.build(place['block'], stage=stage) for _ in range(depth))
 
     def build_insertion(
         self, decoder: Mapping[str, Any], stage: Stage, index: int
@@ -165,9 +177,13 @@ class RestorationUNet(RestorationNetwork):
         """Build an upsampling, (B, dim, H, W) -> (B, dim / 2, 2 H, 2 W)."""
         return Upsample(dim)
 
+    def build_reduction(self, width: int, dim: int) -> nn.Module:
+        """Build what makes ``dim`` channels of a concatenation of ``width``."""
+        return PointwiseConv2d(width, dim, bias=False)
+
     def build_refinement(self, decoder: Mapping[str, Any], stage: Stage, depth: int) -> nn.Module:
         """Build what follows the decoder, called with a map and the context, of the same shape."""
-        return _chain(decoder, stage, depth)
+        return self.build_level(decoder, stage, depth)
 
     def build_output(self, dim: int) -> nn.Module:
         """Build the last layer, (B, dim, H, W) -> (B, 3, H, W): what is added to the image."""
@@ -199,13 +215,13 @@ class RestorationUNet(RestorationNetwork):
         """Restore (B, 3, H, W) in ``input_range``, of a size that can be halved at every level."""
         x = self.embed(padded)
         skips: list[Tensor] = []
-        for before, encoder, down in zip(
-            self.before_levels, self.encoders, self.downs, strict=True
+        for level, (before, encoder) in enumerate(
+            zip(self.before_levels, self.encoders, strict=True)
         ):
             x = encoder(before(x, context), context)
             skips.append(x)
             context.record(Features(x, f'encoder {len(skips)}'))
-            x = down(x)
+            x = self.descend(x, level, context)
         x = self.bottleneck(x, context)
         context.record(Features(x, 'bottleneck'))
         for before, up, reduce, decoder in zip(
@@ -214,6 +230,11 @@ class RestorationUNet(RestorationNetwork):
             x = up(before(x, context))
             x = decoder(reduce(torch.cat([x, skips.pop()], dim=1)), context)
         answer: Tensor = self.output(self.refinement(x, context)) + padded
+        return answer
+
+    def descend(self, x: Tensor, level: int, context: Context) -> Tensor:
+        """Lead from a level to the next, (B, C, H, W) -> (B, 2 C, H / 2, W / 2)."""
+        answer: Tensor = self.downs[level](x)
         return answer
 
     def places(self) -> dict[str, nn.Module]:
@@ -260,7 +281,3 @@ def _describer(kind: str, cfg: Mapping[str, Any] | None, *sizes: str) -> nn.Modu
 def _place(parts: Mapping[str, Any], name: str, stage: Stage) -> Chain:
     """The part of an optional place, or nothing."""
     return Chain([BLOCKS.build(parts[name], stage=stage)] if parts.get(name) else [])
-
-
-def _chain(parts: Mapping[str, Any], stage: Stage, depth: int) -> Chain:
-    return Chain(BLOCKS.build(parts['block'], stage=stage) for _ in range(depth))

@@ -94,7 +94,7 @@ def rename_weights(
     left_out: re.Pattern[str] | Mapping[re.Pattern[str], str] | None = None,
     transposed: re.Pattern[str] | None = None,
 ) -> Renamed:
-    """Give published weights the network's names, its shapes, and float32.
+    """Give published weights the network's names, its shapes, and float32 where they are real.
 
     Ones at the ends of a shape do not count: a 1x1 convolution may be kept as a matrix, or the
     other way round.
@@ -145,7 +145,8 @@ def rename_weights(
     # Into memory of its own: the tensors may be backed by a file.
     renamed = Renamed()
     for name, key in table.items():
-        tensor = given[name].float().reshape(wanted[name].shape)
+        tensor = given[name].reshape(wanted[name].shape)
+        tensor = tensor.float() if tensor.is_floating_point() else tensor
         tensor = tensor.T if name in turned else tensor
         renamed[key] = tensor.clone(memory_format=torch.contiguous_format)
     renamed.left_out = dict(without)

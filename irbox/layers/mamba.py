@@ -34,6 +34,22 @@ def _causal_conv1d_fn() -> Callable[..., Tensor] | None:
     return kernel
 
 
+@torch.no_grad()
+def init_time_step(weight: Tensor, bias: Tensor) -> None:
+    """Draw the layer that gives a scan its time steps, as ``mamba_ssm`` does.
+
+    Args:
+        weight: (..., inner channels, rank), drawn evenly within one over the root of the rank.
+        bias: (..., inner channels), drawn so that the first time steps lie between 0.001 and 0.1.
+    """
+    bound = weight.shape[-1] ** -0.5
+    weight.uniform_(-bound, bound)
+    low, high = math.log(1e-3), math.log(0.1)
+    dt = torch.exp(torch.rand(bias.shape) * (high - low) + low).clamp(min=1e-4)
+    # The inverse of softplus, so that the first time step is dt.
+    bias.copy_(dt + torch.log(-torch.expm1(-dt)))
+
+
 class Mamba(nn.Module):
     """Selective state space layer over a sequence (Gu and Dao, 2023, Sec. 3.4).
 
@@ -76,7 +92,7 @@ class Mamba(nn.Module):
         self.A_log = nn.Parameter(states.log().repeat(self.d_inner, 1))
         self.D = nn.Parameter(torch.ones(self.d_inner))
         self.out_proj = nn.Linear(self.d_inner, d_model, bias=False)
-        self._init_time_step()
+        init_time_step(self.dt_proj.weight, self.dt_proj.bias)
         self._flag_parameters()
 
     def _flag_parameters(self) -> None:
@@ -87,15 +103,6 @@ class Mamba(nn.Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]  # torch does not annotate it
         self._flag_parameters()  # copy.deepcopy makes new parameters, without flags
-
-    @torch.no_grad()
-    def _init_time_step(self) -> None:
-        bound = self.dt_rank**-0.5
-        self.dt_proj.weight.uniform_(-bound, bound)
-        low, high = math.log(1e-3), math.log(0.1)
-        dt = torch.exp(torch.rand(self.d_inner) * (high - low) + low).clamp(min=1e-4)
-        # The inverse of softplus, so that the first time step is dt.
-        self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix along the sequence.

@@ -2,6 +2,7 @@
 
 from irbox.losses.balance_loss import BalanceLoss
 from irbox.losses.charbonnier_loss import CharbonnierLoss
+from irbox.losses.correlation_loss import CorrelationLoss
 from irbox.losses.degradation_label_loss import DegradationLabelLoss
 from irbox.losses.fft_loss import FFTLoss
 from irbox.losses.l1_loss import L1Loss
@@ -10,6 +11,7 @@ from irbox.losses.psnr_loss import PSNRLoss
 __all__ = [
     'BalanceLoss',
     'CharbonnierLoss',
+    'CorrelationLoss',
     'DegradationLabelLoss',
     'FFTLoss',
     'L1Loss',

@@ -68,6 +68,7 @@ def load(
     device: str | Device = 'auto',
     precision: Precision = 'auto',
     trust: bool = False,
+    offline: bool = False,
 ) -> RestorationModel:
     """Load a model that restores pictures.
 
@@ -77,23 +78,29 @@ def load(
 
     Args:
         what: A checkpoint that irbox wrote (the config is inside; averaged weights where there
-            are); ``(config, checkpoint)``; a folder with ``config.json`` and ``model.safetensors``,
-            as ``model.save`` writes it; or the name of a shipped model.
+            are); one of M2Restore, PromptIR, AdaIR, MoCE-IR or Restormer as it was published, or
+            of an architecture that spandrel knows; ``(config, checkpoint)``; a folder with
+            ``config.json`` and ``model.safetensors``, as ``model.save`` writes it; an address,
+            ``https://...#sha256=...``; or a name, of those that ``irbox models`` lists.
         device: ``'auto'`` is the accelerator that torch finds, else the CPU; or a device of torch,
             such as ``'cuda:1'``.
         precision: ``'auto'``: bfloat16 where the device multiplies it and the model's card says
             that it was checked, else float32. ``'fp32'``, ``'bf16'`` or ``'fp16'`` by name.
         trust: Import the plug-ins, Python files, that a checkpoint or folder names. Those of a
             config that is given are imported in any case.
+        offline: Fetch nothing of what is named by an address.
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: It is no model, or one that names plug-ins and is not trusted; or the device or
-            the precision is not to be had.
+        ConnectionError: An address could not be fetched.
+        ImportError: The model needs a package that is not installed.
+        ValueError: It is no model, or one that names plug-ins and is not trusted, or that changes
+            the size or the channels of a picture or needs a mask; or the device or the precision is
+            not to be had.
     """
     from irbox.restore.load import load as load_model
 
-    return load_model(what, device, precision, trust)
+    return load_model(what, device, precision, trust, offline)
 
 
 # Importing a module of the package of this name puts the package in this function's place: it can
@@ -106,7 +113,7 @@ def restore(image: Any, model: Any = 'small', **options: Any) -> Any:
             ``RestorationModel.restore``.
         model: What ``irbox.load`` gives or takes. To restore many, load it once. By default the one
             that comes with irbox.
-        **options: Of ``irbox.load`` (``device``, ``precision``, ``trust``) and of
+        **options: Of ``irbox.load`` (``device``, ``precision``, ``trust``, ``offline``) and of
             ``RestorationModel.restore``.
 
     Returns:

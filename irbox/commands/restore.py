@@ -78,12 +78,15 @@ def _add_models(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         '--model',
         metavar='NAME|PATH',
-        help='a checkpoint, a folder of config.json and model.safetensors, or the name of a model '
-        'that comes with irbox; several, with commas, give a labelled sheet',
+        help='a checkpoint, a folder of config.json and model.safetensors, an address, or a name '
+        'that irbox models lists; several, with commas, give a labelled sheet',
     )
     group.add_argument('--config', help='of a checkpoint that does not hold its own')
     group.add_argument(
         '--trust', action='store_true', help='run the plug-ins that a checkpoint names'
+    )
+    group.add_argument(
+        '--offline', action='store_true', help='fetch nothing of what --model names by address'
     )
     group.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, mps, xpu')
     group.add_argument(

@@ -11,7 +11,13 @@ from irbox.config.command_line import add_config_options
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument('config', type=Path, help='the config that the checkpoint was trained with')
-    parser.add_argument('checkpoint', type=Path, help='such as work_dirs/CONFIG/final.pth')
+    parser.add_argument(
+        'checkpoint',
+        type=Path,
+        nargs='?',
+        help='such as work_dirs/CONFIG/final.pth, or a file of M2Restore, PromptIR, AdaIR, MoCE-IR '
+        "or Restormer as it was published; none where the config's network brings its own weights",
+    )
     parser.add_argument(
         '--work-dir',
         type=Path,
@@ -74,6 +80,7 @@ def run(args: argparse.Namespace) -> None:
             'away.'
         )
     # Only now: --help should not wait for torch.
+    from irbox.conversion.published import as_ours
     from irbox.engine.running import running
     from irbox.engine.test import read_test_config, test
 
@@ -88,4 +95,5 @@ def run(args: argparse.Namespace) -> None:
             layout=args.published or args.layout,
             published=args.published is not None,
             per_image=args.per_image,
+            convert=as_ours,
         )

@@ -51,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models.add_argument(
         '--trust', action='store_true', help='run the plug-ins that a checkpoint names'
     )
+    models.add_argument(
+        '--offline', action='store_true', help='fetch nothing of what --model names by address'
+    )
     models.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, mps, xpu')
     models.add_argument('--precision', choices=('auto', 'fp32', 'bf16', 'fp16'), default='auto')
     limits = parser.add_argument_group('what a visitor may ask for')
@@ -101,7 +104,7 @@ def _desk(args: argparse.Namespace, limits: Any, folder: Path) -> Desk:
 
     def open_model(name: str, device: str) -> Any:
         what = (args.config, name) if args.config else name
-        return load(what, device, args.precision, args.trust)
+        return load(what, device, args.precision, args.trust, args.offline)
 
     shelf = Shelf(names, open_model, args.device)
     return Desk(shelf, limits, folder, args.precision)

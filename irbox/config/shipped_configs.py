@@ -40,6 +40,18 @@ def shipped_configs() -> dict[str, Path]:
     }
 
 
+def shipped_config(name: str) -> Path:
+    """Give a config that comes with irbox, whatever lies in the current folder.
+
+    Raises:
+        FileNotFoundError: This installation lacks it.
+    """
+    found = shipped_configs().get(name)
+    if found is None:
+        raise FileNotFoundError(f'This installation of irbox lacks its config {name}.')
+    return found
+
+
 def find_config(config: str | Path) -> Path:
     """Find a config by path, or by the name of one that comes with irbox.
 

@@ -14,7 +14,7 @@ from irbox import __version__
 from irbox.config.load_config import load_config
 from irbox.conversion import m2restore
 from irbox.conversion.rename_weights import NO_USE
-from irbox.engine.checkpoint import write_checkpoint
+from irbox.engine.checkpoint import PUBLISHED_KEYS, write_checkpoint
 from irbox.engine.network import build_network
 from irbox.utils.weights import check_file, read_weights, state_dict_of, write_safetensors
 
@@ -22,8 +22,6 @@ Convert = Callable[[Mapping[str, Tensor], nn.Module], dict[str, Tensor]]
 
 SYSTEMS: dict[str, Convert] = {'m2restore': m2restore.convert}
 """Those of the package, whose files need no plug-in."""
-KEYS = ('state_dict', 'params')
-"""What holds the tensors: in Lightning's files, and in BasicSR's."""
 SUFFIXES = ('.pth', '.safetensors')
 PREFIX = 'network.'
 """Where ``Restorer`` keeps its network."""
@@ -64,7 +62,7 @@ def convert(
     """
     _check_places(source, target)
     content = load_config(config, sections=['model'])
-    rename = SYSTEMS[system] if system else _converter(config, content.get('plugins') or ())
+    rename = SYSTEMS[system] if system else converter_of(config, content.get('plugins') or ())
     with torch.device('meta'):  # names and shapes; no memory, and no file of a pretrained prior
         network = build_network(content.to_dict())
     content_of_file = read_weights(
@@ -76,7 +74,7 @@ def convert(
         remedy='If you trust its source, convert it with: python tools/convert_checkpoint.py '
         f'{system or f"published {config}"} {source} {target} --trust-pickle',
     )
-    released = state_dict_of(content_of_file, source, KEYS, 'Released checkpoint')
+    released = state_dict_of(content_of_file, source, PUBLISHED_KEYS, 'Released checkpoint')
     own = rename(released, network)
     _write(own, source, target)
     rest = len(released) - len(own)
@@ -107,7 +105,12 @@ def _write(own: Mapping[str, Tensor], source: Path, target: Path) -> None:
         write_safetensors(weights, target, meta)
 
 
-def _converter(config: Path, plugins: Iterable[str]) -> Convert:
+def converter_of(config: str | Path, plugins: Iterable[str]) -> Convert:
+    """Find the function ``convert`` among a config's plug-ins, which are imported already.
+
+    Raises:
+        ValueError: None of them has one, or more than one does.
+    """
     files = {str(file) for plugin in plugins for file in (plugin, Path(plugin) / '__init__.py')}
     found = {
         module.__file__: module.convert

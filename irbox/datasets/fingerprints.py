@@ -15,6 +15,7 @@ from scipy.fft import dctn
 
 from irbox.datasets.file_facts import digest_of_pixels, in_threads
 from irbox.datasets.read_image import BadImageError, open_image
+from irbox.utils.download import cache_folder
 
 # The image is made this small, and this many of the lowest frequencies each way are kept.
 SIDE, FREQUENCIES = 64, 16
@@ -98,8 +99,7 @@ def distances(looks: Sequence[bytes], others: Sequence[bytes]) -> np.ndarray:
 
 def cache_file() -> Path:
     """Name the file that keeps fingerprints: ``irbox/images.sqlite`` in the user's cache folder."""
-    folder = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(folder, 'irbox', 'images.sqlite')
+    return cache_folder() / 'images.sqlite'
 
 
 def _words(looks: Sequence[bytes]) -> np.ndarray:

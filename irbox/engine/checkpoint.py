@@ -27,13 +27,22 @@ from irbox.utils.weights import (
 # mmengine keeps a million values per logged number and copies them all at each new one. Nothing
 # looks back further than a smoothing window.
 HISTORY_LENGTH = 1000
+PUBLISHED_KEYS = ('state_dict', 'params_ema', 'params', 'model_state_dict', 'model')
+"""What holds the tensors: in our files and Lightning's, in BasicSR's, and in those of others."""
+
+_REMEDY = (
+    'If you trust its source: irbox convert-checkpoint with --trust-pickle reads the published '
+    'files that it knows; of another, load it there and save its state dict with '
+    'safetensors.torch.save_file.'
+)
 
 
 def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
     """Read a checkpoint without running anything that it holds.
 
     Args:
-        path: A ``.pth`` file with tensors and plain values, or ``.safetensors``.
+        path: A ``.pth`` file with tensors and plain values, or ``.safetensors``; as others publish
+            them, too.
         map_location: Where the tensors go, as for ``torch.load``.
 
     Returns:
@@ -48,14 +57,14 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         # Opened by ourselves: some readers say of a file that is closed to us that it is missing.
         path.open('rb').close()
     try:
-        content = read_weights(path, map_location)
+        content = read_weights(path, map_location, numpy_scalars=True, remedy=_REMEDY)
     except FileNotFoundError as error:
         folder = path if path.is_dir() else path.parent
         there = ', '.join(file.name for file in sorted(folder.glob('*.pth'))[-5:])
         hint = f' {folder} holds {there}.' if there else ''
         raise FileNotFoundError(f'{error}{hint}') from None
-    found = state_dict_of(content, path)
-    if found is content:
+    found = state_dict_of(content, path, PUBLISHED_KEYS)
+    if found is not content.get('state_dict'):
         return {'state_dict': dict(found)}
     check_meta(content, path)
     return dict(content)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from torch import Tensor, nn
 
 from irbox.config.load_config import load_config
 from irbox.engine import compat
@@ -40,6 +41,8 @@ from irbox.evaluation.tables import (
 from irbox.utils.console import console
 from irbox.utils.files import check_writable
 
+Convert = Callable[[Mapping[str, Tensor], nn.Module], Mapping[str, Tensor]]
+
 
 def read_test_config(path: str | Path, options: Mapping[str, Any]) -> Config:
     """Read a config for a test; options for a section that it has not are the validation's.
@@ -67,13 +70,14 @@ def read_test_config(path: str | Path, options: Mapping[str, Any]) -> Config:
 
 def test(
     config: Config,
-    checkpoint: Path,
+    checkpoint: Path | None,
     out: Path | None = None,
     sheet: Path | None = None,
     protocol: str | Sequence[str] = (),
     layout: str | None = None,
     published: bool = False,
     per_image: Path | None = None,
+    convert: Convert = lambda weights, network: weights,
 ) -> list[Row]:
     """Score a checkpoint, print the table and write the results into the work dir.
 
@@ -82,7 +86,8 @@ def test(
 
     Args:
         config: As ``load_config`` gives it.
-        checkpoint: Any file that a training wrote; the weights must fit exactly.
+        checkpoint: Any file that a training wrote; the weights must fit exactly. None for a network
+            that brings its own (``RestorationNetwork.brings_weights``).
         out: Folder for the restored images.
         sheet: File for a contact sheet.
         protocol: One or several, in place of the config's.
@@ -91,6 +96,7 @@ def test(
         published: Set that table's rows beside ours. Without ``layout`` it is the one whose columns
             are exactly the tasks.
         per_image: File for the scores of each image, .csv or .parquet.
+        convert: From the weights of the file and the network to weights under our names.
 
     Returns:
         For each protocol a row per task, and the mean.
@@ -101,7 +107,7 @@ def test(
     """
     compat.init()
     table = read_published(layout) if layout is not None else None
-    content = read_checkpoint(checkpoint)
+    content = {'state_dict': {}} if checkpoint is None else read_checkpoint(checkpoint)
     if per_image is not None:
         check_image_scores(per_image)
     parents = (path.parent for path in (sheet, per_image) if path is not None)
@@ -111,8 +117,11 @@ def test(
     if sheet is not None and sheet.suffix.lower() not in ('.png', '.jpg', '.jpeg', '.webp'):
         raise ValueError(f'--contact-sheet {sheet}: the name must end in .png, .jpg or .webp.')
     prepared = prepare_test(config, protocol)
-    load_weights(prepared.model, content['state_dict'], checkpoint)
-    check_frozen(prepared.model, content, checkpoint)
+    network: Any = prepared.model.network
+    origin_file = _weights_of(network, checkpoint)
+    if checkpoint is not None:
+        load_weights(prepared.model, convert(content['state_dict'], network), checkpoint)
+        check_frozen(prepared.model, content, checkpoint)
     metrics = prepared.sections['test_evaluator'].metrics
     scored = [one for one in metrics if isinstance(one, RestorationMetric)]
     infos: dict[str, ScoreInfo] = {}
@@ -130,11 +139,11 @@ def test(
     if is_main_process():
         folder = Path(runner.work_dir)
         write_results(rows, folder / 'results.json')
-        origin = Origin(Path(config.filename).stem, str(checkpoint), _sha256(checkpoint))
+        origin = Origin(Path(config.filename).stem, str(origin_file), _sha256(origin_file))
         printed, problem = _lay_out(rows, origin, table, published, infos)
         files = write_tables(printed, folder)
         terminal = console()
-        terminal.print(results_table(rows, f'{origin.config}, {checkpoint}', infos))
+        terminal.print(results_table(rows, f'{origin.config}, {origin_file}', infos))
         for name, value in without_row(scores, rows).items():
             terminal.print(f'In no table, since it is of no task: {name} {value:.4g}')
         if per_image is not None:
@@ -173,6 +182,20 @@ def _lay_out(
         return score_table(rows, origin, table, published, infos), None
     except ValueError as error:
         return score_table(rows, origin, infos=infos), error
+
+
+def _weights_of(network: Any, checkpoint: Path | None) -> Path:
+    """The file that the scores are of; exactly one of config and command line names it."""
+    brings = getattr(network, 'brings_weights', False)
+    if checkpoint is None and not brings:
+        raise ValueError(
+            'CHECKPOINT is missing: the network of this config does not bring weights of its own.'
+        )
+    if checkpoint is not None and brings:
+        raise ValueError(
+            f'The network of this config is {network.checkpoint} itself: leave {checkpoint} out.'
+        )
+    return checkpoint or Path(network.checkpoint)
 
 
 def _sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from irbox.layers.padding import pad_to_multiple
+from irbox.networks.network_traits import NetworkTraits
 from irbox.structures import Context
 
 
@@ -33,6 +34,13 @@ class RestorationNetwork(nn.Module):
     """What height and width are padded to a multiple of before ``restore`` sees an image."""
     input_range: tuple[float, float] = (0, 1)
     """What 0 and 1 become before ``restore`` sees an image."""
+    brings_weights: bool = False
+    """Whether its weights come with its config, so that no checkpoint goes with it."""
+
+    @property
+    def traits(self) -> NetworkTraits:
+        """Say what it asks of a picture."""
+        return NetworkTraits(type(self).__name__, multiple=self.multiple)
 
     def describe(self, image: Tensor) -> Context:
         """Compute once what every part may know about an image.

@@ -12,17 +12,23 @@ import yaml
 from torch import nn
 
 from irbox.config.load_config import load_config
+from irbox.config.shipped_configs import shipped_config
+from irbox.conversion.published import as_ours, recognize
 from irbox.engine.checkpoint import check_frozen, load_weights, read_checkpoint
 from irbox.engine.network import build_network
+from irbox.networks.spandrel_network import SpandrelNetwork, knows_weights
 from irbox.restore.devices import Precision
+from irbox.restore.find_model import find_model
 from irbox.restore.hub_folder import read_folder
+from irbox.restore.known_models import KnownModel
 from irbox.restore.model_card import ModelCard
 from irbox.restore.restoration_model import RestorationModel
-from irbox.restore.shipped import find_shipped
+from irbox.utils.download import is_address
 from irbox.utils.plugin_imports import installed_plugins
 from irbox.utils.weights import bare_name
 
 Pair = tuple[str | Path | Mapping[str, Any], str | Path]
+Content = dict[str, Any]
 
 
 def load(
@@ -30,63 +36,74 @@ def load(
     device: str | torch.device = 'auto',
     precision: Precision = 'auto',
     trust: bool = False,
+    offline: bool = False,
 ) -> RestorationModel:
     """Load a model that restores; see ``irbox.load``."""
     if isinstance(what, RestorationModel):
         return what
-    if isinstance(what, (str, Path)) and Path(what).suffix == '.onnx':
-        from irbox.restore.exported_model import ExportedModel
-
-        return ExportedModel(Path(what).expanduser(), device, precision)
     if isinstance(what, (tuple, list)):
         if len(what) != 2:
             raise ValueError(
                 f'A model is one path, or (config, checkpoint), got {len(what)} values.'
             )
-        config, checkpoint, origin = _from_pair(*what)
+        config, checkpoint, origin = _from_pair(*what, offline)
     else:
-        config, checkpoint, origin = _from_path(str(what), trust)
+        origin, known = find_model(str(what), offline)
+        if origin.suffix == '.onnx':
+            from irbox.restore.exported_model import ExportedModel
+
+            return ExportedModel(origin, device, precision)
+        config, checkpoint = _from_path(origin, known, trust)
     network = _build(config, checkpoint, origin)
-    card = ModelCard.read(config.get('card') or {'name': _name(origin, config)})
+    card = ModelCard.read(config.get('card') or {'name': _name(origin)})
     return RestorationModel(
         network, config, card, source=str(origin), device=device, precision=precision
     )
 
 
-def _from_pair(config: Any, path: str | Path) -> tuple[dict[str, Any], dict[str, Any], Path]:
+def _from_pair(config: Any, path: str | Path, offline: bool) -> tuple[Content, Content, Path]:
     """A config that the user names is code that the user trusts, its plug-ins as well."""
     content = (
         dict(config)
         if isinstance(config, Mapping)
         else load_config(config, sections=['model']).to_dict()
     )
-    return content, read_checkpoint(path), Path(path)
+    found = find_model(str(path), offline)[0] if is_address(str(path)) else Path(path)
+    return content, read_checkpoint(found), found
 
 
-def _from_path(what: str, trust: bool) -> tuple[dict[str, Any], dict[str, Any], Path]:
-    path = Path(what).expanduser()
-    if not path.exists():
-        # A name has no place in the file system and no suffix.
-        path = path if path.suffix or '/' in what else find_shipped(what)
+def _from_path(path: Path, known: KnownModel | None, trust: bool) -> tuple[Content, Content]:
     if path.is_dir():
         config, checkpoint = read_folder(path)
     else:
         checkpoint = read_checkpoint(path)
-        config = _config_inside(checkpoint, path)
+        text = (checkpoint.get('meta') or {}).get('cfg')
+        config = yaml.safe_load(text) if isinstance(text, str) else None
+        if not isinstance(config, dict) or 'model' not in config:
+            # What ships with irbox names no Python but its own.
+            return _config_of(checkpoint, path, known), checkpoint
     _check_trust(config, path, trust)
-    return config, checkpoint, path
+    return config, checkpoint
 
 
-def _config_inside(checkpoint: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    text = (checkpoint.get('meta') or {}).get('cfg')
-    config = yaml.safe_load(text) if isinstance(text, str) else None
-    if not isinstance(config, dict) or 'model' not in config:
-        raise ValueError(
-            f'{path} holds weights without the config that says what they are of. Load it with '
-            f"irbox.load(('CONFIG.py', {str(path)!r})); weights that another program published are "
-            'converted first (docs/checkpoints.md).'
-        )
-    return config
+def _config_of(checkpoint: Mapping[str, Any], path: Path, known: KnownModel | None) -> Content:
+    """Find the config of weights that come without: by their names, or by the file's."""
+    weights = checkpoint['state_dict']
+    if (system := recognize(weights)) is not None:
+        return system.config_for(weights)
+    if known is not None:
+        return load_config(shipped_config(known.config), sections=['model']).to_dict()
+    knows = knows_weights(weights)
+    if knows:
+        return {'model': {'network': {'type': 'SpandrelNetwork', 'checkpoint': str(path)}}}
+    missing = "which is not installed (pip install 'irbox[zoo]')"
+    raise ValueError(
+        f'{path} holds weights without the config that says what they are of. Load it with '
+        f"irbox.load(('CONFIG.py', {str(path)!r})). Published weights are known by their names: "
+        'those of M2Restore, PromptIR, AdaIR, MoCE-IR and Restormer, and those of the '
+        f'architectures of spandrel, {missing if knows is None else "and these are none"}; see '
+        'docs/checkpoints.md.'
+    )
 
 
 def _check_trust(config: Mapping[str, Any], path: Path, trust: bool) -> None:
@@ -107,9 +124,17 @@ def _build(config: dict[str, Any], checkpoint: Mapping[str, Any], origin: Path) 
         settings['prior'].pop('cache', None)
     with torch.random.fork_rng(devices=[]):
         network = build_network(config)
+    if isinstance(network, SpandrelNetwork):
+        if network.checkpoint != origin:
+            raise ValueError(
+                f'The network of the config is {network.checkpoint} itself, and {origin} is '
+                'another file. Load the first by its name alone.'
+            )
+        return network.requires_grad_(False).eval()
     # The names that a checkpoint of a training uses.
     holder = nn.ModuleDict({'network': network})
-    given = {bare_name(key): one for key, one in checkpoint['state_dict'].items()}
+    weights = as_ours(checkpoint['state_dict'], network)
+    given = {bare_name(key): one for key, one in weights.items()}
     records = (checkpoint.get('meta') or {}).get('frozen') or {}
     if any(key.startswith('network.') for key in given):
         # What else a training saves, of its losses, restores nothing.
@@ -122,7 +147,7 @@ def _build(config: dict[str, Any], checkpoint: Mapping[str, Any], origin: Path) 
     return network.requires_grad_(False).eval()
 
 
-def _name(origin: Path, config: Mapping[str, Any]) -> str:
+def _name(origin: Path) -> str:
     """``final.pth`` and ``iter_100.pth`` are named for the training's folder."""
     if re.fullmatch(r'final|iter_\d+|best_.*|model|latest', origin.stem):
         return origin.absolute().parent.name

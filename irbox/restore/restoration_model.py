@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from irbox.networks.network_traits import NetworkTraits
 from irbox.pictures.picture import Picture
 from irbox.restore.arrays import open_image, open_picture
 from irbox.restore.devices import Precision, choose_device, choose_precision, computing_in
@@ -40,6 +41,9 @@ class RestorationModel:
 
     Raises:
         ValueError: The device or the precision is not to be had.
+
+    Attributes:
+        traits: What the network asks of a picture: ``scale``, ``channels``, ``purpose`` and so on.
     """
 
     def __init__(
@@ -51,6 +55,12 @@ class RestorationModel:
         device: str | torch.device = 'auto',
         precision: Precision = 'auto',
     ) -> None:
+        self.traits: NetworkTraits = getattr(network, 'traits', None) or NetworkTraits('unknown')
+        if precision in self.traits.unfit:
+            raise ValueError(
+                f'precision={precision!r}: {self.traits.architecture} does not compute in it. '
+                "Choose 'fp32'."
+            )
         self.device = choose_device(device)
         self.dtype, self.precision = choose_precision(precision, self.device, card.supports_half)
         self.network = network.to(self.device)
@@ -229,7 +239,15 @@ class RestorationModel:
             folder: Made where it is not there.
             dtype: Of the weights in the file; their own by default. ``torch.float16`` halves it,
                 and rounds them.
+
+        Raises:
+            ValueError: Its weights are kept in the file that they were published in.
         """
+        if getattr(self.network, 'brings_weights', False):
+            raise ValueError(
+                f'{self.name} stays in the file that it was published in, from which its '
+                f'architecture follows: copy {self.place}.'
+            )
         return write_folder(folder, self.network, self.config, self.card, dtype)
 
     def __repr__(self) -> str:

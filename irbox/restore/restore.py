@@ -17,7 +17,8 @@ def restore(
     device: str | torch.device = 'auto',
     precision: Precision = 'auto',
     trust: bool = False,
+    offline: bool = False,
     **options: Any,
 ) -> Any:
     """Restore a picture, or each of a list; see ``irbox.restore``."""
-    return load(model, device, precision, trust).restore(image, **options)
+    return load(model, device, precision, trust, offline).restore(image, **options)

@@ -126,6 +126,11 @@ def restore_pixels(
         options.max_memory,
         pixels.values.nbytes,
     )
+    if choice.grid.count > 1 and not model.traits.tiling:
+        report.note(
+            f'{model.traits.architecture} looks at the whole of a picture, and this one was cut '
+            'into tiles: look for seams'
+        )
     runner = TileRunner(
         network,
         model.device,

@@ -4,27 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from irbox.registry import suggest
-
 WEIGHTS = Path(__file__).resolve().parents[1] / 'weights'
 """A folder for each model, in the hub's layout, as ``irbox save-model`` writes it."""
 SHIPPED = {path.parent.name: path.parent for path in sorted(WEIGHTS.glob('*/config.json'))}
 """Name -> folder; the first restores where the user names none."""
-
-
-def find_shipped(name: str) -> Path:
-    """Find the folder of a shipped model.
-
-    Raises:
-        ValueError: There is none of this name; lists those there are.
-    """
-    if name in SHIPPED:
-        return SHIPPED[name]
-    raise ValueError(
-        f'There is no file or folder {name!r} and no shipped model of this name. '
-        f'{suggest(name, SHIPPED)} Give a checkpoint that irbox wrote, (config, checkpoint), or a '
-        'folder with config.json and model.safetensors.'
-    )
 
 
 def default_model() -> str:

@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from irbox.config.load_config import config_text, load_config
 from irbox.evaluation.tables import MEAN
+from irbox.registry import MODELS, find_part
 from irbox.sweeps.cost import Cost, count_cost
 from irbox.sweeps.differences import differences
 from irbox.sweeps.findings import Findings, collect
@@ -52,7 +53,13 @@ class Campaign:
         self.seeds = list(dict.fromkeys([*sweep.seeds, *seeds]))
         self.configs = {row.name: resolve(row, base, options) for row in sweep.rows}
         # One seed of every row first: an interrupted sweep is a fair one of fewer seeds.
-        self.runs = [self._run(row, seed) for seed in seeds for row in chosen]
+        self.runs = [
+            self._run(row, seed)
+            for seed in seeds
+            for row in chosen
+            # What is only tested has no seed: once is enough.
+            if seed == seeds[0] or self._weights(row) is None
+        ]
         self._costs: dict[str, Cost | None] = {}
 
     def preview(self) -> list[str]:
@@ -101,7 +108,20 @@ class Campaign:
         config = Config(self.configs[row.name].to_dict())
         config.merge_from_dict({'randomness.seed': seed})
         folder = self.work_dir / f'{row.name}_seed{seed}'
-        return Run(row.name, seed, config_text(config), folder)
+        weights = self._weights(row)
+        text = config_text(config)
+        # Other weights are another run, though the config is the same.
+        text += ''.join(f'# tested with {one}\n' for one in weights or ())
+        return Run(row.name, seed, text, folder, weights)
+
+    def _weights(self, row: Row) -> tuple[str, ...] | None:
+        """What a row that is not trained is tested with."""
+        if row.checkpoint is not None:
+            return (str(row.checkpoint),)
+        network = self.configs[row.name].get('model', {}).get('network') or {}
+        name = network.get('type')
+        brings = isinstance(name, str) and getattr(find_part(name, MODELS), 'brings_weights', False)
+        return () if brings else None
 
     def _findings(self) -> Findings:
         lengths = {_length(config) for config in self.configs.values()}

@@ -109,6 +109,7 @@ def _row(path: Path, given: Any, place: str, bases: Mapping[str, Path]) -> Row:
         name=name,
         label=str(given.get('label') or name),
         config=config,
+        checkpoint=_place(path, given['checkpoint']) if given.get('checkpoint') else None,
         options=_mapping(given.get('options'), f'{place}.options'),
         options_on={
             bases[base]: _mapping(value, f'{place}.options_on.{base}') for base, value in on.items()
@@ -126,7 +127,11 @@ def _mapping(value: Any, place: str) -> Mapping[str, Any]:
 
 
 def _file(path: Path, name: Any, place: str) -> Path:
-    file = Path(os.path.normpath(path.parent / Path(str(name)).expanduser()))
+    file = _place(path, name)
     if not file.is_file():
         raise FileNotFoundError(f'{place}: {file} does not exist.')
     return file
+
+
+def _place(path: Path, name: Any) -> Path:
+    return Path(os.path.normpath(path.parent / Path(str(name)).expanduser()))

@@ -33,6 +33,8 @@ class Run:
     config: str
     """The whole config as YAML, the seed in it."""
     folder: Path
+    weights: tuple[str, ...] | None = None
+    """Of a run that is only tested: the file, or none where the network brings its own."""
 
     @property
     def name(self) -> str:
@@ -117,6 +119,8 @@ class Run:
                 program = [str(tools / f'{tool}.py')] if tools else ['-m', 'irbox', tool]
                 return self._call(tool, program, arguments, environment, lock, started)
 
+            if self.weights is not None:
+                return call('test', *self.weights)
             weights = self.folder / 'final.pth'
             if not weights.is_file():
                 begin = time.monotonic()

@@ -17,7 +17,7 @@ from irbox.config.yaml_handler import UniqueKeyLoader
 from irbox.registry import suggest
 
 SWEEP_KEYS = ('title', 'source', 'bases', 'seeds', 'score', 'rows', 'notes')
-ROW_KEYS = ('name', 'label', 'config', 'options', 'options_on', 'published')
+ROW_KEYS = ('name', 'label', 'config', 'checkpoint', 'options', 'options_on', 'published')
 SCORES = ('psnr', 'gain')
 PUBLISHED = ('psnr', 'ssim')
 # Names of rows become names of folders.
@@ -34,6 +34,8 @@ class Row:
     """What the table calls it."""
     config: Path | None = None
     """A config: what it says beside ``_base_`` is merged over the base."""
+    checkpoint: Path | None = None
+    """Weights that are there already, such as published ones: the row is tested, not trained."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Values by dotted key."""
     options_on: Mapping[Path, Mapping[str, Any]] = field(default_factory=dict)

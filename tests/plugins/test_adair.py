@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from irbox.analysis.count_macs import count_macs
 from irbox.config import load_plugins
 from irbox.structures import Context
-from support.m2restore_file import _frequency as frequency_shapes
 from support.peers import (
     ROOT,
     TINY,
@@ -17,9 +16,9 @@ from support.peers import (
     keeps_its_promises,
     loads_whole,
     parameters,
-    restormer_shapes,
     trains,
 )
+from support.published_files import adair_file as published_shapes
 
 load_plugins([ROOT / 'plugins/adair.py'])
 PLUGIN = next(
@@ -27,14 +26,6 @@ PLUGIN = next(
     for module in sys.modules.values()
     if getattr(module, '__file__', None) == str(ROOT / 'plugins/adair.py')
 )
-
-
-def published_shapes(dim=48, depths=(4, 6, 6, 8), refinement=4):
-    """Section 3: keys and shapes, the layers that are never called included."""
-    shapes = dict(restormer_shapes(dim, depths, (1, 2, 4, 8), refinement))
-    for number in (1, 2, 3):
-        shapes |= dict(frequency_shapes(f'fre{number}', dim * 2 ** (4 - number)))
-    return shapes
 
 
 @pytest.fixture(scope='module')

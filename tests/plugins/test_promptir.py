@@ -18,11 +18,11 @@ from support.peers import (
     keeps_its_promises,
     loads_whole,
     parameters,
-    restormer_shapes,
     stirred,
     trains,
-    transformer_block,
 )
+from support.published_files import promptir_file as published_shapes
+from support.published_files import promptir_unused as unused_shapes
 
 load_plugins([ROOT / 'plugins/promptir.py'])
 NETWORK = MODELS.get('PromptIR')
@@ -35,35 +35,6 @@ def convert(*arguments):
     import sys
 
     return sys.modules[NETWORK.__module__].convert(*arguments)
-
-
-def published_shapes(
-    dim=48, depths=(4, 6, 6, 8), refinement=4, prompts=(320, 128, 64), sizes=(16, 32, 64)
-):
-    """Section 2: keys and shapes, the six layers that are never called included."""
-    heads = (1, 2, 4, 8)
-    shapes = dict(restormer_shapes(dim, depths, heads, refinement))
-    shapes['up4_3.body.0.weight'] = (8 * dim, 4 * dim, 3, 3)
-    shapes['reduce_chan_level3.weight'] = (4 * dim, 6 * dim, 1, 1)
-    places = zip((3, 2, 1), (8, 4, 2), (4, 4, 2), prompts, sizes, strict=True)
-    for k, width, out, prompt, size in places:
-        joint = width * dim + prompt
-        shapes[f'prompt{k}.prompt_param'] = (1, 5, prompt, size, size)
-        shapes[f'prompt{k}.linear_layer.weight'] = (5, width * dim)
-        shapes[f'prompt{k}.linear_layer.bias'] = (5,)
-        shapes[f'prompt{k}.conv3x3.weight'] = (prompt, prompt, 3, 3)
-        shapes |= dict(transformer_block(f'noise_level{k}', joint, 4))
-        shapes[f'reduce_noise_level{k}.weight'] = (out * dim, joint, 1, 1)
-    return shapes
-
-
-def unused_shapes():
-    """Of the six layers that are never called only the names and the total are known."""
-    names = [
-        f'{kind}{k}.weight' for kind in ('chnl_reduce', 'reduce_noise_channel_') for k in (1, 2, 3)
-    ]
-    sizes = [32_000, 33_000, 34_000, 35_000, 36_000, UNUSED - 170_000]
-    return {name: (size, 1, 1, 1) for name, size in zip(names, sizes, strict=True)}
 
 
 @pytest.fixture(scope='module')

@@ -18,9 +18,9 @@ from support.peers import (
     keeps_its_promises,
     loads_whole,
     parameters,
-    restormer_shapes,
     trains,
 )
+from support.published_files import restormer_file as published_shapes
 
 load_plugins([ROOT / 'plugins/restormer.py'])
 PLUGIN = next(
@@ -29,12 +29,6 @@ PLUGIN = next(
     if getattr(module, '__file__', None) == str(ROOT / 'plugins/restormer.py')
 )
 NAMES = ('restormer_derain.yaml', 'restormer_deblur.yaml', 'restormer_denoise.yaml')
-
-
-def published_shapes(bias=True, dim=48, depths=(4, 6, 6, 8), refinement=4):
-    """Section 1: keys and shapes; the files for denoising have no biases."""
-    shapes = dict(restormer_shapes(dim, depths, (1, 2, 4, 8), refinement))
-    return {name: shape for name, shape in shapes.items() if bias or not name.endswith('.bias')}
 
 
 @pytest.mark.parametrize(

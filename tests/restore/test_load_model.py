@@ -92,8 +92,8 @@ def test_a_cache_of_priors_is_left_behind(model, tmp_path, monkeypatch):
 
 
 def test_names_that_are_none():
-    with pytest.raises(ValueError, match=r"no file or folder 'm2restore'.*Known: small"):
-        irbox.load('m2restore')
+    with pytest.raises(ValueError, match=r"no file or folder 'm2ir_9d'.*Known: adair,.*small"):
+        irbox.load('m2ir_9d')
 
 
 def test_what_is_no_model_is_refused(model, tmp_path):

@@ -2,17 +2,21 @@ from pathlib import Path
 
 import pytest
 
+from irbox.restore import find_model as finding
 from irbox.restore import shipped
-from irbox.restore.shipped import default_model, find_shipped
+from irbox.restore.find_model import find_model
+from irbox.restore.shipped import default_model
 
 
 def test_models_by_name(monkeypatch):
-    monkeypatch.setattr(shipped, 'SHIPPED', {'first': Path('a'), 'second': Path('b')})
-    assert find_shipped('second') == Path('b') and default_model() == 'first'
+    models = {'first': Path('a'), 'second': Path('b')}
+    monkeypatch.setattr(shipped, 'SHIPPED', models)
+    monkeypatch.setattr(finding, 'SHIPPED', models)
+    assert find_model('second') == (Path('b'), None) and default_model() == 'first'
     with pytest.raises(
         ValueError, match="no file or folder 'secnd'.*Did you mean 'second'.*Give a"
     ):
-        find_shipped('secnd')
+        find_model('secnd')
 
 
 def test_where_there_is_none(monkeypatch):

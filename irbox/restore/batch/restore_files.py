@@ -103,7 +103,13 @@ def _load_models(args: argparse.Namespace, settings: Settings) -> list[Restorati
         device = f'cuda:{os.environ["LOCAL_RANK"]}' if torch.cuda.is_available() else device
     precision: Any = settings.precision
     models = [
-        load((args.config, name) if args.config else name, device, precision, args.trust)
+        load(
+            (args.config, name) if args.config else name,
+            device,
+            precision,
+            args.trust,
+            args.offline,
+        )
         for name in names
     ]
     options = settings.options()

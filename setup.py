@@ -46,6 +46,7 @@ setup(
         'irbox': ['py.typed', 'weights/*/*'],
         'irbox.datasets': ['sets/*.yaml', 'scenes/*.yaml'],
         'irbox.evaluation': ['published/*.yaml'],
+        'irbox.restore': ['models.yaml'],
     },
     cmdclass={'build_py': BuildWithConfigs},
     entry_points={'console_scripts': ['irbox=irbox.commands.main:entry_point']},
@@ -83,6 +84,8 @@ setup(
         'formats': ['pillow-heif', 'pillow-jxl-plugin', 'imagecodecs'],
         # What the systems in plugins/ need beyond irbox.
         'peers': ['einops'],
+        # Other people's networks. Never spandrel_extra_arches, whose licences are restrictive.
+        'zoo': ['spandrel'],
         # Networks as files for other programs.
         'export': ['onnx', 'onnxscript', 'onnxruntime'],
         'video': ['av'],
@@ -113,6 +116,7 @@ setup(
             'scikit-learn',
             'selenium',
             'shtab',
+            'spandrel',
             'tensorboard',
         ],
     },

@@ -30,6 +30,7 @@ COMMANDS = {
     'curves': 'plot what trainings logged over each other',
     'describe': "print what a config's network is made of, and its cost",
     'configs': 'list the configs that come with irbox, or copy one to edit',
+    'models': 'list the models that can be named, and where to get them',
     'save-model': 'write a model as a folder for others to use',
     'export': 'write a model as a file that other programs run',
     'verify': 'repeat how a restored picture was made, and compare',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from irbox.config.command_line import add_config_options
@@ -80,6 +81,7 @@ def run(args: argparse.Namespace) -> None:
             'away.'
         )
     # Only now: --help should not wait for torch.
+    from irbox.conversion.convert import PREFIX
     from irbox.conversion.published import as_ours
     from irbox.engine.running import running
     from irbox.engine.test import read_test_config, test
@@ -95,5 +97,5 @@ def run(args: argparse.Namespace) -> None:
             layout=args.published or args.layout,
             published=args.published is not None,
             per_image=args.per_image,
-            convert=as_ours,
+            convert=partial(as_ours, prefix=PREFIX),
         )

@@ -156,14 +156,21 @@ def recognize(released: Weights) -> PublishedSystem | None:
     return None
 
 
-def as_ours(released: Weights, network: nn.Module) -> Weights:
+def as_ours(released: Weights, network: nn.Module, prefix: str = '') -> Weights:
     """Give weights the names of a network's own where they are known as published ones.
 
+    Args:
+        released: Weights; those that are not known are given back as they are.
+        network: What they are for.
+        prefix: In front of the new names.
+
     Raises:
-        ValueError: They are, and do not fit the network.
+        ValueError: They are known, and do not fit the network.
     """
     system = recognize(released)
-    return released if system is None else system.convert(released, network)
+    if system is None:
+        return released
+    return {f'{prefix}{key}': one for key, one in system.convert(released, network).items()}
 
 
 def _bare(released: Weights) -> dict[str, Tensor]:

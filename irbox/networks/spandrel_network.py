@@ -79,6 +79,16 @@ class SpandrelNetwork(RestorationNetwork):
         return torch.cat([self._descriptor(one[None].contiguous()) for one in image])
 
 
+def architectures() -> list[str]:
+    """List the architectures that spandrel knows.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    spandrel: Any = require('spandrel', package="'irbox[zoo]'", needed_by='Their list')
+    return sorted(one.architecture.name for one in spandrel.MAIN_REGISTRY.architectures())
+
+
 def knows_weights(weights: Mapping[str, Tensor]) -> bool | None:
     """Tell whether an architecture of spandrel has such weights; None where it is not installed.
 

@@ -15,7 +15,7 @@ from irbox.sweeps.cost import Cost, count_cost
 from irbox.sweeps.differences import differences
 from irbox.sweeps.findings import Findings, collect
 from irbox.sweeps.plot import plot
-from irbox.sweeps.run import Run
+from irbox.sweeps.run import TESTED, Run
 from irbox.sweeps.sweep import Row, Sweep, resolve
 from irbox.sweeps.table import markdown, write_csv, write_table
 
@@ -111,7 +111,7 @@ class Campaign:
         weights = self._weights(row)
         text = config_text(config)
         # Other weights are another run, though the config is the same.
-        text += ''.join(f'# tested with {one}\n' for one in weights or ())
+        text += ''.join(f'{TESTED}{one}\n' for one in weights or ())
         return Run(row.name, seed, text, folder, weights)
 
     def _weights(self, row: Row) -> tuple[str, ...] | None:
@@ -124,7 +124,12 @@ class Campaign:
         return () if brings else None
 
     def _findings(self) -> Findings:
-        lengths = {_length(config) for config in self.configs.values()}
+        lengths = {
+            _length(self.configs[row.name])
+            if self._weights(row) is None
+            else 'with weights that were there already'
+            for row in self.sweep.rows
+        }
         return Findings(
             sweep=self.sweep,
             base=self.base_name,

@@ -22,6 +22,8 @@ from irbox.utils.files import atomic_write, is_left, locked, write_text
 
 State = Literal['new', 'started', 'finished', 'other']
 TAIL = 15
+TESTED = '# tested with '
+"""Begins the line behind the config of a run that is only tested."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,11 @@ class Run:
         """List what differs between the config that the folder holds and this one's."""
         if not self.config_file.is_file():
             return ['its config is missing']
-        there = yaml.safe_load(self.config_file.read_text(encoding='utf-8'))
-        return differences(there, yaml.safe_load(self.config))
+        before = self.config_file.read_text(encoding='utf-8')
+        found = differences(yaml.safe_load(before), yaml.safe_load(self.config))
+        # What it is tested with stands behind the config.
+        weights = [text.partition(TESTED)[2].strip() for text in (before, self.config)]
+        return found + ([] if weights[0] == weights[1] else ['{} -> {}'.format(*weights)])
 
     def results(self) -> list[dict[str, Any]]:
         """Read the rows that ``tools/test.py`` wrote."""

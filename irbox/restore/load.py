@@ -78,10 +78,11 @@ def _from_path(path: Path, known: KnownModel | None, trust: bool) -> tuple[Conte
     else:
         checkpoint = read_checkpoint(path)
         text = (checkpoint.get('meta') or {}).get('cfg')
-        config = yaml.safe_load(text) if isinstance(text, str) else None
-        if not isinstance(config, dict) or 'model' not in config:
+        inside = yaml.safe_load(text) if isinstance(text, str) else None
+        if not isinstance(inside, dict) or 'model' not in inside:
             # What ships with irbox names no Python but its own.
             return _config_of(checkpoint, path, known), checkpoint
+        config = inside
     _check_trust(config, path, trust)
     return config, checkpoint
 
@@ -92,7 +93,7 @@ def _config_of(checkpoint: Mapping[str, Any], path: Path, known: KnownModel | No
     if (system := recognize(weights)) is not None:
         return system.config_for(weights)
     if known is not None:
-        return load_config(shipped_config(known.config), sections=['model']).to_dict()
+        return dict(load_config(shipped_config(known.config), sections=['model']).to_dict())
     knows = knows_weights(weights)
     if knows:
         return {'model': {'network': {'type': 'SpandrelNetwork', 'checkpoint': str(path)}}}

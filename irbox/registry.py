@@ -272,7 +272,10 @@ EVALUATOR = add_kind('evaluator', mmengine_registry.EVALUATOR)
 TASK_UTILS = add_kind('task util', mmengine_registry.TASK_UTILS)
 VISUALIZERS = add_kind('visualizer', mmengine_registry.VISUALIZERS)
 VISBACKENDS = add_kind(
-    'visualization backend', mmengine_registry.VISBACKENDS, collections=('vis_backends',)
+    'visualization backend',
+    mmengine_registry.VISBACKENDS,
+    folders=('engine.vis_backends',),
+    collections=('vis_backends',),
 )
 LOG_PROCESSORS = add_kind('log processor', mmengine_registry.LOG_PROCESSORS)
 INFERENCERS = add_kind('inferencer', mmengine_registry.INFERENCERS)

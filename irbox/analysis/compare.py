@@ -12,11 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from irbox.analysis.figure import new_figure, show_image
-from irbox.analysis.output import Output
+from irbox.analysis.output import Output, file_name
 from irbox.analysis.samples import Sample
 from irbox.analysis.slider_page import slider_page
 from irbox.evaluation.score import score
-from irbox.utils.shown import shown
 
 Restore = Callable[[Sample], Tensor]
 """Gives a sample restored, (3, H, W) in 0 to 1."""
@@ -206,8 +205,4 @@ def _draw(one: Compared, protocol: str, output: Output) -> None:
             axis = figure.add_subplot(grid[number // columns, 1 + number % columns])
             show_image(axis, crop)
             axis.set_xlabel(captions[name].replace(': ', '\n'), fontsize=6.5)
-        output.figure(figure, f'compare_{_file_name(one.sample.name)}')
-
-
-def _file_name(name: str) -> str:
-    return ''.join(letter if letter.isalnum() or letter in '-_.' else '_' for letter in shown(name))
+        output.figure(figure, output.unused(f'compare_{file_name(one.sample.name)}'))

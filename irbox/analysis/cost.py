@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from irbox.analysis.cost_figure import draw_costs, three_digits
 from irbox.analysis.count_macs import count_macs, sparse_share
-from irbox.analysis.figure import marks, new_figure
 from irbox.analysis.network_table import places_of, without_prior
 from irbox.analysis.output import Output
 from irbox.analysis.published_costs import PublishedCosts
@@ -42,6 +42,8 @@ class Cost:
     """At the accelerator's peak; 0 on a CPU, where all is the process's."""
     problem: str = ''
     """Why it did not run."""
+    prior_papers: int = 0
+    """Multiply-accumulates of the prior in the papers' convention."""
 
     def row(self) -> dict[str, Any]:
         """Give it in the papers' units."""
@@ -52,6 +54,7 @@ class Cost:
             'parameters_M': self.parameters / 1e6,
             'parameters_with_prior_M': (self.parameters + self.prior_parameters) / 1e6,
             'papers_GMACs': self.papers / 1e9,
+            'papers_with_prior_GMACs': (self.papers + self.prior_papers) / 1e9,
             'papers_selected_GMACs': self.selected / 1e9,
             'exact_GMACs': self.exact / 1e9,
             'exact_with_prior_GMACs': (self.exact + self.prior_exact) / 1e9,
@@ -89,25 +92,39 @@ def count(method: str, network: nn.Module, width: int, height: int) -> Cost:
         without_prior(network, sparse_share(network, macs)),
         without_prior(network, exact),
         exact.total() - without_prior(network, exact),
+        prior_papers=macs.total() - without_prior(network, macs),
     )
+
+
+WITH_PRIOR = {
+    'parameters_M': 'parameters_with_prior_M',
+    'papers_GMACs': 'papers_with_prior_GMACs',
+}
 
 
 def published_rows(table: PublishedCosts) -> list[dict[str, Any]]:
     """Give the rows of a paper under our columns, marked as published."""
     source = f'as published ({table.label}; {table.setting})'
-    return [
-        {'method': method, 'source': source} | dict(zip(table.columns, numbers, strict=True))
-        for method, *numbers in table.rows
-    ]
+    found = []
+    for method, *numbers in table.rows:
+        moved = WITH_PRIOR if method in table.with_prior else {}
+        columns = [moved.get(column, column) for column in table.columns]
+        found.append(
+            {'method': method, 'source': source} | dict(zip(columns, numbers, strict=True))
+        )
+    return found
 
 
-def analyze(costs: Sequence[Cost], published: Sequence[PublishedCosts], output: Output) -> str:
+def analyze(
+    costs: Sequence[Cost], published: Sequence[PublishedCosts], output: Output, setting: str = ''
+) -> str:
     """Write the table and draw it.
 
     Args:
         costs: One or more.
         published: Tables whose rows stand beside ours.
         output: Where everything is written.
+        setting: Size, machine and the like of what was measured, for the figure.
 
     Returns:
         The table as Markdown.
@@ -116,11 +133,12 @@ def analyze(costs: Sequence[Cost], published: Sequence[PublishedCosts], output: 
     theirs = [row for table in published for row in published_rows(table)]
     output.rows([*rows, *theirs], 'cost')
     output.numbers(
-        {'measured': [row | {'seconds': c.seconds} for row, c in zip(rows, costs, strict=True)]}
+        {'setting': setting}
+        | {'measured': [row | {'seconds': c.seconds} for row, c in zip(rows, costs, strict=True)]}
         | {'published': theirs},
         'cost',
     )
-    _draw(rows, output)
+    draw_costs([*rows, *theirs], COLUMNS, setting, output)
     text = _markdown([*rows, *theirs])
     output.text(text, 'cost.md')
     return text
@@ -128,9 +146,10 @@ def analyze(costs: Sequence[Cost], published: Sequence[PublishedCosts], output: 
 
 COLUMNS = {
     'parameters_M': 'M parameters',
-    'parameters_with_prior_M': 'with prior',
+    'parameters_with_prior_M': 'M parameters with prior',
     'papers_GMACs': "GMACs, papers' count",
-    'papers_selected_GMACs': 'selected experts',
+    'papers_with_prior_GMACs': "GMACs, papers' count, with prior",
+    'papers_selected_GMACs': "GMACs, papers' count, selected experts",
     'exact_GMACs': 'GMACs, exact',
     'latency_ms': 'ms, median',
     'process_MB': 'MB, process',
@@ -153,28 +172,8 @@ def _cell(row: dict[str, Any], key: str) -> str:
     value = row.get(key)
     if value is None:
         return ''
-    text = f'{value:.2f}' if value < 10 else f'{value:.1f}' if value < 1000 else f'{value:.0f}'
+    text = three_digits(value)
     low, high = (row.get(f'latency_{which}_quarter_ms') for which in ('first', 'third'))
     if key == 'latency_ms' and low is not None and high is not None:
         text += f' ({low:.0f} to {high:.0f})'
     return text
-
-
-def _draw(rows: Sequence[dict[str, Any]], output: Output) -> None:
-    """A bar for each network in each column that was measured."""
-    shown = {key: title for key, title in COLUMNS.items() if any(row.get(key) for row in rows)}
-    kinds = marks([row['method'] for row in rows])
-    with new_figure(1.3 + 1.35 * len(shown), 0.9 + 0.3 * len(rows)) as figure:
-        axes: Any = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
-        for axis, (key, title) in zip(axes, shown.items(), strict=True):
-            for number, row in enumerate(rows):
-                mark = kinds[row['method']]
-                value = row.get(key) or 0
-                axis.barh(number, value, color=mark.color, hatch=mark.hatch, edgecolor='white')
-                axis.text(value, number, f' {_cell({key: value}, key)}', va='center', fontsize=6)
-            axis.margins(x=0.35)
-            axis.set_title(title, fontsize=7)
-            axis.tick_params(labelsize=6)
-        axes[0].set_yticks(range(len(rows)), [row['method'] for row in rows])
-        axes[0].invert_yaxis()
-        output.figure(figure, 'cost')

@@ -15,6 +15,8 @@ Curves = dict[str, dict[int, float]]
 """Name of what was logged -> iteration -> value."""
 DEFAULT = ('loss', 'lr', 'grad_norm', 'mean/psnr')
 LOG = 'vis_data/scalars.json'
+NOISY = ('loss', 'grad_norm')
+"""What is smoothed: names that begin so. A schedule or a few scores would only be bent."""
 
 
 def read_run(folder: Path) -> Curves:
@@ -88,7 +90,8 @@ def analyze(
         runs: Name -> what it logged.
         output: Where everything is written.
         keys: What is drawn, see ``choose_keys``.
-        smooth: See ``smoothed``; what was logged stays visible, fainter.
+        smooth: See ``smoothed``, of losses and norms of the gradient; what was logged stays
+            visible, fainter.
 
     Returns:
         What was drawn.
@@ -113,7 +116,8 @@ def analyze(
             axis.set_axis_off()
         for axis, key in zip(axes.flat, drawn, strict=False):
             for run, curves in runs.items():
-                _line(axis, run, kinds[run], sorted(curves.get(key, {}).items()), smooth)
+                share = smooth if key.startswith(NOISY) else 0.0
+                _line(axis, run, kinds[run], sorted(curves.get(key, {}).items()), share)
             axis.set(title=key, xlabel='iteration')
         handles = axes[0, 0].get_legend_handles_labels()
         figure.legend(*handles, loc='outside upper center', ncols=min(3, len(runs)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from irbox.analysis.figure import marks, new_figure, show_image, show_map
-from irbox.analysis.output import Output
+from irbox.analysis.output import Output, file_name
 from irbox.analysis.record import run
 from irbox.analysis.samples import Sample, by_label
 from irbox.structures import Gate
@@ -150,27 +151,30 @@ def analyze(
     network: nn.Module,
     samples: Sequence[Sample],
     output: Output,
-    places: Sequence[str] = ('encoder', 'bottleneck'),
+    places: Sequence[str] = (),
     channels: Sequence[int] = (),
+    sheets: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Measure the gates of all samples and draw a sheet for the first of each degradation.
+    """Measure the gates of all samples and draw a sheet for each.
 
     Args:
         network: In evaluation mode.
         samples: One or more.
         output: Where everything is written.
-        places: What the names of places begin with; the paper shows the encoder's.
+        places: What the names of places begin with, all by default; the paper shows the encoder's.
         channels: Channels that the sheets show besides the mean.
+        sheets: Of each degradation at most so many; all by default.
 
     Returns:
         What ``summarize`` gives.
     """
-    rows, drawn = [], set()
+    rows = []
+    drawn: Counter[str] = Counter()
     for sample in samples:
         pairs = gate_pairs(network, sample, places)
         rows += [measure(sample, pair) for pair in pairs]
-        if sample.label not in drawn:
-            drawn.add(sample.label)
+        drawn[sample.label] += 1
+        if sheets is None or drawn[sample.label] <= sheets:
             _sheet(sample, pairs, channels, output)
     found = summarize(rows)
     output.rows([vars(row) for row in rows], 'gates_images')
@@ -200,7 +204,7 @@ def _sheet(
             for axis, (title, values, limits) in zip(row, _panels(pair, channels), strict=True):
                 show_map(axis, values, f'{title}: {limits[0]:.3f} to {limits[1]:.3f}', limits)
             row[0].set_ylabel(pair.place, fontsize=6)
-        output.figure(figure, f'gates_{sample.label}')
+        output.figure(figure, output.unused(f'gates_{file_name(sample.name)}'))
 
 
 Limits = tuple[float, float]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from irbox.analysis.figure import save_figure
 from irbox.utils.files import check_writable, write_text
+from irbox.utils.shown import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,6 +44,14 @@ class Output:
     def figure(self, figure: Figure, name: str) -> None:
         """Write a figure as PNG, PDF and SVG."""
         self.files += [path.name for path in save_figure(figure, self.folder / name)]
+
+    def unused(self, name: str) -> str:
+        """Give a name of a figure; with a number where one of an equal name was written before."""
+        number, found = 1, name
+        while f'{found}.png' in self.files:
+            number += 1
+            found = f'{name}_{number}'
+        return found
 
     def rows(self, rows: Rows, name: str) -> None:
         """Write rows of numbers as CSV, under the columns of all rows in their order."""
@@ -77,6 +86,11 @@ class Output:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(_plain(content), indent=2) + '\n')
         return path
+
+
+def file_name(text: str) -> str:
+    """Make a name of an image one of a file."""
+    return ''.join(letter if letter.isalnum() or letter in '-_.' else '_' for letter in shown(text))
 
 
 def _versions() -> dict[str, str]:

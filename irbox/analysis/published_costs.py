@@ -16,6 +16,8 @@ class PublishedCosts:
     """Keys of ``irbox.analysis.cost.Cost.row``, in the order of the numbers."""
     rows: tuple[tuple[str, *tuple[float, ...]], ...]
     """Method, then its numbers."""
+    with_prior: tuple[str, ...] = ()
+    """Methods whose parameters and multiply-accumulates hold those of a pretrained prior."""
 
 
 PUBLISHED = {
@@ -36,6 +38,7 @@ PUBLISHED = {
             ('M2IR', 285.3, 975, 339, 3262, 4103),
             ('M2IR (w/o DA-CLIP)', 39.1, 961, 330, 1607, 3149),
         ),
+        with_prior=('Perceive-IR', 'M2IR'),
     ),
     'm2restore_3': PublishedCosts(
         'M2Restore, Table III',

@@ -40,9 +40,11 @@ def explain(measured: Separation, projection: Projection) -> str:
     if projection.spread:
         mean, deviation = np.mean(projection.spread), np.std(projection.spread)
         spread = f'\n{len(projection.spread)} random starts: {mean:.2f} ± {deviation:.2f}'
+    error = measured.silhouette_error
+    before = f'{measured.silhouette:.2f}' + (f' ± {error:.2f}' if error == error else '')
     return (
         f'{projection.text}\n'
-        f'silhouette {measured.silhouette:.2f} before (chance < {measured.by_chance_most:.2f}), '
+        f'silhouette {before} before (chance < {measured.by_chance_most:.2f}), '
         f'{projection.silhouette:.2f} here{spread}\n'
         f'distance within {measured.within:.2g} ± {measured.within_deviation:.2g}, '
         f'between {measured.between:.2g} ± {measured.between_deviation:.2g}'

@@ -117,11 +117,15 @@ def _add_gates(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--places',
         nargs='+',
-        default=['encoder', 'bottleneck'],
-        help='what the names of the blocks begin with (default: encoder bottleneck)',
+        default=[],
+        metavar='PLACE',
+        help='what the names of the blocks begin with, such as encoder (default: all)',
     )
     parser.add_argument(
         '--channels', nargs='+', type=int, default=[], help='channels to show besides the mean'
+    )
+    parser.add_argument(
+        '--sheets', type=int, help='so many images of each degradation get a sheet (default: all)'
     )
 
 

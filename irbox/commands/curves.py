@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--smooth',
         type=float,
         default=0.0,
-        help='how much of what was before is kept, 0 to 1 (default: 0)',
+        help='how much of what was before is kept of losses and norms of the gradient, 0 to 1 '
+        '(default: 0)',
     )
     parser.add_argument(
         '--out', type=Path, help='folder to write into (default: work_dirs/analyses/curves)'

@@ -43,7 +43,7 @@ def run_analysis(args: argparse.Namespace) -> None:
 def _gates(args: argparse.Namespace, output: Output) -> list[str]:
     model = _model(args.config, args.checkpoint, args.device)
     samples = _samples(args, output, [model])
-    found = gates.analyze(model.network, samples, output, args.places, args.channels)
+    found = gates.analyze(model.network, samples, output, args.places, args.channels, args.sheets)
     return ['Correlation of the gate, degraded minus clean, with |degraded - clean|:'] + [
         f'  {one["place"]}, {one["label"]}: {one["correlation_difference"]:.2f} ± '
         f'{one["correlation_difference_deviation"]:.2f}, negative in '
@@ -135,6 +135,7 @@ def _compare(args: argparse.Namespace, output: Output) -> list[str]:
 def _cost(args: argparse.Namespace, output: Output) -> list[str]:
     from irbox.benchmark.cases import Setting
     from irbox.benchmark.measure_cost import measure_cost
+    from irbox.benchmark.run import processor
 
     width, height = args.size
     setting = Setting(
@@ -149,7 +150,10 @@ def _cost(args: argparse.Namespace, output: Output) -> list[str]:
     )
     found = measure_cost(args.configs, setting, args.rounds, args.cfg_options, console().print)
     tables = [PUBLISHED[name] for name in args.published]
-    return [cost.analyze(found, tables, output)]
+    threads = f'{args.threads} thread{"s" * (args.threads > 1)}'
+    machine = f'{setting.device}, {processor()}, {threads}'
+    said = f'{width}x{height}, {args.precision}, {machine}, {args.rounds} runs after one'
+    return [cost.analyze(found, tables, output, said if args.rounds else f'{width}x{height}')]
 
 
 def _summary(args: argparse.Namespace, output: Output) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 from rich.console import Console
 
@@ -36,10 +37,15 @@ class ConsoleHandler(logging.Handler):
         super().__init__(level)
         self.setFormatter(logging.Formatter('%(levelname)s: %(message)s'))
 
+    @property
+    def stream(self) -> TextIO:
+        """Where records go; mmengine's MLflow back-end asks every handler of a log for it."""
+        return sys.stderr
+
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record."""
         # Looked up anew each time: a running progress bar replaces the stream by its own.
-        print(self.format(record), file=sys.stderr)
+        print(self.format(record), file=self.stream)
 
 
 def quieten(logger: logging.Logger, keep_all: bool = False) -> None:

@@ -78,6 +78,11 @@ def test_what_is_written(tmp_path):
         for one in samples
     ]
     assert found[0]['low'] == pytest.approx(sum(one['low'] for one in wanted) / 2)
+    assert found[0]['high'] == pytest.approx(sum(one['high'] for one in wanted) / 2)
+    shares = [one['low'] / (one['low'] + one['high']) for one in wanted]
+    assert found[0]['low_share'] == pytest.approx(sum(shares) / 2)
     assert found[0]['empty_share'] == 0
+    boxed = analyze(network('box'), samples, Output(tmp_path / 'box', 'frequency', {}), sides=[16])
+    assert [(one['low'], one['low_share'], one['empty_share']) for one in boxed] == [(0, 0, 1)]
     assert (tmp_path / 'frequency_16.pdf').exists()
     assert (tmp_path / 'frequency.png').exists()

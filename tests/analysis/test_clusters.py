@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from irbox.analysis.clusters import (
+    HALVES,
+    SHUFFLES,
     as_numbers,
     principal,
     project,
@@ -67,6 +69,50 @@ def test_chance_is_below_what_is_apart_and_above_nothing():
     assert separation(points(6), LABELS) == far
 
 
+def test_chance_is_that_of_shuffled_labels():
+    rows = points()
+    found = separation(rows, LABELS, seed=3)
+    rng = np.random.default_rng(3)
+    values = sorted(
+        slow_silhouette(rows, rng.permutation(LABELS).tolist()) for _ in range(SHUFFLES)
+    )
+    assert found.by_chance == pytest.approx(sum(values) / SHUFFLES)
+    # Between the two values that 97.5 % of the way falls between.
+    place = 0.975 * (SHUFFLES - 1)
+    low, high = values[int(place)], values[int(place) + 1]
+    assert found.by_chance_most == pytest.approx(low + (place - int(place)) * (high - low))
+
+
+def test_the_error_is_the_spread_of_halves():
+    labels = ['haze'] * 6 + ['rain'] * 4
+    rows = points()[: len(labels)]
+    found = separation(rows, labels)
+    whole = slow_silhouette(rows, labels)
+    rng = np.random.default_rng(0)
+    squares = []
+    for _ in range(HALVES):
+        half = [*rng.permutation(range(6))[:3], *rng.permutation(range(6, 10))[:2]]
+        squares.append(
+            (slow_silhouette([rows[i] for i in half], [labels[i] for i in half]) - whole) ** 2
+        )
+    assert found.silhouette_error == pytest.approx(math.sqrt(sum(squares) / HALVES))
+    assert math.isnan(separation(points(), LABELS).silhouette_error)  # snow: three
+
+
+@pytest.mark.slow
+def test_the_error_is_that_of_another_draw():
+    """As wide as the silhouettes of fresh points spread, about."""
+    labels = ['haze'] * 20 + ['rain'] * 20
+    drawn = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        rows = np.array([rng.normal(label == 'rain', 1, 2) for label in labels])
+        drawn.append(separation(rows, labels))
+    spread = np.std([one.silhouette for one in drawn])
+    claimed = np.mean([one.silhouette_error for one in drawn])
+    assert 0.6 < claimed / spread < 1.7
+
+
 def test_too_few_of_a_kind_are_refused():
     with pytest.raises(ValueError, match='two degradations or more'):
         separation(points()[:5], LABELS[:5])
@@ -97,5 +143,13 @@ def test_a_projection_is_the_same_each_time_and_its_spread_is_of_other_starts():
     assert first.perplexity == pytest.approx(11 / 3)  # what twelve points allow
     gaps = np.array([[distance(a, b) for b in first.points] for a in first.points])
     assert first.silhouette == pytest.approx(silhouette(gaps, np.array(LABELS)), abs=1e-6)
+    manifold = pytest.importorskip('sklearn.manifold')
+    for seed, value in zip([1, 2], first.spread, strict=True):
+        tsne = manifold.TSNE(2, perplexity=11 / 3, init='random', random_state=seed, n_jobs=1)
+        plane = tsne.fit_transform(rows.astype('float32')).tolist()
+        assert value == pytest.approx(slow_silhouette(plane, LABELS), abs=1e-5)
     numbers = as_numbers(separation(rows, LABELS), first)
+    assert numbers['tsne_silhouette'] == first.silhouette
+    assert numbers['tsne_random_silhouette'] == pytest.approx(sum(first.spread) / 2)
+    assert numbers['tsne_random_starts'] == 2
     assert numbers['tsne_random_deviation'] == pytest.approx(np.std(first.spread))

@@ -7,7 +7,15 @@ import math
 import pytest
 import torch
 
-from irbox.analysis.gates import GatePair, analyze, degradation_map, gate_pairs, measure
+from irbox.analysis.gates import (
+    GatePair,
+    GateRow,
+    analyze,
+    degradation_map,
+    gate_pairs,
+    measure,
+    summarize,
+)
 from irbox.analysis.output import Output
 from irbox.analysis.samples import Sample
 from irbox.registry import MODELS
@@ -96,6 +104,25 @@ def test_an_image_that_is_clean_moves_no_gate():
         assert math.isnan(row.correlation_difference)
 
 
+def test_sums_over_images_by_hand():
+    nan = float('nan')
+    rows = [
+        GateRow('rain', str(n), 'here', 'attention', 0.5, 0.5, *values)
+        for n, values in enumerate([(0.1, nan, -0.4, 2.0), (0.3, nan, -0.2, 1.0), (nan,) * 4])
+    ]
+    (line,) = summarize([*rows])
+    assert line['images'] == 3
+    # What does not vary has no correlation, and is left out of the mean.
+    assert line['correlation'] == pytest.approx(0.2)
+    assert line['correlation_deviation'] == pytest.approx(0.1)
+    assert line['correlation_negative'] == 0
+    assert math.isnan(line['correlation_clean'])
+    assert line['correlation_difference'] == pytest.approx(-0.3)
+    assert line['correlation_difference_deviation'] == pytest.approx(0.1)
+    assert line['correlation_difference_negative'] == 2
+    assert line['worst_minus_best'] == pytest.approx(1.5)
+
+
 def test_places():
     pairs = gate_pairs(network(), sample())
     assert [(pair.place, pair.weighs) for pair in pairs] == [
@@ -128,7 +155,10 @@ def test_what_is_written(tmp_path):
     assert found[0]['correlation_difference'] == pytest.approx(sum(here) / 2)
     assert json.loads((tmp_path / 'gates.json').read_text())[0]['images'] == 2
     names = {path.name for path in tmp_path.iterdir()}
-    for stem in ('gates', 'gates_rain', 'gates_haze'):
+    for stem in ('gates', 'gates_a', 'gates_b', 'gates_c'):
         assert {f'{stem}.png', f'{stem}.pdf', f'{stem}.svg'} <= names
     with pytest.raises(ValueError, match='--channels 9'):
         analyze(network(), samples[:1], output, channels=[9])
+    analyze(network(), samples, Output(tmp_path / 'few', 'gates', {}), sheets=1)
+    sheets = {path.stem for path in (tmp_path / 'few').glob('gates_*.pdf')}
+    assert sheets == {'gates_a', 'gates_c'}

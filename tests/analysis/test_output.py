@@ -43,6 +43,15 @@ def test_kinds_are_told_apart_in_gray():
         assert abs(luminance(one.color) - luminance(other.color)) > 0.1
 
 
+def test_two_images_of_one_name(tmp_path):
+    pytest.importorskip('matplotlib')
+    output = Output(tmp_path, 'gates', {})
+    for _ in range(2):
+        with new_figure(1, 1) as figure:
+            output.figure(figure, output.unused('gates_a'))
+    assert sorted(path.stem for path in tmp_path.glob('*.pdf')) == ['gates_a', 'gates_a_2']
+
+
 def test_numbers_that_are_not_finite_are_null(tmp_path):
     output = Output(tmp_path / 'new', 'gates', {})
     output.rows([{'a': 1, 'b': float('nan')}, {'a': 2, 'c': 'x'}], 'rows')

@@ -1,12 +1,17 @@
 """What parts record, found with the place of the part; a plug-in's parts like ours."""
 
+import weakref
 from dataclasses import dataclass
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from irbox.analysis import features, frequency, gates, routing
+from irbox.analysis.output import Output
 from irbox.analysis.record import run
+from irbox.analysis.samples import Sample
 from irbox.networks.restoration_network import RestorationNetwork
 from irbox.registry import BLOCKS, MODELS
 from irbox.structures import Bands, Context, Features, Gate, Routing
@@ -133,6 +138,97 @@ def test_parts_from_outside_are_recorded_as_ours_are(foreign):
         ('block', 'Gate'),
         ('the only level', 'Features'),
     ]
+
+
+class Operators(TorchDispatchMode):
+    """Notes every operator that runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.names.append(str(function))
+        return function(*args, **(kwargs or {}))
+
+
+def test_recording_costs_nothing_where_nobody_asks(monkeypatch):
+    """The operators are those of parts that report nothing; no gate outlives its block."""
+    one, image = network(), torch.rand(1, 3, 16, 16)
+    kept = []
+
+    def note(self, what):
+        if isinstance(what, Gate):
+            kept.append(weakref.ref(what.values))
+
+    with torch.no_grad(), Operators() as asked:
+        one(image, one.describe(image))
+    with monkeypatch.context() as patch, torch.no_grad(), Operators() as silent:
+        patch.setattr(Context, 'record', note)
+        one(image, one.describe(image))
+    assert asked.names == silent.names
+    assert len(kept) == 2
+    assert all(values() is None for values in kept)
+
+
+@BLOCKS.register_module()
+class OutsideBlock(nn.Module):
+    """All that our parts record, by a part that the package does not know."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x, context):
+        strength = (self.weight * x.mean(1, keepdim=True)).sigmoid()
+        context.record(Gate(strength, weighs='outside'))
+        weights = torch.cat([strength, 1 - strength], 1)
+        context.record(Routing(weights, weights.sum((0, 2, 3))))
+        low = x.mean((2, 3), keepdim=True).expand_as(x)
+        context.record(Bands(low, x - low))
+        return x * strength
+
+
+class OutsideNetwork(RestorationNetwork):
+    def __init__(self):
+        super().__init__()
+        self.only = OutsideBlock()
+
+    def restore(self, padded, context):
+        context.record(Features(padded, 'first'))
+        return self.only(padded, context)
+
+
+BLOCKS.module_dict.pop('OutsideBlock')
+
+
+def test_a_network_from_outside_goes_through_every_analysis(tmp_path, monkeypatch):
+    pytest.importorskip('matplotlib')
+    pytest.importorskip('sklearn')
+    monkeypatch.setitem(BLOCKS.module_dict, 'OutsideBlock', OutsideBlock)
+    one = OutsideNetwork().eval()
+    generator = torch.Generator().manual_seed(0)
+    samples = [
+        Sample(f'{label}{n}', label, level * clean, clean)
+        for label, level in (('dark', 0.3), ('bright', 0.9))
+        for n in range(2)
+        for clean in [torch.rand(3, 16, 16, generator=generator)]
+    ]
+
+    def output(name):
+        return Output(tmp_path / name, name, {})
+
+    found = gates.analyze(one, samples, output('gates'))
+    assert {line['place'] for line in found} == {'only'}
+    rows = routing.analyze(one, samples, output('routing'), seeds=[])['usage']
+    assert rows[0]['expert 1'] == rows[0]['expert 2'] == 1
+    (row, *_) = frequency.analyze(one, samples, output('frequency'), sides=[16])
+    wanted = [float(s.degraded.mean((1, 2)).square().mean()) for s in samples]
+    assert row['place'] == 'only'
+    assert row['low'] == pytest.approx(sum(wanted) / 4, rel=0.05)  # scaled to 16 pixels: the same
+    (line,) = features.analyze({'outside': one}, samples, output('features'), seeds=[])
+    assert line['place'] == 'first'
+    assert line['channels'] == 3
 
 
 def test_one_call_records_all_kinds():

@@ -59,6 +59,9 @@ def test_usage_by_hand():
     bits = -sum(s / total * math.log2(s / total) for s in shares if s)
     assert last['entropy'] == pytest.approx(bits)
     assert last['evenness'] == pytest.approx(bits / math.log2(3))
+    assert last['pixel_entropy'] == pytest.approx(sum(pair.pixel_entropy for pair in pairs) / 2)
+    assert rows[0]['pixel_entropy'] == pairs[0].pixel_entropy
+    assert [rows[1][f'expert {n}'] for n in (1, 2, 3)] == pytest.approx(list(pairs[1].shares))
     mean = total / 3
     variance = sum((s - mean) ** 2 for s in shares) / 2
     assert last['balance'] == pytest.approx(variance / mean**2)

@@ -67,7 +67,11 @@ def analyse(*arguments):
 @pytest.mark.parametrize(
     ('what', 'options', 'written'),
     [
-        ('gates', [], ['gates', 'gates_haze', 'gates_noise']),
+        (
+            'gates',
+            ['--sheets', 1],
+            ['gates', 'gates_chelsea_haze_1', 'gates_chelsea_noise_1'],
+        ),
         ('routing', ['--random-starts', 1], ['routing_clusters', 'routing_shares', 'routing_maps']),
         ('prior', [], ['prior']),
         ('frequency', ['--sides', 32], ['frequency', 'frequency_32']),

@@ -58,6 +58,18 @@ def test_the_first_image_of_each_degradation():
         assert kept.scalars[f'experts/{place}/haze/{expert}'] == pytest.approx(share)
 
 
+def test_shares_against_pixels():
+    network, image = small_model().network, torch.rand(3, 8, 8)
+    with torch.no_grad():
+        context = network.describe(image[None])
+        network(image[None], context)
+    (routing,) = context.routings
+    for (place, expert), share in expert_shares(network, image).items():
+        assert place == 1
+        weights = routing.weights[0, int(expert.split()[1]) - 1].flatten().tolist()
+        assert share == pytest.approx(sum(w > 0 for w in weights) / len(weights))
+
+
 def test_nothing_to_show_shows_nothing():
     kept = Kept()
     validate(ValidationSamplesHook(), kept, [{'image': torch.zeros(3, 8, 8)}])

@@ -194,7 +194,7 @@ class BaryIR(RestorationNetwork):
         return (
             {f'encoder {level}: block': one for level, one in enumerate(self.encoders, 1)}
             | {'bottleneck: block': self.bottleneck, 'common: block': self.common}
-            | {f'ascent {4 - below}: block': one.mix for below, one in enumerate(self.ascents)}
+            | {f'ascent {4 - below}': one for below, one in enumerate(self.ascents)}
             | {f'decoder {3 - below}: block': one for below, one in enumerate(self.decoders)}
             | {f'rest {3 - below}: block': one for below, one in enumerate(self.rest_decoders)}
             | {'refinement: block': self.refinement}

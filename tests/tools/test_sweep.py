@@ -388,3 +388,17 @@ def test_with_the_real_tools(tmp_path, monkeypatch):
     text = Path('runs/sweep.md').read_text()
     assert '| 1 |' in line_of(text, 'wide') and '4 iterations' in text
     assert Path('runs/wide_seed0/final.pth').is_file()
+
+
+def test_networks_of_many_papers_are_trained_alike():
+    from irbox.sweeps import resolve
+
+    rows = read_sweep(ROOT / 'configs/cross/ten_networks.yaml').rows
+    configs = [resolve(row, None, {}) for row in rows]
+    parts = ('train_cfg', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'val_dataloader')
+    for part in (*parts, 'val_evaluator'):
+        different = [
+            row.name for row, c in zip(rows, configs, strict=True) if c[part] != configs[0][part]
+        ]
+        assert not different, f'{part} of {different}'
+    assert len({config.model.network.type for config in configs}) >= 9

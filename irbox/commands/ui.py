@@ -93,9 +93,12 @@ def run(args: argparse.Namespace) -> None:
 def _desk(args: argparse.Namespace, limits: Any, folder: Path) -> Desk:
     from irbox.page.desk import Desk
     from irbox.page.shelf import Shelf
+    from irbox.restore.batch.read_arguments import NO_NAME
     from irbox.restore.load import load
     from irbox.restore.shipped import SHIPPED, default_model
 
+    if args.model is not None and not args.model.strip():
+        raise ValueError(NO_NAME)
     names = args.model.split(',') if args.model is not None else list(SHIPPED) or [default_model()]
     if not all(name.strip() for name in names):
         raise ValueError(f'--model {args.model}: a name is missing beside a comma.')

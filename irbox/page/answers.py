@@ -9,6 +9,8 @@ from typing import Any
 import gradio as gr
 
 from irbox.page.desk import Desk, pack
+from irbox.page.inside_answers import InsideAnswers
+from irbox.page.messages import reasons, session_of, told
 from irbox.page.preview import preview_part
 from irbox.page.steps import Finished
 from irbox.page.turns import Cancelled
@@ -18,6 +20,8 @@ from irbox.pictures import read_picture
 from irbox.restore.batch.job import Outcome
 from irbox.restore.batch.settings import Settings
 
+ALONE = 'none'
+"""In place of a second model."""
 SHOWN = 1600
 """Longest side of the picture that is clicked on."""
 PROGRESS = gr.Progress()
@@ -41,6 +45,7 @@ class Answers:
         examples: Sequence[Path],
     ) -> None:
         self.desk, self.parts, self.weights, self.examples = desk, parts, weights, examples
+        self.inside = InsideAnswers(desk, parts)
 
     def example(self, index: int) -> list[str]:
         """Put an example where pictures are dropped."""
@@ -68,7 +73,7 @@ class Answers:
     ) -> dict[Any, Any]:
         """Restore all pictures and show the first."""
         files = self._files(given)
-        session = _session(request)
+        session = session_of(request)
 
         def say(share: float, text: str) -> None:
             progress(share, desc=text)
@@ -87,6 +92,7 @@ class Answers:
                 raise told(error, files) from error
             if visitor.stop.is_set():
                 raise gr.Error('Cancelled.', title='Cancelled', print_exception=False)
+            self._beside(visitor, files, given, outcomes, say)
             failed = [one for one in outcomes if one.status == 'failed']
             if not visitor.done:
                 raise gr.Error(reasons(failed), print_exception=False)
@@ -94,34 +100,64 @@ class Answers:
                 gr.Warning(reasons(failed))
             return self._result(visitor, 0, failed)
 
+    def _beside(
+        self,
+        visitor: Visitor,
+        files: Sequence[Path],
+        given: Mapping[Any, Any],
+        outcomes: list[Outcome],
+        say: Any,
+    ) -> None:
+        """The same pictures by the second of two models; what fails there is said, too."""
+        second = self._of(given, 'beside')
+        if second in (None, ALONE, self._of(given, 'model')):
+            return
+        done = self.desk.restore(
+            visitor,
+            files,
+            self._settings(given),
+            second,
+            self._of(given, 'device'),
+            lambda share, text: say(share, f'{text}, by {second}'),
+            beside=True,
+        )
+        if visitor.stop.is_set():
+            raise gr.Error('Cancelled.', title='Cancelled', print_exception=False)
+        broken = {one.job.source.name for one in outcomes if one.status == 'failed'}
+        outcomes += [
+            one for one in done if one.status == 'failed' and one.job.source.name not in broken
+        ]
+
     def cancel(self, request: gr.Request) -> str:
         """End what is computed for this visitor, within a tile."""
-        self.desk.visitors.of(_session(request)).stop.set()
+        self.desk.visitors.of(session_of(request)).stop.set()
         return 'Cancelled.'
 
     def leave(self, request: gr.Request) -> None:
         """End the work of a visitor who has closed or reloaded the page, and delete the files."""
-        self.desk.visitors.leave(_session(request))
+        self.desk.visitors.leave(session_of(request))
 
     def show(self, given: Mapping[Any, Any], request: gr.Request) -> dict[Any, Any]:
         """Show another of the restored pictures."""
-        visitor = self.desk.visitors.of(_session(request))
+        visitor = self.desk.visitors.of(session_of(request))
         return self._result(visitor, self._chosen(given, visitor), [])
 
     def strength(self, given: Mapping[Any, Any], request: gr.Request) -> dict[Any, Any]:
         """Show all restored pictures at another strength, without the network."""
-        visitor = self.desk.visitors.of(_session(request))
+        visitor = self.desk.visitors.of(session_of(request))
         if not visitor.done or not visitor.work.acquire(blocking=False):
             # Nothing yet, or at work: the next answer has the strength in it.
             return {}
         try:
             value = float(self._of(given, 'strength'))
             visitor.done[:] = [one.at(value) for one in visitor.done]
+            visitor.beside[:] = [one.at(value) for one in visitor.beside]
             shown = self._result(visitor, self._chosen(given, visitor), [])
         finally:
             visitor.work.release()
         return {
-            self.parts[name]: shown[self.parts[name]] for name in ('slider', 'download', 'archive')
+            self.parts[name]: shown[self.parts[name]]
+            for name in ('slider', 'download', 'archive', 'pair', 'other')
         }
 
     def preview(
@@ -133,7 +169,7 @@ class Answers:
     ) -> dict[Any, Any]:
         """Restore the part that was clicked on, knowing the whole picture."""
         files, parts = self._files(given), self.parts
-        with self.desk.visitors.working(_session(request), fresh=False) as visitor:
+        with self.desk.visitors.working(session_of(request), fresh=False) as visitor:
             try:
                 self.desk.limits.check(files[0])
                 model = self.desk.shelf.get(self._of(given, 'model'), self._of(given, 'device'))
@@ -196,11 +232,28 @@ class Answers:
             parts['archive']: archive,
             parts['beliefs']: _bars(done.report.steered or done.report.degradations),
             parts['difference']: gr.update(value=str(done.views.difference), visible=True),
+            **self._pair(visitor, done),
         }
 
-
-def _session(request: gr.Request) -> str:
-    return str(request.session_hash)
+    def _pair(self, visitor: Visitor, done: Finished) -> dict[Any, Any]:
+        """Both answers over each other, and the second's file."""
+        # Of several pictures one may have failed with one of the models.
+        folder = done.job.target.parent.name.replace('done', 'beside')
+        second = next((one for one in visitor.beside if one.job.target.parent.name == folder), None)
+        pair, other = self.parts['pair'], self.parts['other']
+        if second is None:
+            return {pair: gr.update(value=None, visible=False), other: gr.update(visible=False)}
+        names = f'{done.model.name} and {second.model.name}'
+        return {
+            pair: gr.update(
+                value=(str(done.views.after), str(second.views.after)),
+                label=f'{names}, side by side',
+                visible=True,
+            ),
+            other: gr.update(
+                value=str(second.job.target), label=f'That of {second.model.name}', visible=True
+            ),
+        }
 
 
 def _bars(beliefs: Mapping[str, float]) -> Any:
@@ -216,16 +269,3 @@ def _status(done: Finished, failed: Sequence[Outcome]) -> str:
         f'{report.precision.partition(":")[0]}, by {done.model.name}'
     ]
     return '\n\n'.join([*lines, *done.notes, *(reasons([one]) for one in failed)])
-
-
-def reasons(failed: Sequence[Outcome]) -> str:
-    """Say of each picture why it failed, a line each."""
-    return '\n'.join(f'{one.job.source.name}: {one.reason}' for one in failed)
-
-
-def told(error: Exception, files: Sequence[Path]) -> gr.Error:
-    """Give the message of a mistake to the page, without where files lie here."""
-    text = str(error)
-    for file in files:
-        text = text.replace(str(file), file.name)
-    return gr.Error(text, print_exception=False)

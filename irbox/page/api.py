@@ -8,8 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from irbox.page.answers import told
 from irbox.page.desk import Desk
+from irbox.page.messages import told
 
 
 def add_api(desk: Desk) -> None:

@@ -77,17 +77,19 @@ class Desk:
         device: str | None = None,
         say: Say = lambda share, text: None,
         keep: bool = True,
+        beside: bool = False,
     ) -> list[Outcome]:
         """Restore a visitor's files, each by itself: one that is broken stops no other.
 
         Args:
-            visitor: Whose ``stop`` is heard and whose ``done`` is filled.
+            visitor: Whose ``stop`` is heard and whose ``done`` is filled, or ``beside``.
             files: Uploaded.
             settings: How.
             model: See ``Shelf.get``.
             device: Likewise.
             say: Told how far the picture at hand is.
             keep: Whether views are drawn, too.
+            beside: By the second of two models: what the first did stays.
 
         Returns:
             What became of each that was begun.
@@ -97,13 +99,17 @@ class Desk:
         """
         self.limits.check_number(files)
         restorer = self.shelf.get(model, device)
-        jobs = [self._job(file, visitor.folder / str(number)) for number, file in enumerate(files)]
+        kind = 'beside' if beside else 'done'
+        jobs = [
+            self._job(file, visitor.folder / f'{kind}{number}') for number, file in enumerate(files)
+        ]
         numbers = {job: number for number, job in enumerate(jobs, 1)}
         steps = PageSteps(
             restorer, settings, self.limits, self.turns, visitor.stop, say, keep, jobs
         )
         outcomes = run_batch(jobs, steps, lambda outcome: None, visitor.stop)
-        visitor.done[:] = sorted(steps.finished, key=lambda one: numbers[one.job])
+        done: list[Finished] = visitor.beside if beside else visitor.done
+        done[:] = sorted(steps.finished, key=lambda one: numbers[one.job])
         for outcome in outcomes:
             # Where it lies here is nobody's business.
             outcome.reason = outcome.reason.replace(

@@ -8,9 +8,10 @@ from typing import Any
 
 import gradio as gr
 
-from irbox.page.answers import Answers
+from irbox.page.answers import ALONE, Answers
 from irbox.page.api import add_api
 from irbox.page.desk import EXTENSIONS, Desk
+from irbox.page.inside import SIDE
 
 TITLE = 'irbox: restore photographs'
 INTRODUCTION = """# Restore photographs
@@ -74,6 +75,12 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
                     elem_id='examples',
                 )
                 model = gr.Dropdown(shelf.names, value=shelf.names[0], label='Model')
+                beside = gr.Dropdown(
+                    [ALONE, *shelf.names],
+                    value=ALONE,
+                    label='Beside it',
+                    visible=len(shelf.names) > 1,
+                )
                 with gr.Row():
                     device = gr.Dropdown(['auto', *shelf.devices], value='auto', label='Device')
                     tile = gr.Dropdown(
@@ -114,10 +121,20 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
                 )
                 status = gr.Markdown(elem_id='status')
                 chooser = gr.Dropdown(label='Picture', visible=False, elem_id='chooser')
+                pair = gr.ImageSlider(
+                    label='Two models side by side',
+                    interactive=False,
+                    visible=False,
+                    type='filepath',
+                    format='png',
+                    max_height=900,
+                    elem_id='pair',
+                )
                 with gr.Row():
                     download = gr.DownloadButton(
                         'Download', visible=False, variant='primary', elem_id='download'
                     )
+                    other = gr.DownloadButton('Download', visible=False, elem_id='other')
                     archive = gr.DownloadButton('All as one zip', visible=False, elem_id='zip')
                 with gr.Row():
                     beliefs = gr.Label(
@@ -130,9 +147,28 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
                         type='filepath',
                         elem_id='difference',
                     )
+                with gr.Accordion('What works where', open=False, elem_id='inside'):
+                    look = gr.Button('Look inside the network', elem_id='look')
+                    with gr.Row():
+                        place = gr.Dropdown(label='Place', visible=False)
+                        expert = gr.Dropdown(label='Expert', visible=False)
+                    overlay = gr.Image(
+                        label=f'Of the picture at {SIDE} pixels or fewer a side',
+                        interactive=False,
+                        visible=False,
+                        format='png',
+                        elem_id='overlay',
+                        buttons=[],
+                    )
         parts: dict[str, Any] = {
             'files': files,
             'model': model,
+            'beside': beside,
+            'pair': pair,
+            'other': other,
+            'place': place,
+            'expert': expert,
+            'overlay': overlay,
             'device': device,
             'tile': tile,
             'strength': strength,
@@ -147,8 +183,9 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
             'difference': difference,
         }
         answers = Answers(desk, parts, dict(zip(names, weights, strict=True)), examples)
-        asked: set[Any] = {files, model, device, tile, strength, steer, chooser, *weights}
-        shown = [slider, status, chooser, download, archive, beliefs, difference]
+        asked: set[Any] = {files, model, beside, device, tile, strength, steer, chooser, *weights}
+        shown = [slider, status, chooser, download, archive, beliefs, difference, pair, other]
+        maps = [place, expert, overlay]
         hidden: dict[str, Any] = {'api_visibility': 'private', 'concurrency_limit': None}
         samples.click(answers.example, samples, files, **hidden)
         files.change(answers.look, {files}, [picture, status], **hidden)
@@ -156,9 +193,16 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
         cancel.click(answers.cancel, None, status, queue=False, api_visibility='private')
         chooser.input(answers.show, asked, shown, **hidden)
         strength.release(
-            answers.strength, asked, [slider, download, archive], show_progress='hidden', **hidden
+            answers.strength,
+            asked,
+            [slider, download, archive, pair, other],
+            show_progress='hidden',
+            **hidden,
         )
         picture.select(answers.preview, asked, [slider, status, beliefs], **hidden)
+        look.click(answers.inside.look, asked, maps, **hidden)
+        place.input(answers.inside.turn, {place, expert}, maps, show_progress='hidden', **hidden)
+        expert.input(answers.inside.turn, {place, expert}, maps, show_progress='hidden', **hidden)
         page.load(js=PASTE)
         page.unload(answers.leave)
     page.queue(default_concurrency_limit=None, api_open=False)

@@ -77,6 +77,9 @@ def serve(
     Raises:
         OSError: The address cannot be taken.
     """
+    if threading.current_thread() is threading.main_thread():
+        # Before there is a folder: one that is ended while it starts leaves none.
+        signal.signal(signal.SIGTERM, _end)
     with (
         listen(host, port) as listening,
         tempfile.TemporaryDirectory(prefix='irbox-page-', ignore_cleanup_errors=True) as folder,
@@ -101,8 +104,6 @@ def serve(
             ws='none',
             server_header=False,
         )
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, _end)
         uvicorn.Server(config).run(sockets=[listening])
 
 

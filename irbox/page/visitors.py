@@ -23,6 +23,10 @@ class Visitor:
     folder: Path
     done: list[Any] = field(default_factory=list)
     """The last call's ``Finished``."""
+    beside: list[Any] = field(default_factory=list)
+    """Likewise, of the second of two models side by side."""
+    inside: Any = None
+    """What was looked at last: an ``Inside``."""
     stop: threading.Event = field(default_factory=threading.Event)
     until: float = 0.0
     """When the folder goes, by the monotonic clock, unless something is asked for before."""
@@ -74,6 +78,8 @@ class Visitors:
                 visitor.stop.set()
             if fresh:
                 visitor.done.clear()
+                visitor.beside.clear()
+                visitor.inside = None
                 _empty(visitor.folder)
             try:
                 yield visitor

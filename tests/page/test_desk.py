@@ -131,3 +131,15 @@ def test_bytes_are_limited(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(path)
     with pytest.raises(ValueError, match=r'noise.png is too large: .* this page takes 0 MiB'):
         Limits(bytes=1000).check(path)
+
+
+def test_two_models_side_by_side(desk, jpeg, by_command):
+    with desk.visitors.working('a') as visitor:
+        desk.restore(visitor, [jpeg], desk.settings(), 'tiny')
+        desk.restore(visitor, [jpeg], desk.settings(), 'slow', beside=True)
+        (first,), (second,) = visitor.done, visitor.beside
+        assert first.job.target.read_bytes() == by_command(jpeg)
+        assert second.job.target.read_bytes() == by_command(jpeg, model='slow')
+        assert first.views.after.read_bytes() != second.views.after.read_bytes()
+    with desk.visitors.working('a') as visitor:
+        assert not visitor.beside and not any(visitor.folder.iterdir())

@@ -1,3 +1,8 @@
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 
 pytest.importorskip('uvicorn')
@@ -26,6 +31,7 @@ def test_an_address_that_is_taken():
     ('options', 'text'),
     [
         (['--max-upload', 'much'], "--max-upload much is no size, such as '200M'"),
+        (['--model', ''], "--model '' names none"),
         (['--model', 'a,,b'], 'a name is missing beside a comma'),
         (['--model', 'nope'], "no file or folder 'nope'"),
         (['--model', 'a,b', '--config', 'c.py'], '--config goes with one model'),
@@ -36,3 +42,29 @@ def test_mistakes_are_said_before_anything_is_served(options, text, monkeypatch)
         monkeypatch.setenv(name, '')
     with pytest.raises(ValueError, match=text):
         main(['ui', '--port', '0', *options])
+
+
+STARTING = """
+import os, signal, sys
+from irbox.page.serve import serve
+
+def make_desk(folder):
+    # Ended from outside while models are loaded.
+    print(folder.parent, flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    sys.exit('it went on')
+
+serve(make_desk, '127.0.0.1', 0, print)
+"""
+
+
+@pytest.mark.slow
+def test_ended_while_it_starts_it_leaves_no_folder(tmp_path):
+    done = subprocess.run(
+        [sys.executable, '-c', STARTING],
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'TMPDIR': str(tmp_path)},
+    )
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert done.stdout.startswith(str(tmp_path)) and not any(tmp_path.glob('irbox-page-*'))

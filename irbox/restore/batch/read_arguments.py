@@ -20,6 +20,11 @@ from irbox.restore.batch.settings import Settings, from_record
 from irbox.restore.memory import parse_memory
 from irbox.utils.files import check_writable
 
+NO_NAME = (
+    "--model '' names none: leave it out for the model that comes with irbox, or name a "
+    'checkpoint, such as the final.pth of a training.'
+)
+
 
 def check_arguments(args: argparse.Namespace) -> None:
     """Refuse options that name nothing or do not go together.
@@ -74,10 +79,7 @@ def _check_streams(args: argparse.Namespace) -> None:
 
 def _check_sheet_of_models(args: argparse.Namespace) -> None:
     if args.model is not None and not args.model.strip():
-        raise ValueError(
-            "--model '' names none: leave it out for the model that comes with irbox, or name a "
-            'checkpoint, such as the final.pth of a training.'
-        )
+        raise ValueError(NO_NAME)
     names = (args.model or '').split(',')
     if len(names) == 1:
         return

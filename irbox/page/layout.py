@@ -91,8 +91,12 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
                         allow_custom_value=True,
                     )
                 strength = gr.Slider(0, 1, value=1, step=0.05, label='Strength', elem_id='strength')
-                with gr.Accordion('What is wrong with it', open=False, visible=bool(names)):
-                    steer = gr.Checkbox(False, label='Say it, in place of what the model believes')
+                with gr.Accordion(
+                    'What is wrong with it', open=False, visible=bool(names), elem_id='wrong'
+                ):
+                    steer = gr.Checkbox(
+                        False, label='Say it, in place of what the model believes', elem_id='steer'
+                    )
                     weights = [
                         gr.Slider(0, 1, value=0, step=0.01, label=name, interactive=True)
                         for name in names

@@ -11,7 +11,7 @@ from irbox.page.desk import Desk
 from irbox.page.limits import Limits
 from irbox.page.shelf import Shelf
 from irbox.restore.load import load
-from support.tiny_model import photograph, tiny_model
+from support.tiny_model import photograph, routed_model, tiny_model
 
 PAUSE = 0.1
 LIMITS = Limits(bytes=2 * 2**20, pixels=200_000, pictures=3, waiting=2)
@@ -24,6 +24,7 @@ def folders(tmp_path_factory):
     return {
         'tiny': tiny_model().save(root / 'tiny'),
         'slow': tiny_model(1, 'slow').save(root / 'slow'),
+        'routed': routed_model().save(root / 'routed'),
     }
 
 

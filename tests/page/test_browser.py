@@ -1,5 +1,6 @@
 """The page in a real browser: headless Chromium."""
 
+import base64
 import json
 import shutil
 import time
@@ -238,3 +239,83 @@ def test_cancel(visit, server, jpeg):
     visit.find('#cancel').click()
     until(lambda: not any(server.desk.turns.lengths().values()), 'the end of what was cancelled')
     visit.message('Cancelled')
+
+
+def images_of(visit, selector):
+    return [
+        one.get_attribute('src') for one in visit.browser.find_elements(By.CSS_SELECTOR, selector)
+    ]
+
+
+def test_a_part_before_the_whole(visit, jpeg):
+    """A click on the picture, with what is believed of the whole."""
+    visit.open().upload(jpeg)
+    visit.looked('120x80')
+    picture = visit.find('#picture img', lambda one: one.is_displayed())
+    ActionChains(visit.browser).move_to_element_with_offset(picture, 5, 5).click().perform()
+    visit.looked('A part of 120x80 pixels')
+    assert len(images_of(visit, '#slider img')) >= 2
+    assert 'rain' in visit.find('#beliefs', lambda one: one.is_displayed()).text
+
+
+def test_the_bars_are_moved_and_it_is_done_anew(visit, jpeg, by_command):
+    visit.open().upload(jpeg)
+    visit.looked('120x80')
+    visit.find('#wrong button').click()
+    visit.find('#steer input', lambda one: one.is_displayed()).click()
+    numbers = visit.browser.find_elements(By.CSS_SELECTOR, '#wrong input[type=number]')
+    # Haze, rain and noise; behind them what the other models tell apart.
+    for number, value in zip(numbers[:3], ('0', '1', '0'), strict=True):
+        number.clear()
+        number.send_keys(f'{value}\t')
+    visit.restore()
+    wanted = by_command(jpeg, '--task', 'haze=0', '--task', 'rain=1', '--task', 'noise=0')
+    assert visit.download('a_restored.jpg') == wanted
+    assert wanted != by_command(jpeg)
+
+
+PASTED = """
+const bytes = Uint8Array.from(atob(arguments[0]), one => one.charCodeAt(0));
+const given = new DataTransfer();
+given.items.add(new File([bytes], 'pasted.jpg', {type: 'image/jpeg'}));
+document.dispatchEvent(new ClipboardEvent('paste', {clipboardData: given, bubbles: true}));
+"""
+
+
+def test_a_picture_from_the_clipboard(visit, jpeg, by_command):
+    visit.open()
+    visit.browser.execute_script(PASTED, base64.b64encode(jpeg.read_bytes()).decode())
+    visit.looked('120x80')
+    visit.restore()
+    assert visit.download('pasted_restored.jpg') == by_command(jpeg)
+
+
+def test_two_models_side_by_side(visit, jpeg, by_command):
+    visit.open().upload(jpeg)
+    visit.looked('120x80')
+    visit.choose('Beside it', 'slow')
+    visit.restore()
+    visit.finished('a_restored.jpg')
+    visit.find('#pair', lambda one: one.is_displayed() and 'tiny and slow' in one.text)
+    visit.find('#other', lambda one: one.is_displayed() and 'slow' in one.text).click()
+    path = visit.folder / 'a_restored.jpg'
+    until(path.exists, 'the other file')
+    assert path.read_bytes() == by_command(jpeg, model='slow')
+    path.unlink()
+
+
+def test_what_works_where(visit, jpeg):
+    """By place and expert, and the gates; a network without either says so."""
+    visit.open().upload(jpeg)
+    visit.looked('120x80')
+    visit.find('#inside button').click()
+    visit.find('#look', lambda one: one.is_displayed()).click()
+    visit.message('tiny has neither experts nor gates')
+    visit.choose('Model', 'routed')
+    visit.find('#look').click()
+    visit.find('#overlay img', lambda one: one.is_displayed())
+    shown = images_of(visit, '#overlay img')
+    for label, value in (('Expert', 'expert 2'), ('Place', 'attention')):
+        visit.choose(label, value)
+        until(lambda before=shown: images_of(visit, '#overlay img') != before, f'{label} {value}')
+        shown = images_of(visit, '#overlay img')

@@ -6,33 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-import irbox
 from irbox.analysis.record import run
-from irbox.config.load_config import load_config
 from irbox.page.inside import COLORS, STRONGEST, look_inside
 from irbox.page.turns import Cancelled, Turns
-from irbox.restore.model_card import ModelCard
-from irbox.restore.restoration_model import RestorationModel
 from irbox.structures import Gate, Routing
-from support.paths import ROOT
-from support.tiny_model import photograph, tiny_model
-
-
-def model_of(name):
-    config = load_config(ROOT / f'configs/{name}.py', sections=['model']).to_dict()
-    network = config['model']['network']
-    network.update(dim=8, depths=[1] * len(network['depths']), refinement=1)
-    torch.manual_seed(0)
-    built = irbox.build_network(config)
-    with torch.no_grad():
-        for weight in built.parameters():
-            weight.add_(0.1 * torch.randn_like(weight))
-    return RestorationModel(built, config, ModelCard(name=name), 'tests', 'cpu')
+from support.tiny_model import photograph, routed_model, tiny_model
 
 
 @pytest.fixture(scope='module')
 def m2ir():
-    return model_of('m2ir_demo')
+    return routed_model()
 
 
 def look(model, path, stop=None):

@@ -28,7 +28,7 @@ def test_health(client):
     assert client.get('/health').json() == {
         'status': 'ok',
         'version': irbox.__version__,
-        'models': ['tiny', 'slow'],
+        'models': ['tiny', 'slow', 'routed'],
         'device': 'cpu',
         'waiting': {},
     }

@@ -150,6 +150,7 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
                         visible=False,
                         type='filepath',
                         elem_id='difference',
+                        buttons=['download', 'fullscreen'],
                     )
                 with gr.Accordion('What works where', open=False, elem_id='inside'):
                     look = gr.Button('Look inside the network', elem_id='look')

@@ -102,16 +102,18 @@ def analyze(
 
 def _maps(side: int, image: Tensor, recorded: Sequence[Recorded], output: Output) -> None:
     """The image, and under it each block's bands, mean of |values| over channels."""
-    with new_figure(5.2, 1.8 * (1 + len(recorded))) as figure:
+    with new_figure(4.6, 1.9 * (1 + len(recorded))) as figure:
         axes: Any = figure.subplots(1 + len(recorded), 2, squeeze=False)
         show_image(axes[0, 0], image, f'{side}x{side}')
         axes[0, 1].set_axis_off()
         for row, one in zip(axes[1:], recorded, strict=True):
-            for axis, name in zip(row, ('low', 'high'), strict=True):
-                values: Tensor = getattr(one.what, name)[0].abs().mean(0).cpu()
-                title = f'{one.place}: {name} band, {values.shape[1]}x{values.shape[0]}'
+            maps = [band[0].abs().mean(0).cpu() for band in (one.what.low, one.what.high)]
+            # One range for both: an empty band is as dark as it should be.
+            limits = 0, max(float(values.max()) for values in maps) or 1
+            for axis, name, values in zip(row, ('low', 'high'), maps, strict=True):
+                title = f'{one.place}\n{name} band, {values.shape[1]}x{values.shape[0]}'
                 title += '' if torch.any(values) else ', empty'
-                figure.colorbar(show_map(axis, values, title), ax=axis, shrink=0.8)
+                figure.colorbar(show_map(axis, values, title, limits), ax=axis, shrink=0.8)
         output.figure(figure, f'frequency_{side}')
 
 

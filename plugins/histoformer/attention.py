@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -71,7 +73,7 @@ class BinAttention(nn.Module):
         return (x.mT if interleaved else x).flatten(3).flatten(1, 2)
 
 
-class SortedAttention(nn.Module):
+class SortedAttention(nn.Module, ABC):
     """Two attentions between bins of sorted pixels; their answers are multiplied.
 
     What differs between the systems is how pixels are sorted: ``rearrange`` before the projection,
@@ -93,17 +95,17 @@ class SortedAttention(nn.Module):
         self.qkv_dwconv = nn.Conv2d(5 * dim, 5 * dim, 3, padding=1, groups=5 * dim, bias=False)
         self.project_out = PointwiseConv2d(dim, dim, bias=False)
 
+    @abstractmethod
     def rearrange(self, half: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Sort half of the channels, (B, C/2, H, W); also give what ``restore`` needs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restore(self, half: Tensor, kept: tuple[Tensor, ...]) -> Tensor:
         """Undo ``rearrange``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def order(self, value: Tensor) -> Tensor:
         """Give the order of the pixels of (B, C, H, W), (B, C or 1, H * W)."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend, (B, C, H, W) -> same shape."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.registry import BLOCKS
-from irbox.structures import Context, Stage
+from irbox.structures import Stage
 from irbox.utils.bounded import PositiveFloat
 
-from .attention import PlainNorm, SortedAttention, unsort
-from .feed_forward import DualScaleFeedForward, Refinement
+from .attention import SortedAttention, unsort
+from .feed_forward import Refinement
+from .histogram_block import HistogramBlock
 
 BINS = 9
 """Of orientations."""
@@ -96,7 +97,7 @@ class GradientAttention(SortedAttention):
 
 
 @BLOCKS.register_module()
-class GradientBlock(nn.Module):
+class GradientBlock(HistogramBlock):
     """Attention between bins of pixels sorted by gradients (HOGformer, AAAI 2026).
 
     ``HistogramBlock`` with orders that come from histograms of oriented gradients, and a refinement
@@ -107,15 +108,8 @@ class GradientBlock(nn.Module):
         ratio: Expansion of the feed-forward layer.
     """
 
-    def __init__(self, stage: Stage, ratio: PositiveFloat = 2.667) -> None:
-        super().__init__()
-        self.norm = PlainNorm()
-        self.attn = GradientAttention(stage.dim, stage.heads)
-        self.ffn = DualScaleFeedForward(stage.dim, ratio)
-        self.ffn.refine = Refinement(self.ffn.near.in_channels)
+    attention = GradientAttention
 
-    def forward(self, x: Tensor, context: Context) -> Tensor:
-        """Transform a map, (B, C, H, W) -> same shape."""
-        x = x + self.attn(self.norm(x))
-        answer: Tensor = x + self.ffn(self.norm(x))
-        return answer
+    def __init__(self, stage: Stage, ratio: PositiveFloat = 2.667) -> None:
+        super().__init__(stage, ratio)
+        self.ffn.refine = Refinement(self.ffn.near.in_channels)

@@ -43,10 +43,12 @@ class HistogramBlock(nn.Module):
         ratio: Expansion of the feed-forward layer.
     """
 
+    attention: type[SortedAttention] = HistogramAttention
+
     def __init__(self, stage: Stage, ratio: PositiveFloat = 2.667) -> None:
         super().__init__()
         self.norm = PlainNorm()
-        self.attn = HistogramAttention(stage.dim, stage.heads)
+        self.attn = self.attention(stage.dim, stage.heads)
         self.ffn = DualScaleFeedForward(stage.dim, ratio)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:

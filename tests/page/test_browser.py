@@ -180,6 +180,8 @@ def test_several_and_one_is_broken(visit, jpeg, tmp_path):
     text.write_text('This is no picture.')
     Image.open(jpeg).save(other)
     visit.open().upload(jpeg, other, text)
+    # The message comes when all three have been uploaded; a click before finds none.
+    visit.message('text.jpg is damaged or no picture')
     visit.restore()
     visit.finished('a_restored.jpg')
     visit.find('#status', lambda one: 'text.jpg' in one.text)

@@ -24,6 +24,12 @@ def _pixels(text: str) -> int:
     return int(text)
 
 
+def _number(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f'{text!r} is no whole number from 1')
+    return int(text)
+
+
 def _share(text: str) -> float:
     try:
         share = float(text)
@@ -47,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_places(parser.add_argument_group('where answers go'))
     _add_models(parser.add_argument_group('model and machine'))
+    _add_cluster(parser.add_argument_group('on many machines (extra ray)'))
     _add_steering(parser.add_argument_group('how much, where, and of what'))
     _add_files(parser.add_argument_group('files that are written'))
 
@@ -107,6 +114,26 @@ def _add_models(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_cluster(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        '--ray',
+        action='store_true',
+        help='decode, restore and encode on a Ray cluster, or on this machine as one; IN may be '
+        'addresses, .tar archives and .parquet lists, too',
+    )
+    group.add_argument('--address', help='of a cluster that runs, such as auto')
+    group.add_argument('--workers', type=_number, metavar='N', help='processes that hold the model')
+    group.add_argument(
+        '--cpus-per-worker', type=_number, default=1, metavar='N', help='processors of each (1)'
+    )
+    group.add_argument(
+        '--gpus-per-worker', type=float, default=0, metavar='N', help='0.5: two share one'
+    )
+    group.add_argument(
+        '--batch', type=_number, default=1, metavar='N', help='small pictures of one size at once'
+    )
+
+
 def _add_steering(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--strength', type=_share, help='0 (as it was) to 1 (the default)')
     group.add_argument('--mask', type=Path, metavar='FILE', help='restore where it is white')
@@ -144,7 +171,10 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
         help='the clean picture, or a folder of them by name, for --compare: with scores',
     )
     group.add_argument(
-        '--report', type=Path, metavar='FILE', help='write what was done and believed, as JSON'
+        '--report',
+        type=Path,
+        metavar='FILE',
+        help='write what was done and believed, as JSON or .parquet',
     )
 
 

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from irbox.restore.batch.job import Job
+from irbox.restore.batch.job import Job, Keyed
 from irbox.utils.files import append_line
 
+DEFAULT_DONE_LIST = '.irbox-done.jsonl'
+"""Its name in the folder of the answers, where processes share the work."""
 State = Literal['begun', 'done']
 MARK = b'{"state": "'
 """How a list begins."""
@@ -35,15 +37,15 @@ class DoneList:
         self.settings = settings
         self._states = self._read()
 
-    def state(self, job: Job) -> State | None:
+    def state(self, job: Keyed) -> State | None:
         """Tell how far a job had come when the list was opened."""
-        return self._states.get(_key(job))
+        return self._states.get(job.key)
 
-    def begin(self, job: Job) -> None:
+    def begin(self, job: Keyed) -> None:
         """Say that the answer is about to be written."""
         self._add(job, 'begun')
 
-    def finish(self, job: Job) -> None:
+    def finish(self, job: Keyed) -> None:
         """Say that the answer is whole on the disk."""
         self._add(job, 'done')
 
@@ -72,8 +74,8 @@ class DoneList:
             )
         return content.decode('utf-8', 'replace').splitlines()
 
-    def _add(self, job: Job, state: State) -> None:
-        source, target = _key(job)
+    def _add(self, job: Keyed, state: State) -> None:
+        source, target = job.key
         entry = {'state': state, 'source': source, 'target': target, 'settings': self.settings}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         append_line(self.path, json.dumps(entry))
@@ -98,7 +100,3 @@ def rank_and_number() -> tuple[int, int]:
 def shard(jobs: list[Job], rank: int, world_size: int) -> list[Job]:
     """Take the jobs of one of several processes: every ``world_size``-th."""
     return jobs[rank::world_size]
-
-
-def _key(job: Job) -> tuple[str, str]:
-    return str(job.source.absolute()), str(job.target.absolute())

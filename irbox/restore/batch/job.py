@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 STANDARD_STREAM = Path('-')
 """Standard input as a source, standard output as a target."""
@@ -16,6 +16,20 @@ class Job:
 
     source: Path
     target: Path
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Name it in a list of what is done, whatever the working directory."""
+        return str(self.source.absolute()), str(self.target.absolute())
+
+
+class Keyed(Protocol):
+    """What a list of what is done can tell apart."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Give the names of source and target."""
+        ...
 
 
 @dataclass

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-import irbox
-from irbox.pictures import (
-    Picture,
-    check_format,
-    output_suffix,
-    read_picture,
-    write_picture,
-)
+from irbox.pictures import Picture, check_format, read_picture
 from irbox.restore.batch.check_targets import sheet_of
 from irbox.restore.batch.compare import comparison, model_sheet
 from irbox.restore.batch.done_list import DoneList
 from irbox.restore.batch.job import STANDARD_STREAM, Job, Outcome
 from irbox.restore.batch.settings import Settings
+from irbox.restore.batch.write_answer import fitting, make_record, write_answer
 from irbox.restore.restoration import Restoration
 from irbox.restore.restoration_model import RestorationModel
 from irbox.utils.files import atomic_write
@@ -91,73 +84,23 @@ class PictureSteps:
             }
             self._write_sheet(model_sheet(picture.pixels, named), job.target)
             return
-        settings = self.settings
         clean = self._clean_pixels(job, picture)
-        target = self._fitting(job, picture, outcome)
-        if target != STANDARD_STREAM:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if self.done_list is not None:
-                self.done_list.begin(job)
-        outcome.notes += write_picture(
-            picture,
-            answer[0].at(answer[0].strength),
-            sys.stdout.buffer if target == STANDARD_STREAM else target,
-            format=settings.format,
-            quality=settings.quality,
-            strip=settings.strip,
-            record=self._record(picture, answer[0]) if settings.record else None,
-        )
-        if self.compare and target != STANDARD_STREAM:
-            sheet = comparison(_opaque(picture.pixels), answer[0].at(answer[0].strength), clean)
-            self._write_sheet(sheet, sheet_of(target))
-        if self.done_list is not None and target != STANDARD_STREAM:
-            self.done_list.finish(job)
-
-    def _fitting(self, job: Job, picture: Picture, outcome: Outcome) -> Path:
-        """The target, named for the format that is written.
-
-        A file may be of another format than its name says; its answer then gets a name that is
-        true.
-        """
-        if job.target == STANDARD_STREAM:
-            return job.target
-        suffix = output_suffix(picture.format, self.settings.format, job.target.suffix)
-        if suffix == job.target.suffix:
-            own = output_suffix(picture.format, 'keep', job.source.suffix)
-            if own != job.source.suffix != '' and self.settings.format == 'keep':
-                outcome.notes.append(f'It is a {picture.format} file by content, and named so now.')
-            return job.target
-        target = job.target.with_suffix(suffix)
-        if target.exists() and not self.overwrite:
-            raise FileExistsError(
-                f'{job.source} is a {picture.format} file by its content, and {target} exists. Add '
-                '--overwrite, or choose --out.'
-            )
-        outcome.notes.append(f'Written as {target.name}: it is a {picture.format} file by content.')
-        return target
-
-    def _record(self, picture: Picture, answer: Restoration) -> dict[str, Any]:
-        """What it takes to make the answer again."""
-        model, report = self.models[0], answer.report
-        # The tiles as they were, not how they were chosen: memory differs from day to day.
-        made = replace(
-            self.settings,
-            tile=report.tile,
-            overlap=report.overlap,
-            precision={'float32': 'fp32', 'bfloat16': 'bf16', 'float16': 'fp16'}[
-                str(model.dtype).removeprefix('torch.')
-            ],
-        )
-        record = {
-            'version': irbox.__version__,
-            'model': model.name,
-            'model_sha256': model.digest,
-            'input_sha256': picture.digest,
-            'settings': made.repeated(),
-        }
-        masks = {'mask': self.settings.mask, 'steer_mask': self.settings.steer_mask}
-        record |= {name: path.name for name, path in masks.items() if path is not None}
-        return record
+        named_so = fitting(job, picture, self.settings, outcome, self.overwrite)
+        listed = self.done_list if named_so.target != STANDARD_STREAM else None
+        place: Path | BinaryIO = sys.stdout.buffer
+        if named_so.target != STANDARD_STREAM:
+            place = named_so.target
+            place.parent.mkdir(parents=True, exist_ok=True)
+        if listed is not None:
+            listed.begin(job)
+        pixels = answer[0].at(answer[0].strength)
+        record = make_record(self.models[0], self.settings, picture, answer[0].report)
+        outcome.notes += write_answer(place, picture, pixels, self.settings, record)
+        if self.compare and named_so.target != STANDARD_STREAM:
+            sheet = comparison(_opaque(picture.pixels), pixels, clean)
+            self._write_sheet(sheet, sheet_of(named_so.target))
+        if listed is not None:
+            listed.finish(job)
 
     def _clean_pixels(self, job: Job, picture: Picture) -> np.ndarray | None:
         """The clean picture of a source, where one is known."""

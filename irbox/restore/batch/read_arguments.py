@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import sys
@@ -17,6 +16,7 @@ from irbox.restore.batch.find_pictures import first_bytes
 from irbox.restore.batch.job import STANDARD_STREAM, Job
 from irbox.restore.batch.list_jobs import names_a_file
 from irbox.restore.batch.settings import Settings, from_record
+from irbox.restore.batch.write_report import is_report
 from irbox.restore.memory import parse_memory
 from irbox.utils.files import check_writable
 
@@ -214,16 +214,8 @@ def check_side_files(args: argparse.Namespace, jobs: Sequence[Job], done_list: P
         return
     if done_list is not None and place(args.report) == place(done_list):
         raise ValueError(f'--report {args.report} is the file of --done-list. Give another name.')
-    if args.report.exists() and not args.overwrite and not _is_report(args.report):
+    if args.report.exists() and not args.overwrite and not is_report(args.report):
         raise ValueError(
             f'--report {args.report} exists and is no report of this command. Give another name, '
             'or add --overwrite.'
         )
-
-
-def _is_report(path: Path) -> bool:
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except (ValueError, OSError):
-        return False
-    return isinstance(content, dict) and {'irbox', 'pictures'} <= content.keys()

@@ -13,24 +13,23 @@ from rich.console import Console
 
 from irbox.pictures import SUFFIXES
 from irbox.restore.batch.check_targets import Existing
-from irbox.restore.batch.done_list import DoneList, rank_and_number
+from irbox.restore.batch.done_list import DEFAULT_DONE_LIST, DoneList, rank_and_number
 from irbox.restore.batch.estimate import check_disk, estimate
 from irbox.restore.batch.films import list_films, restore_films
-from irbox.restore.batch.job import STANDARD_STREAM
+from irbox.restore.batch.job import STANDARD_STREAM, Outcome
 from irbox.restore.batch.list_jobs import Listing, list_jobs
 from irbox.restore.batch.picture_steps import PictureSteps
 from irbox.restore.batch.progress import BatchProgress
 from irbox.restore.batch.read_arguments import check_arguments, check_side_files, read_settings
 from irbox.restore.batch.run_batch import finishing_on_interrupt, run_batch
 from irbox.restore.batch.settings import Settings
-from irbox.restore.batch.summary import exit_code, summary, write_report
+from irbox.restore.batch.summary import exit_code, summary
+from irbox.restore.batch.write_report import open_report
 from irbox.restore.load import load
 from irbox.restore.restoration_model import RestorationModel
 from irbox.restore.shipped import default_model
 from irbox.restore.steering import Steering
 from irbox.utils.files import check_writable, remove_leftovers_of
-
-DEFAULT_DONE_LIST = '.irbox-done.jsonl'
 
 
 def restore_files(args: argparse.Namespace) -> int:
@@ -52,6 +51,10 @@ def restore_files(args: argparse.Namespace) -> int:
     settings = read_settings(args)
     if films is not None:
         return _films(args, films, settings, console)
+    if args.ray:
+        from irbox.restore.cluster.restore_on_ray import restore_on_ray
+
+        return restore_on_ray(args, settings, _existing(args), _extension(settings.format))
     rank, world = rank_and_number()
     done_path = _done_path(args, world)
     if done_path is None:
@@ -90,7 +93,9 @@ def restore_files(args: argparse.Namespace) -> int:
     console.print(summary(outcomes, len(skipped), not_begun, seconds))
     if args.report is not None:
         path = args.report.with_stem(f'{args.report.stem}_{rank}') if world > 1 else args.report
-        write_report(path, outcomes, skipped, settings.repeated())
+        with open_report(path, settings.repeated()) as add:
+            for one in (*outcomes, *(Outcome(job, 'skipped') for job in skipped)):
+                add(one)
     return exit_code(outcomes, not_begun)
 
 

@@ -1,16 +1,11 @@
-"""What became of a batch: for the terminal, and for a program."""
+"""What became of a batch, for the terminal."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
-import irbox
 from irbox.restore.batch.job import Outcome
-from irbox.utils.files import atomic_write
 from irbox.utils.shown import shown
 
 SHOWN = 20
@@ -60,33 +55,3 @@ def _lines(
         yield f'Failed: {shown(one.job.source)}: {shown(one.reason)}'
     if len(failed) > SHOWN:
         yield f'... and {len(failed) - SHOWN} more failed; --report FILE.json lists all.'
-
-
-def write_report(
-    path: Path, outcomes: Sequence[Outcome], skipped: Sequence[Any], settings: dict[str, Any]
-) -> None:
-    """Write everything that is known of each picture as JSON."""
-    content = {
-        'irbox': irbox.__version__,
-        'settings': settings,
-        'pictures': [
-            {
-                'source': str(one.job.source),
-                'target': str(one.job.target),
-                'status': one.status,
-                'reason': one.reason,
-                'notes': one.notes,
-                'megapixels': round(one.megapixels, 6),
-                'seconds': round(one.seconds, 3),
-                'models': one.details,
-            }
-            for one in outcomes
-        ]
-        + [
-            {'source': str(job.source), 'target': str(job.target), 'status': 'skipped'}
-            for job in skipped
-        ],
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path, 'w') as file:
-        json.dump(content, file, indent=2, default=str, allow_nan=False)

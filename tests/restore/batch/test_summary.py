@@ -1,10 +1,9 @@
-import json
 from pathlib import Path
 
 import pytest
 
 from irbox.restore.batch.job import Job, Outcome
-from irbox.restore.batch.summary import SHOWN, exit_code, summary, write_report
+from irbox.restore.batch.summary import SHOWN, exit_code, summary
 
 
 def outcome(name='a', status='restored', **rest):
@@ -41,20 +40,3 @@ def test_lines_for_what_there_is_to_say():
         '... and 2 more failed; --report FILE.json lists all.',
     ]
     assert summary([], 0, 0, 0.0) == 'Restored 0 of 0: 0 megapixels.'
-
-
-def test_a_report_has_every_picture_and_is_written_whole_or_not_at_all(tmp_path):
-    done = outcome(
-        'ä', megapixels=1.23456789, seconds=0.12345, notes=['n'], details={'m': Path('p')}
-    )
-    path = tmp_path / 'new/report.json'
-    write_report(path, [done], [Job(Path('s.png'), Path('t.png'))], {'tile': 64})
-    text = path.read_text(encoding='utf-8')
-    first, second = json.loads(text)['pictures']
-    assert (first['megapixels'], first['seconds'], first['models']) == (1.234568, 0.123, {'m': 'p'})
-    assert first['source'] == 'ä.png'
-    assert second == {'source': 's.png', 'target': 't.png', 'status': 'skipped'}
-    with pytest.raises(ValueError, match='JSON'):
-        write_report(path, [outcome(details={'share': float('nan')})], [], {})
-    assert path.read_text(encoding='utf-8') == text
-    assert [one.name for one in path.parent.iterdir()] == ['report.json']

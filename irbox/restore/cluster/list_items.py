@@ -1,0 +1,206 @@
+"""From what a user names to pictures: in folders, archives and lists, here and at addresses."""
+
+from __future__ import annotations
+
+import glob
+import os
+import posixpath
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from irbox.pictures import SUFFIXES, suffix_of
+from irbox.restore.batch.check_targets import Existing
+from irbox.restore.batch.done_list import DoneList
+from irbox.restore.batch.find_pictures import HEAD, first_bytes
+from irbox.restore.batch.list_jobs import list_jobs
+from irbox.restore.cluster.addresses import is_address, join, open_system
+from irbox.restore.cluster.item import Item
+from irbox.utils.optional import require
+
+EXTENSIONS = frozenset(one for ends in SUFFIXES.values() for one in ends)
+SOURCE, TARGET = ('source', 'path', 'url'), 'target'
+"""Columns of a list: the first of these that is there, and the name of the answer below --out."""
+
+
+@dataclass
+class Items:
+    """The pictures of a call."""
+
+    left: list[Item] = field(default_factory=list)
+    """To be done."""
+    skipped: list[Item] = field(default_factory=list)
+    """With an answer that exists and is kept."""
+    notes: list[str] = field(default_factory=list)
+
+
+def list_items(
+    inputs: Sequence[str],
+    out: str,
+    *,
+    recursive: bool = False,
+    suffix: str | None = None,
+    extension: str | None = None,
+    existing: Existing = 'refuse',
+    done_list: DoneList | None = None,
+) -> Items:
+    """Decide which pictures become which files.
+
+    Args:
+        inputs: Files, folders, patterns and addresses of these; ``.tar`` archives of pictures;
+            ``.parquet`` lists with a column ``source`` and, if answers are to have names of their
+            own, ``target``.
+        out: A folder, or the address of one.
+        recursive: Enter the folders inside of folders.
+        suffix: Put behind each name.
+        extension: Of the answers, such as ``.png``; by default that of the source.
+        existing: What becomes of answers that exist.
+        done_list: What an earlier start has finished.
+
+    Raises:
+        ValueError: Nothing is there, or two answers would get one name.
+        OSError: Something does not exist, or an answer does and may not be replaced.
+    """
+    items = Items()
+    plain = [] if is_address(out) else [one for one in inputs if not _is_special(one)]
+    if plain:
+        listing = list_jobs(
+            plain,
+            out,
+            suffix=suffix,
+            extension=extension,
+            recursive=recursive,
+            existing=existing,
+            extensions=EXTENSIONS,
+            done_list=done_list,
+        )
+        items.notes += listing.notes
+        items.left += [Item(str(job.source), str(job.target)) for job in listing.jobs]
+        items.skipped += [
+            Item(str(job.source), str(job.target)) for job in (*listing.skipped, *listing.done)
+        ]
+    found = [
+        _named(one, out, suffix or '', extension)
+        for text in inputs
+        if text not in plain
+        for one in _find(text, recursive)
+    ]
+    there = _answers(out) if found and is_address(out) else None
+    for item in found:
+        exists = os.path.exists(item.target) if there is None else item.target in there
+        is_done = done_list is not None and done_list.state(item) == 'done'
+        if exists and not is_done and existing == 'refuse':
+            raise FileExistsError(
+                f'{item.target} exists. Add --overwrite to replace it, --skip-existing to keep it, '
+                'or choose --out.'
+            )
+        keeps = exists and (is_done or existing == 'skip')
+        (items.skipped if keeps else items.left).append(item)
+    _check_names([*items.left, *items.skipped])
+    return items
+
+
+def _is_special(text: str) -> bool:
+    return is_address(text) or text.lower().endswith(('.tar', '.parquet'))
+
+
+def _check_names(items: Sequence[Item]) -> None:
+    if not items:
+        raise ValueError('There is no picture to restore in what was named.')
+    writers: dict[str, Item] = {}
+    for item in items:
+        other = writers.setdefault(item.key[1], item)
+        if other is not item:
+            raise ValueError(
+                f'{other.name} and {item.name} would both be written to {item.target}. Restore '
+                'them into folders of their own.'
+            )
+
+
+def _named(item: Item, out: str, suffix: str, extension: str | None) -> Item:
+    """Turn a name below the folder of the answers into the whole."""
+    stem, end = posixpath.splitext(item.target)
+    parts = Path(item.target).parts
+    if '..' in parts or item.target.startswith('/'):
+        raise ValueError(
+            f'{item.name}: its answer would go to {item.target}, outside of {out}. Rename it.'
+        )
+    return replace(item, target=join(out, f'{stem}{suffix}{extension or end}'))
+
+
+def _find(text: str, recursive: bool) -> Iterator[Item]:
+    """Pictures, each with the name of its answer below the folder of the answers."""
+    lower = text.lower()
+    if lower.endswith('.tar'):
+        yield from _in_archive(text)
+    elif lower.endswith('.parquet'):
+        yield from _in_list(text)
+    else:
+        yield from _at_address(text, recursive)
+
+
+def _in_archive(text: str) -> Iterator[Item]:
+    system, path = open_system(text)
+    folder = posixpath.splitext(posixpath.basename(path))[0]
+    with system.open(path, 'rb') as file, tarfile.open(fileobj=file, mode='r:') as archive:
+        for member in archive:
+            if not member.isreg() or posixpath.splitext(member.name)[1].lower() not in EXTENSIONS:
+                continue
+            part: Any = archive.extractfile(member)
+            stem, end = posixpath.splitext(member.name)
+            target = posixpath.join(folder, f'{stem}{suffix_of(part.read(HEAD), end)}')
+            yield Item(text, target, member.name, member.offset_data, member.size)
+
+
+def _in_list(text: str) -> Iterator[Item]:
+    parquet = require('pyarrow.parquet', package='pyarrow', needed_by=f'The list {text}')
+    system, path = open_system(text)
+    with system.open(path, 'rb') as file:
+        table = parquet.read_table(file)
+    column = next((one for one in SOURCE if one in table.column_names), None)
+    if column is None:
+        raise ValueError(
+            f'{text} has the columns {", ".join(table.column_names)}, and none that names pictures:'
+            f' {", ".join(SOURCE)}.'
+        )
+    sources = table.column(column).to_pylist()
+    named = TARGET in table.column_names
+    targets = table.column(TARGET).to_pylist() if named else map(posixpath.basename, sources)
+    for source, target in zip(sources, targets, strict=True):
+        if is_address(source):
+            yield Item(source, target)
+        else:
+            stem, end = posixpath.splitext(target)
+            yield Item(source, f'{stem}{suffix_of(first_bytes(Path(source)), end)}')
+
+
+def _at_address(text: str, recursive: bool) -> Iterator[Item]:
+    system, path = open_system(text)
+    if glob.has_magic(path):
+        names, folder = system.glob(path), _fixed(path)
+    elif system.isdir(path):
+        names, folder = system.find(path, maxdepth=None if recursive else 1), path
+    elif system.exists(path):
+        names, folder = [path], posixpath.dirname(path)
+    else:
+        raise FileNotFoundError(f'{text} does not exist. Look for a slip in the name.')
+    for name in sorted(map(str, names)):
+        if posixpath.splitext(name)[1].lower() in EXTENSIONS:
+            yield Item(system.unstrip_protocol(name), posixpath.relpath(name, folder or '.'))
+
+
+def _fixed(pattern: str) -> str:
+    """Give the folder above the first wild card."""
+    while glob.has_magic(pattern):
+        pattern = posixpath.dirname(pattern)
+    return pattern
+
+
+def _answers(out: str) -> set[str]:
+    system, path = open_system(out)
+    if not system.exists(path):
+        return set()
+    folder = out.rstrip('/')
+    return {f'{folder}/{posixpath.relpath(str(one), path)}' for one in system.find(path)}

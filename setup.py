@@ -91,6 +91,8 @@ setup(
         'video': ['av'],
         # Scores of images as .parquet.
         'parquet': ['pyarrow'],
+        # Data sets in databases, as BasicSR makes them.
+        'lmdb': ['lmdb'],
         'completion': ['shtab'],
         # The page; Gradio brings the web server.
         'ui': ['gradio>=6'],
@@ -105,6 +107,7 @@ setup(
             'av',
             'einops',
             'gradio>=6',
+            'lmdb',
             'matplotlib',
             'onnx',
             'onnxruntime',

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from irbox.datasets.file_facts import FileFacts, in_threads
+from irbox.datasets.image_store import file_length, open_file
 
 Groups = list[list[Path]]
 _SAMPLE = 4096
@@ -49,11 +50,11 @@ def _split(
 
 
 def _sample(path: Path) -> bytes:
-    with open(path, 'rb') as file:
-        file.seek(path.stat().st_size // 2)
+    with open_file(path) as file:
+        file.seek(file_length(path) // 2)
         return file.read(_SAMPLE)
 
 
 def _whole(path: Path) -> bytes:
-    with open(path, 'rb') as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, 'blake2b').digest()

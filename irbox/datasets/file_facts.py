@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple, TypeVar
 
 from PIL import Image
 
+from irbox.datasets.image_store import file_length
 from irbox.datasets.read_image import BadImageError, open_image, opened
 
 Key = TypeVar('Key')
@@ -79,8 +80,7 @@ def _header(path: Path) -> FileFacts:
     length = 0
     try:
         with opened(path) as (image, file):
-            length = os.fstat(file.fileno()).st_size
-            size = image.size
+            length, size = file_length(path), image.size
             whole = _looks_whole(file, image.format or '', length)
         if not whole:
             open_image(path)  # which says what is wrong
@@ -92,7 +92,7 @@ def _header(path: Path) -> FileFacts:
 def _decoded(path: Path) -> FileFacts:
     length = 0
     try:
-        length = path.stat().st_size
+        length = file_length(path)
         image = open_image(path)
         return FileFacts(length, image.size, pixels=digest_of_pixels(image))
     except (BadImageError, OSError) as error:

@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.fft import dctn
 
 from irbox.datasets.file_facts import digest_of_pixels, in_threads
+from irbox.datasets.image_store import FileState, file_state
 from irbox.datasets.read_image import BadImageError, open_image
 from irbox.utils.download import cache_folder
 
@@ -111,12 +112,11 @@ def _key(path: Path) -> bytes:
     return os.fsencode(path.absolute())
 
 
-def _state(path: Path) -> tuple[int, int] | None:
+def _state(path: Path) -> FileState | None:
     try:
-        status = path.stat()
+        return file_state(path)
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def _cache() -> Iterator[sqlite3.Connection | None]:
 
 
 def _known(
-    cache: sqlite3.Connection, state: dict[Path, tuple[int, int] | None]
+    cache: sqlite3.Connection, state: dict[Path, FileState | None]
 ) -> Iterator[tuple[Path, Fingerprint]]:
     keys = {_key(path): path for path in state}
     names = list(keys)
@@ -155,7 +155,7 @@ def _known(
 
 def _keep(
     cache: sqlite3.Connection,
-    rows: Iterable[tuple[Path, tuple[int, int] | None, Fingerprint]],
+    rows: Iterable[tuple[Path, FileState | None, Fingerprint]],
 ) -> None:
     values = [(_key(path), *(state or (0, 0)), *print_) for path, state, print_ in rows]
     try:

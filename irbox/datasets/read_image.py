@@ -10,8 +10,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from irbox.datasets.image_store import open_file
 from irbox.pictures.formats import DATA_FORMATS
-from irbox.pictures.open_image import bits_of, check_regular, has_several
+from irbox.pictures.open_image import bits_of, has_several
 from irbox.pictures.open_image import open_image as open_header
 from irbox.pictures.open_source import MAX_PIXELS
 from irbox.utils.shown import shown
@@ -81,8 +82,7 @@ def opened(
         MissingImageError, BadImageError: See ``open_image``.
     """
     try:
-        check_regular(path)
-        with open(path, 'rb') as file:
+        with open_file(path) as file:
             head = file.read(64)
             if not head:
                 raise ValueError('it is empty, 0 bytes')

@@ -331,5 +331,14 @@ LAYOUTS = [
             ('test_synthetic', 'Synthetic/Test', [('r00816405t', 'r00816405t')]),
         )
     ),
+    *(
+        Tree(
+            f'msrs: {split}, visible light',
+            clean('msrs', split=split, root='P'),
+            alone(f'P/{split}/vi', ['00001D.png', '00002N.png']),
+            [f'P/{split}/ir/00001D.png'],
+        )
+        for split in ('train', 'test')
+    ),
     *halves('lhp', 'rain', ('train', 'train/input', 'train/gt'), ('test', 'test/input', 'test/gt')),
 ]

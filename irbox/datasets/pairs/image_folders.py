@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from irbox.datasets.image_store import SUFFIX, is_database, names_in_database
 from irbox.datasets.read_image import SUFFIXES
 
 Choices = Mapping[str, Sequence[str] | Mapping[str, str]]
@@ -40,7 +41,9 @@ def stem_of(name: str) -> str:
 
 
 def list_images(folder: Path) -> list[str]:
-    """List the names of the images in a folder, in natural order. No image is opened."""
+    """List the names of the images in a folder or a database, in natural order; none is opened."""
+    if is_database(folder):
+        return sorted(filter(is_image_name, names_in_database(folder)), key=natural_key)
     with os.scandir(folder) as entries:
         names = [
             entry.name
@@ -53,6 +56,8 @@ def list_images(folder: Path) -> list[str]:
 
 def holds_images(folder: Path) -> bool:
     """Tell whether there is an image in a folder: stops at the first."""
+    if is_database(folder):
+        return bool(list_images(folder))
     with os.scandir(folder) as entries:
         return any(is_image_name(entry.name) and not _is_folder(entry) for entry in entries)
 
@@ -77,7 +82,7 @@ def find_folders(root: Path, pattern: str | Path, choices: Choices) -> list[Fold
         pattern: Folder names with slashes between them. ``{word}`` stands for a folder's name or a
             part of it, and for the same one wherever it comes again; ``**`` for any number of
             folders, also none (links are not followed there). A name that does not exist as it is
-            written is found in other letter cases.
+            written is found in other letter cases, and then as a database, with ``.lmdb`` behind.
         choices: What a placeholder may stand for; anything, if it is not named here.
     """
     start, parts = _split(root, pattern)
@@ -171,9 +176,12 @@ def _expression(part: str, values: Mapping[str, str], choices: Choices) -> re.Pa
 def _child(folder: Path, name: str) -> Path | None:
     if (folder / name).is_dir():
         return folder / name
-    wanted = name.casefold()
-    same = [other for other in _subfolders(folder) if other.casefold() == wanted]
-    return folder / same[0] if same else None
+    there = _subfolders(folder)
+    for wanted in (name.casefold(), f'{name}{SUFFIX}'.casefold()):
+        for other in there:
+            if other.casefold() == wanted:
+                return folder / other
+    return None
 
 
 def _subfolders(folder: Path) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from irbox.datasets.image_store import file_length, open_file
 from irbox.datasets.pairs.image_folders import Folder, list_images, stem_of
 from irbox.datasets.pairs.pairing_rule import check_expression
 from irbox.datasets.pairs.schema import as_list, check_rule_values
@@ -158,12 +159,12 @@ class ImageSelection:
         folders = [self.root / folder for folder in as_list(self.exclude_copies_of)]
         tests = [f / name for f in folders if f.is_dir() for name in list_images(f)]
         # Contents are read only where a file is exactly as long as one of the others.
-        sizes = {path.stat().st_size for path in tests}
+        sizes = {file_length(path) for path in tests}
         contents = {_content(path) for path in tests} if sizes else set()
 
         def is_copy(image: FoundImage) -> bool:
             path = image.folder.path / image.name
-            return path.stat().st_size in sizes and _content(path) in contents
+            return file_length(path) in sizes and _content(path) in contents
 
         return [image for image in images if not is_copy(image)] if sizes else images
 
@@ -198,7 +199,8 @@ def _numbering(pattern: str | None) -> Callable[[str], int | None]:
 
 
 def _content(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()
+    with open_file(path) as file:
+        return hashlib.sha256(file.read()).digest()
 
 
 def missing_folder(folder: Path) -> FileNotFoundError:

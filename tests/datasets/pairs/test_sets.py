@@ -93,6 +93,8 @@ def test_published_counts():
         ('lol_v2', 'test_synthetic'): 100,
         ('lol_v2', 'train_real'): 689,
         ('lol_v2', 'train_synthetic'): 900,
+        ('msrs', 'test'): 361,
+        ('msrs', 'train'): 1_083,
         ('outdoor_rain', 'test1'): 750,
         ('outdoor_rain', 'train'): 8_250,
         ('paired', None): None,

@@ -1,0 +1,107 @@
+"""Where the bytes of image files come from: a folder, or an lmdb of BasicSR's layout."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from threading import Lock
+from typing import Any, BinaryIO, NamedTuple
+
+from irbox.pictures.open_image import check_regular
+from irbox.utils.optional import require
+
+SUFFIX = '.lmdb'
+"""Of folders that are a database; BasicSR asks for it, too."""
+_CONTENT, _NAMES = 'data.mdb', 'meta_info.txt'
+# A process must not have a database open twice, and a child must not use its parent's: so each read
+# opens and closes it, which takes 0.1 ms where decoding an image takes several.
+_ONE_AT_A_TIME = Lock()
+
+
+class FileState(NamedTuple):
+    """What changes when a file does."""
+
+    length: int
+    """In bytes; of a database, all of it."""
+    time: int
+    """Of the last change, in nanoseconds."""
+
+
+def is_database(folder: Path) -> bool:
+    """Tell whether a folder is a database, by its name and its files."""
+    return folder.suffix.lower() == SUFFIX and (folder / _CONTENT).is_file()
+
+
+def names_in_database(folder: Path) -> list[str]:
+    """List the names of the images in a database, as ``meta_info.txt`` has them.
+
+    Each of its lines is ``NAME.png (height,width,channels) compression``; the image's key is its name
+    without suffix.
+
+    Raises:
+        ImportError: The package lmdb is missing.
+        ValueError: There is no ``meta_info.txt``, or a name has folders in it.
+    """
+    require('lmdb', needed_by=f'The database {folder}')
+    try:
+        lines = (folder / _NAMES).read_text(encoding='utf-8-sig').splitlines()
+    except (FileNotFoundError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f'The database {folder} has no {_NAMES} that can be read ({error}). It lists the names of '
+            "the images, as BasicSR's tools write it."
+        ) from error
+    names = [line.rpartition(' (')[0] or line.strip() for line in lines if line.strip()]
+    if deep := [name for name in names if '/' in name]:
+        raise ValueError(
+            f'The database {folder} has names with folders in them, such as {deep[0]}. irbox reads '
+            'databases of single images: name the folders that it was made of instead.'
+        )
+    return names
+
+
+def open_file(path: str | Path) -> BinaryIO:
+    """Open an image file for reading: a regular one, or an entry of a database.
+
+    Raises:
+        FileNotFoundError: There is no such file or entry.
+        ValueError: It is a folder, a pipe, a socket or a device.
+    """
+    folder = Path(path).parent
+    if is_database(folder):
+        return BytesIO(_entry(folder, Path(path).stem))
+    check_regular(path)
+    return open(path, 'rb')
+
+
+def file_length(path: Path) -> int:
+    """Measure an image file, or an entry of a database, in bytes.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    if is_database(path.parent):
+        return len(_entry(path.parent, path.stem))
+    return path.stat().st_size
+
+
+def file_state(path: Path) -> FileState:
+    """Give what changes when a file does; for an entry of a database, when this does.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    status = (path.parent / _CONTENT if is_database(path.parent) else path).stat()
+    return FileState(status.st_size, status.st_mtime_ns)
+
+
+def _entry(folder: Path, key: str) -> bytes:
+    lmdb: Any = require('lmdb', needed_by=f'The database {folder}')
+    with (
+        _ONE_AT_A_TIME,
+        lmdb.open(str(folder), readonly=True, lock=False, readahead=False) as database,
+        database.begin() as transaction,
+    ):
+        found: bytes | None = transaction.get(key.encode())
+    if found is None:
+        raise FileNotFoundError(f'{folder} has no entry {key}.')
+    return found

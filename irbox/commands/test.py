@@ -67,8 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--launcher',
-        choices=('none', 'pytorch'),
-        help='pytorch: one of several processes started by torchrun',
+        choices=('none', 'pytorch', 'slurm'),
+        help='one of several processes: pytorch, started by torchrun; slurm, by srun',
     )
     add_config_options(parser)
 

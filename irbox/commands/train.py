@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, help='of everything random; in the config by default')
     parser.add_argument(
         '--launcher',
-        choices=('none', 'pytorch'),
-        help='pytorch: one of several processes started by torchrun',
+        choices=('none', 'pytorch', 'slurm'),
+        help='one of several processes: pytorch, started by torchrun; slurm, by srun',
     )
     parser.add_argument(
         '--dry-run',

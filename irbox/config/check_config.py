@@ -238,7 +238,7 @@ SECTIONS: Mapping[str, Check] = {
     'plugins': partial(_of, declared=list[str]),
     'log_level': partial(_of, declared=LOG_LEVELS),
     'default_scope': partial(_of, declared=Literal[SCOPE]),
-    'launcher': partial(_of, declared=Literal['none', 'pytorch']),
+    'launcher': partial(_of, declared=Literal['none', 'pytorch', 'slurm']),
     'work_dir': _text,
     'load_from': _text,
     'experiment_name': _text,

@@ -16,6 +16,7 @@ from mmengine.runner import CheckpointLoader
 
 from irbox.config import yaml_handler
 from irbox.engine.checkpoint import read_checkpoint
+from irbox.engine.slurm import process_environment
 from irbox.registry import SCOPE
 from irbox.utils.console import quieten
 from irbox.utils.files import atomic_write
@@ -59,13 +60,15 @@ def set_up_processes(launcher: str) -> None:
     mmengine's own set-up asks for a GPU in any case.
 
     Args:
-        launcher: ``none`` or ``pytorch`` (started by torchrun).
+        launcher: ``none``, ``pytorch`` (started by torchrun) or ``slurm`` (by srun).
 
     Raises:
         ValueError: The environment is not the launcher's.
     """
     if launcher == 'none' or torch.distributed.is_initialized():
         return
+    if launcher == 'slurm':
+        os.environ.update(process_environment(os.environ))
     missing = [name for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK') if name not in os.environ]
     if missing:
         raise ValueError(
@@ -76,13 +79,19 @@ def set_up_processes(launcher: str) -> None:
     # mmengine would set it and warn in each process.
     os.environ.setdefault('MKL_NUM_THREADS', '1')
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
+        # Slurm may show each process its own GPU alone.
+        torch.cuda.set_device(int(os.environ['LOCAL_RANK']) % torch.cuda.device_count())
         torch.distributed.init_process_group('nccl')
     else:
         torch.distributed.init_process_group('gloo')
 
 
 def leave_processes() -> None:
-    """Leave what ``set_up_processes`` joined. After an error, ending the process is safer."""
+    """Leave what ``set_up_processes`` joined. After an error, ending the process is safer.
+
+    All leave together: where one is told to stop its code is not 0, and a launcher that saw it
+    would end those that are still writing.
+    """
     if torch.distributed.is_initialized():
+        torch.distributed.barrier()
         torch.distributed.destroy_process_group()

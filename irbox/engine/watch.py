@@ -2,8 +2,8 @@
 
 Run as a file: the training writes lines into its standard input, each the seconds within which the
 next has to come (``inf``: none has to) and what is being done. Where none comes, the training is
-told to write down where it stands (SIGUSR1) and is killed. Seconds are counted while this process
-runs and the training is not stopped: a machine that slept, or a training that somebody holds with
+told to write down where it stands (``TRACEBACKS``) and is killed. Seconds are counted while this
+process runs and the training is not stopped: a machine that slept, or one that somebody holds with
 SIGSTOP, does not hang.
 """
 
@@ -18,6 +18,8 @@ import time
 TICK = 0.5
 # Seconds for the tracebacks to be written.
 WRITING = 1.0
+# None that schedulers send: those mean that a training shall end with a checkpoint.
+TRACEBACKS = getattr(signal, 'SIGRTMIN', None) or getattr(signal, 'SIGINFO', None)
 
 
 def main(process: int) -> None:
@@ -43,7 +45,8 @@ def main(process: int) -> None:
                 file=sys.stderr,
                 flush=True,
             )
-            os.kill(process, signal.SIGUSR1)
+            if TRACEBACKS is not None:
+                os.kill(process, TRACEBACKS)
             time.sleep(WRITING)
             os.kill(process, signal.SIGKILL)
             return

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from irbox.engine.checkpoint import read_checkpoint
+from irbox.engine.watch import TRACEBACKS
 from support.paths import ROOT, TINY
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not hasattr(signal, 'SIGUSR1'), reason='needs signals'),
+    pytest.mark.skipif(TRACEBACKS is None, reason='needs signals'),
 ]
 ENVIRONMENT = os.environ | {'OMP_NUM_THREADS': '1', 'MASTER_ADDR': '127.0.0.1'}
 TOOL = ROOT / 'tools/train.py'

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -55,10 +54,10 @@ class WatchdogHook(Hook):  # type: ignore[misc]  # mmengine has no types
     def before_train(self, runner: Any) -> None:
         """Start the process that watches."""
         watched = self.always or get_world_size() > 1 or not sys.stdin or not sys.stdin.isatty()
-        if not watched or not hasattr(signal, 'SIGUSR1'):
+        if not watched or watch.TRACEBACKS is None:
             return
         # To the stream itself: `sys.stderr` may have been replaced by something without a number.
-        faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+        faulthandler.register(watch.TRACEBACKS, file=2, all_threads=True)
         program = [sys.executable, '-S', '-E', str(Path(watch.__file__)), str(os.getpid())]
         self.watcher = subprocess.Popen(program, stdin=subprocess.PIPE, start_new_session=True)
         assert self.watcher.stdin is not None

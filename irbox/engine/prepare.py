@@ -6,7 +6,6 @@ import copy
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -24,6 +23,7 @@ from irbox.engine.check_files import check_files
 from irbox.engine.check_leaks import check_leaks
 from irbox.engine.data_notes import data_notes, training_warnings
 from irbox.engine.memory import check_memory
+from irbox.engine.run_defaults import default_hooks, visualizer
 from irbox.engine.runner import RestorationRunner
 from irbox.engine.schedule import to_iterations
 from irbox.engine.sections import (
@@ -35,10 +35,10 @@ from irbox.engine.sections import (
     settle_seed,
     size,
 )
+from irbox.engine.wrapping import check_wrapping
 from irbox.evaluation import RestorationMetric
 
 DEFAULT_WORK_DIRS = Path('work_dirs')
-OWN = ('progress', 'final_weights', 'finite_steps', 'watchdog')
 LOOPS_OF = {'val': 'MultiValLoop', 'test': 'MultiTestLoop'}
 
 # Runs of one process, told apart: mmengine keeps one logger and one record of scores per name.
@@ -98,6 +98,7 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
         if config.get(key) is None:
             raise ValueError(f'The config has no `{key}`, which training needs.')
     _fill_in(config, seed)
+    check_wrapping(config)
     loader = build_loader(config, 'train_dataloader', training=True)
     # What a data set found and left out, then what was converted.
     notes = [*getattr(loader.dataset, 'notes', ())]
@@ -109,8 +110,8 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
         'optim_wrapper': _with_precision(config),
         'param_scheduler': copy.deepcopy(config.get('param_scheduler')),
         'auto_scale_lr': config.get('auto_scale_lr'),
-        'default_hooks': _default_hooks(config),
-        'visualizer': _visualizer(config),
+        'default_hooks': default_hooks(config),
+        'visualizer': visualizer(config),
     }
     if config.get('val_dataloader') is not None:
         sections |= _evaluation(config, 'val')
@@ -155,7 +156,7 @@ def prepare_test(config: Config, protocol: str | Sequence[str] = ()) -> Prepared
     if protocol:
         protocols = [protocol] if isinstance(protocol, str) else protocol
         _set_protocols(config, tested['evaluator'], protocols)
-    hooks = _default_hooks(config)
+    hooks = default_hooks(config)
     progress = {'progress': hooks['progress']} if 'progress' in hooks else {}
     sections = {
         'default_hooks': {'checkpoint': None, 'param_scheduler': None, **progress},
@@ -225,30 +226,6 @@ def _fill_in(config: Config, seed: int | None) -> None:
     config.log_processor = ConfigDict({'by_epoch': False} | (config.get('log_processor') or {}))
     config.default_hooks = ConfigDict(config.get('default_hooks') or {})
     config.default_hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook'))
-
-
-def _default_hooks(config: Config) -> dict[str, Any]:
-    defaults = {
-        'logger': {'type': 'LoggerHook', 'interval': 50, 'log_metric_by_epoch': False},
-        'progress': {'type': 'ProgressHook'},
-        'finite_steps': {'type': 'FiniteStepsHook'},
-        'bad_samples': {'type': 'BadSamplesHook'},
-        'watchdog': {'type': 'WatchdogHook'},
-        'final_weights': {'type': 'FinalWeightsHook'},
-    }
-    hooks = defaults | config.default_hooks.to_dict()
-    # mmengine lets only hooks that it knows be switched off by null.
-    return {name: hook for name, hook in hooks.items() if hook is not None or name not in OWN}
-
-
-def _visualizer(config: Config) -> dict[str, Any]:
-    if config.get('visualizer') is not None:
-        own: dict[str, Any] = config.visualizer.to_dict()
-        return {'type': 'Visualizer'} | own
-    backends = [{'type': 'LocalVisBackend'}]
-    if find_spec('tensorboard') is not None:
-        backends.append({'type': 'TensorboardVisBackend'})
-    return {'type': 'Visualizer', 'vis_backends': backends}
 
 
 def _evaluation(

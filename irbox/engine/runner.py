@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import math
 import time
@@ -16,7 +15,6 @@ from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import LogProcessor, Runner
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from irbox import __version__
 from irbox.config.load_config import config_text
@@ -36,6 +34,7 @@ from irbox.engine.hooks.ema_hook import EMAHook
 from irbox.engine.optimizer_state import check_averages, check_optimizer, check_schedulers
 from irbox.engine.stop_signals import StopSignals
 from irbox.engine.training_state import check_resumable, check_state
+from irbox.engine.wrapping import data_parallel
 from irbox.utils.console import console, quieten
 from irbox.utils.files import write_text
 
@@ -127,19 +126,7 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
     def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
         """Move the model to its device and wrap it for several processes."""
         if self.distributed:
-            # torch is renaming the option that mmengine sets.
-            taken = inspect.signature(DistributedDataParallel.__init__).parameters
-            sync = (
-                'forward_sync_buffers' if 'forward_sync_buffers' in taken else 'broadcast_buffers'
-            )
-            model_wrapper_cfg = {
-                'type': 'MMDistributedDataParallel',
-                sync: False,
-                'find_unused_parameters': self.cfg.get('find_unused_parameters', False),
-                **(model_wrapper_cfg or {}),
-            }
-            if not torch.cuda.is_available():
-                model_wrapper_cfg['device_ids'] = None
+            model_wrapper_cfg = data_parallel(self.cfg, model_wrapper_cfg)
         return cast(nn.Module, super().wrap_model(model_wrapper_cfg, model))
 
     def save_checkpoint(

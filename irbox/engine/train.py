@@ -219,12 +219,21 @@ def _facts(prepared: Prepared) -> Iterator[tuple[str, Any]]:
             'optimiser',
             f'{optimiser.type}, lr {optimiser.get("lr")}, {" + ".join(names) or "constant"}',
         ),
+        ('learning rate', _following(config, loader.batch_size * processes)),
         ('precision', {True: 'bf16'}.get(config.get('amp'), config.get('amp') or 'float32')),
         ('blocks', 'compiled' if config.get('compile_blocks') else 'as they are'),
         ('averaged weights', 'yes' if config.get('ema') else 'no'),
         ('seed', config.randomness.seed),
         ('device', torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'),
     )
+
+
+def _following(config: Config, batch: int) -> str:
+    """Say whether the learning rate follows the batch; accumulated batches do not count."""
+    scaling = config.get('auto_scale_lr') or {}
+    if not scaling.get('enable'):
+        return 'as given, whatever the batch'
+    return f'times {batch} / {scaling["base_batch_size"]}, the batch (auto_scale_lr)'
 
 
 def _tasks(dataset: Any) -> Iterator[tuple[str, str]]:

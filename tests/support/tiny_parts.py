@@ -106,11 +106,11 @@ class TinyPairs(Dataset):
 class KillHook(Hook):
     """Ends the process at once in an iteration, as a power failure would."""
 
-    def __init__(self, iteration: int):
-        self.iteration = iteration
+    def __init__(self, iteration: int, rank: int | None = None):
+        self.iteration, self.rank = iteration, rank
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if runner.iter + 1 == self.iteration:
+        if runner.iter + 1 == self.iteration and self.rank in (None, runner.rank):
             os.kill(os.getpid(), signal.SIGKILL)
 
 

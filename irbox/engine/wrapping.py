@@ -1,0 +1,41 @@
+"""How a model is shared between the processes of a run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.nn.parallel import DistributedDataParallel
+
+
+def check_wrapping(config: Mapping[str, Any]) -> None:
+    """Refuse ways of sharing a model that do not go together.
+
+    Raises:
+        ValueError: Two options exclude each other; names them.
+    """
+    wrapper = config.get('model_wrapper_cfg') or {}
+    counts = (config.get('optim_wrapper') or {}).get('accumulative_counts', 1)
+    if wrapper.get('static_graph') and counts > 1:
+        raise ValueError(
+            'model_wrapper_cfg.static_graph: torch wants gradients exchanged after every batch, '
+            f'optim_wrapper.accumulative_counts={counts} after every {counts}. Remove one of them.'
+        )
+
+
+def data_parallel(config: Mapping[str, Any], wrapper: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Give the config of the wrapper that exchanges gradients, ``model_wrapper_cfg`` winning."""
+    # torch is renaming the option that mmengine sets.
+    taken = inspect.signature(DistributedDataParallel.__init__).parameters
+    sync = 'forward_sync_buffers' if 'forward_sync_buffers' in taken else 'broadcast_buffers'
+    options = {
+        'type': 'MMDistributedDataParallel',
+        sync: False,
+        'find_unused_parameters': config.get('find_unused_parameters', False),
+        **(wrapper or {}),
+    }
+    if not torch.cuda.is_available():
+        options['device_ids'] = None
+    return options

@@ -221,6 +221,7 @@ SECTIONS: Mapping[str, Check] = {
     'ema': partial(_part, registry=registries.HOOKS, default='EMAHook'),
     'compile_blocks': _flag,
     'leaks': partial(_of, declared=Literal['refuse', 'warn', 'ignore']),
+    'strict_data': _flag,
     'default_hooks': _default_hooks,
     'custom_hooks': _custom_hooks,
     'visualizer': partial(_part, registry=registries.VISUALIZERS, default='Visualizer'),

@@ -35,8 +35,8 @@ def is_database(folder: Path) -> bool:
 def names_in_database(folder: Path) -> list[str]:
     """List the names of the images in a database, as ``meta_info.txt`` has them.
 
-    Each of its lines is ``NAME.png (height,width,channels) compression``; the image's key is its name
-    without suffix.
+    Each of its lines is ``NAME.png (height,width,channels) compression``; the image's key is its
+    name without suffix.
 
     Raises:
         ImportError: The package lmdb is missing.
@@ -47,8 +47,8 @@ def names_in_database(folder: Path) -> list[str]:
         lines = (folder / _NAMES).read_text(encoding='utf-8-sig').splitlines()
     except (FileNotFoundError, UnicodeDecodeError) as error:
         raise ValueError(
-            f'The database {folder} has no {_NAMES} that can be read ({error}). It lists the names of '
-            "the images, as BasicSR's tools write it."
+            f'The database {folder} has no {_NAMES} that can be read ({error}). It lists the names '
+            "of the images, as BasicSR's tools write it."
         ) from error
     names = [line.rpartition(' (')[0] or line.strip() for line in lines if line.strip()]
     if deep := [name for name in names if '/' in name]:

@@ -21,12 +21,25 @@ def data_notes(loaders: DataLoader[Any] | Mapping[str, DataLoader[Any]]) -> list
     return [_sentence(name, loader.dataset) for name, loader in sets.items()]
 
 
-def training_warnings(dataset: Any) -> list[str]:
-    """Say which images should not be trained on, and which counts are not as published."""
+def training_warnings(dataset: Any, strict: bool = False) -> list[str]:
+    """Say which images should not be trained on, and which counts are not as published.
+
+    Args:
+        dataset: Only sets of image files are looked at.
+        strict: Refuse them (``strict_data`` of a config).
+
+    Raises:
+        ValueError: It is ``strict``, and there is something to say.
+    """
     if not isinstance(dataset, PairedImageDataset):
         return []
     wrong = [text for half in dataset.halves for text in half.objections(training=True)]
-    return [f'WARNING: {text}' for text in wrong + dataset.differences]
+    wrong += dataset.differences
+    if wrong and strict:
+        raise ValueError(
+            f'train_dataloader: {" ".join(wrong)} Without strict_data it would be trained on.'
+        )
+    return [f'WARNING: {text}' for text in wrong]
 
 
 def _sentence(name: str, dataset: Any) -> str:

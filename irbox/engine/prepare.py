@@ -102,7 +102,7 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
     loader = build_loader(config, 'train_dataloader', training=True)
     # What a data set found and left out, then what was converted.
     notes = [*getattr(loader.dataset, 'notes', ())]
-    notes += training_warnings(loader.dataset)
+    notes += training_warnings(loader.dataset, strict=bool(config.get('strict_data')))
     notes += to_iterations(config, size(loader), get_world_size())
     sections = {
         'train_dataloader': loader,

@@ -16,8 +16,8 @@ from irbox.datasets.fingerprints import fingerprints
 from irbox.datasets.image_store import open_file
 from irbox.datasets.pairs.image_folders import list_images
 from irbox.datasets.read_image import BadImageError, MissingImageError, read_image
-from support.databases import to_database
 from support.data_trees import of, picture, save
+from support.databases import to_database
 
 NAMES = [f'GOPR0384_11_00-00000{i}' for i in range(1, 7)]
 

@@ -34,9 +34,9 @@ LONG = ('001', '002', '010')
 def both(name, short, letter, weight):
     """Trees of the sets that lie like Rain100L."""
     return [
-        Tree(f'{name}: train, flat', placed(name, 'train'), rain('P', 'P')),
+        Tree(f'{name}: train, flat (PReNet)', placed(name, 'train'), rain('P', 'P')),
         Tree(
-            f'{name}: train, flat inside',
+            f'{name}: train, flat inside (PReNet)',
             placed(name, 'train'),
             rain(f'P/RainTrain{letter}', f'P/RainTrain{letter}'),
         ),
@@ -132,18 +132,18 @@ LAYOUTS = [
     ),
     *(
         Tree(
-            f'sots_outdoor: {degraded} and {target}',
+            f'sots_outdoor: {degraded} and {target}{who}',
             placed('sots_outdoor'),
             hazy(
                 f'P/{degraded}', f'P/{target}', 'png', [('0001', '0.8', '0.2'), ('0002', '1', '1')]
             ),
         )
-        for degraded, target in (
-            ('IN', 'GT'),
-            ('test/hazy', 'test/gt'),
-            ('outdoor/hazy', 'outdoor/gt'),
-            ('SOTS/outdoor/hazy', 'SOTS/outdoor/gt'),
-            ('hazy', 'clear'),
+        for degraded, target, who in (
+            ('IN', 'GT', ' (InstructIR)'),
+            ('test/hazy', 'test/gt', ''),
+            ('outdoor/hazy', 'outdoor/gt', ''),
+            ('SOTS/outdoor/hazy', 'SOTS/outdoor/gt', ''),
+            ('hazy', 'clear', ''),
         )
     ),
     Tree(

@@ -151,7 +151,7 @@ def _walk(
             yield from _walk(child, rest, values, choices)
     else:
         wanted = _expression(part, values, choices)
-        for name in _subfolders(folder):
+        for name in subfolders(folder):
             if match := wanted.fullmatch(name):
                 yield from _walk(folder / name, rest, {**values, **match.groupdict()}, choices)
 
@@ -176,7 +176,7 @@ def _expression(part: str, values: Mapping[str, str], choices: Choices) -> re.Pa
 def _child(folder: Path, name: str) -> Path | None:
     if (folder / name).is_dir():
         return folder / name
-    there = _subfolders(folder)
+    there = subfolders(folder)
     for wanted in (name.casefold(), f'{name}{SUFFIX}'.casefold()):
         for other in there:
             if other.casefold() == wanted:
@@ -184,7 +184,8 @@ def _child(folder: Path, name: str) -> Path | None:
     return None
 
 
-def _subfolders(folder: Path) -> list[str]:
+def subfolders(folder: Path) -> list[str]:
+    """List the names of the folders in a folder, in natural order, without the hidden ones."""
     with os.scandir(folder) as entries:
         names = [e.name for e in entries if not e.name.startswith('.') and _is_folder(e)]
     return sorted(names, key=natural_key)
@@ -192,6 +193,6 @@ def _subfolders(folder: Path) -> list[str]:
 
 def _below(folder: Path) -> Iterator[Path]:
     yield folder
-    for name in _subfolders(folder):
+    for name in subfolders(folder):
         if not (folder / name).is_symlink():
             yield from _below(folder / name)

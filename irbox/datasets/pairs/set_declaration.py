@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from irbox.datasets.pairs.declaration_file import (
     total_of,
 )
 from irbox.datasets.pairs.halves import half_of_name, same_count
-from irbox.datasets.pairs.image_folders import natural_key
+from irbox.datasets.pairs.image_folders import subfolders
 from irbox.datasets.pairs.layout import Layout
 from irbox.datasets.pairs.paired_source import PairedSource
 from irbox.datasets.pairs.schema import as_list, is_list
@@ -95,10 +94,7 @@ class SetDeclaration:
 
     def _nothing_fits(self, root: Path) -> str:
         known = ''.join(f'\n  {layout}' for layout in self.layouts)
-        with os.scandir(root) as entries:
-            folders = sorted(
-                (e.name for e in entries if e.is_dir() and e.name[0] != '.'), key=natural_key
-            )
+        folders = subfolders(root)
         has = ', '.join(folders[:10]) + (', ...' if len(folders) > 10 else '') or 'no folders'
         return (
             f'{root} holds none of the layouts of {self.title}. Looked for{known}\n'

@@ -13,6 +13,7 @@ from support.all_trees import TREES
 from support.data_trees import of, picture, save
 from support.paths import ROOT
 from support.split_names import splits_of
+from support.tree_tables import DOCS, in_docs, tables
 
 BY_NAME = {tree.about: tree for tree in TREES}
 FOLDERS = {'input': 'file', 'target': 'gt'}
@@ -457,3 +458,8 @@ def test_a_declaration_that_is_not_there():
 def test_declarations_are_shipped():
     setup = ROOT / 'setup.py'
     assert "'irbox.datasets': ['sets/*.yaml'," in setup.read_text()
+
+
+def test_the_tables_of_the_docs_are_those_of_the_tests():
+    text = DOCS.read_text(encoding='utf-8')
+    assert in_docs(text, tables()) == text, 'run: python tests/support/tree_tables.py'

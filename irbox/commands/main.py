@@ -36,6 +36,7 @@ COMMANDS = {
     'verify': 'repeat how a restored picture was made, and compare',
     'check-data': "look for what is wrong with the files of a config's data sets",
     'show-data': 'draw what a config feeds its network',
+    'pack-data': "pack a config's training images into few large files",
     'make-scenes': 'write a bank of generated scenes to train on',
     'list-parts': 'list every part that a config can name',
     'sweep': 'train the rows of a table of ablations',

@@ -1,4 +1,4 @@
-"""Where the bytes of image files come from: a folder, or an lmdb of BasicSR's layout."""
+"""Where the bytes of image files come from: a folder, an lmdb of BasicSR's layout, or shards."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, NamedTuple
 
+from irbox.datasets.packed.packed_index import entries_file, entry_length, is_packed, read_entry
 from irbox.pictures.open_image import check_regular
 from irbox.utils.optional import require
 
@@ -67,6 +68,8 @@ def open_file(path: str | Path) -> BinaryIO:
         ValueError: It is a folder, a pipe, a socket or a device.
     """
     folder = Path(path).parent
+    if is_packed(Path(path)):
+        return BytesIO(read_entry(Path(path)))
     if is_database(folder):
         return BytesIO(_entry(folder, Path(path).stem))
     check_regular(path)
@@ -79,6 +82,8 @@ def file_length(path: Path) -> int:
     Raises:
         OSError: It cannot be looked at.
     """
+    if is_packed(path):
+        return entry_length(path)
     if is_database(path.parent):
         return len(_entry(path.parent, path.stem))
     return path.stat().st_size
@@ -90,6 +95,9 @@ def file_state(path: Path) -> FileState:
     Raises:
         OSError: It cannot be looked at.
     """
+    if is_packed(path):
+        status = entries_file(path.parent.parent).stat()
+        return FileState(entry_length(path), status.st_mtime_ns)
     status = (path.parent / _CONTENT if is_database(path.parent) else path).stat()
     return FileState(status.st_size, status.st_mtime_ns)
 

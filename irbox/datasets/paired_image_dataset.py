@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,8 +31,8 @@ from irbox.datasets.pair_operations import (
     to_tensor,
 )
 from irbox.datasets.pairs.data_source import DataSource, find_source
-from irbox.datasets.pairs.distinct_names import distinct_names
 from irbox.datasets.pairs.halves import Half
+from irbox.datasets.pairs.pair_list import PairList, Part
 from irbox.datasets.pairs.paired_source import ImagePair
 from irbox.datasets.read_image import BadImageError, image_size, open_image
 from irbox.degradations.degradation import as_in_a_file
@@ -59,7 +59,8 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
             in YAML), ``split`` where it has several, and ``root`` (its folder below ``data_root``;
             by default, the set's name, or the declaration's folder). Anything else is ``input`` and
             ``target`` and, where needed, ``label`` (the source's name by default), ``pairing`` and
-            ``choices``. Either may have ``id_pattern``, ``exclude_ids``, ``exclude_ids_from``,
+            ``choices``. ``packed`` is the folder of what ``tools/pack_data.py`` made of a source.
+            Either of the first two may have ``id_pattern``, ``exclude_ids``, ``exclude_ids_from``,
             ``exclude_copies_of``, ``allow_list``, ``name_alias`` and ``only``, see
             ``PairedSource``; ``null`` for a rule of a set switches it off. ``repeat: 3`` counts the
             pairs three times in an epoch. ``degrade``, a degradation or a list of them, is applied
@@ -137,10 +138,7 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         """What each source is for."""
         self.differences: list[str] = []
         """A sentence for each count, or look, that is not as published."""
-        self.pairs: list[ImagePair] = []
-        self.names: list[str] = []
-        self.chains: list[tuple[Any, ...]] = []
-        self.recipes: list[str] = []
+        parts: list[Part] = []
         named = {name: source for name, source in sources.items() if source is not None}
         if not named:
             raise ValueError('sources is empty: name at least one, with `input` and `target`.')
@@ -148,23 +146,17 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
             source = find_source(name, entry, data_root, strict)
             pairs, left_out = self._check_sizes(source)
             prefix = f'{name}_' if len(named) > 1 else ''
-            names = [
-                prefix + file_name
-                for file_name in distinct_names([pair.degraded for pair in pairs])
-            ]
-            self.pairs += pairs * source.repeat
-            self.names += names * source.repeat
-            self.chains += [source.chain] * len(pairs) * source.repeat
-            self.recipes += [source.recipe] * len(pairs) * source.repeat
+            parts.append(Part.of(source, pairs, prefix))
             differences = source.differences()
-            self.notes.append(_report(source, pairs, left_out, differences))
+            self.notes.append(_report(parts[-1], left_out, differences))
             self.halves.append(source.half)
             self.differences += differences
+        self.pairs = PairList(parts)
         if not self.pairs:
             raise ValueError(
                 f'No image is at least {patch_size} pixels wide and high (patch_size).'
             )
-        self.draw_weights = draw_weights([pair.label for pair in self.pairs], weights)
+        self.draw_weights = draw_weights(self.pairs.labels().tolist(), weights)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -187,31 +179,32 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
                 return self._sample(chosen, draw) | {'skipped': '\n'.join(bad)}
             except BadImageError as error:
                 bad.append(str(error))
-            alike = [other for other, pair in enumerate(self.pairs) if pair.label == label]
-            chosen = alike[rng.integers(len(alike))]
+            alike = np.flatnonzero(self.pairs.labels() == label)
+            chosen = int(alike[rng.integers(len(alike))])
         raise BadImageError(
             f'None of {len(bad)} pairs of {label} drawn in a row can be used. The last: {bad[-1]}'
         )
 
     def _sample(self, index: int, draw: int) -> dict[str, Any]:
         rng = np.random.default_rng((self.seed, index, draw))
-        margin = sum(getattr(step, 'margin', 0) for step in self.chains[index])
+        chain = self.pairs.source(index).chain
+        margin = sum(getattr(step, 'margin', 0) for step in chain)
         pair = self._read(self.pairs[index], margin, rng)
         mode = self.modes[rng.integers(len(self.modes))]
         image, target = (dihedral(side, mode) for side in pair)
-        if self.chains[index]:
+        if chain:
             if self.patch_size is None:
                 rng = self._generator_of_file(index, draw)
             image = image.astype(np.float32) / np.float32(255)
-            for step in self.chains[index]:
+            for step in chain:
                 image = step(image, rng)
-            image = as_in_a_file(image, self.chains[index])
+            image = as_in_a_file(image, chain)
         inner = slice(margin, -margin or None)
         return {
             'image': to_tensor(image[inner, inner]),
             'target': to_tensor(target[inner, inner]),
             'label': self.pairs[index].label,
-            'name': self.names[index],
+            'name': self.pairs.name(index),
         }
 
     def _read(self, files: ImagePair, margin: int, rng: np.random.Generator) -> Pair:
@@ -239,10 +232,10 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
     def _generator_of_file(self, index: int, draw: int) -> np.random.Generator:
         """Seed by the file's stem and the degradation, whatever other files there are."""
         stem = self.pairs[index].degraded.stem
-        digest = hashlib.sha256(f'{stem}\n{self.recipes[index]}'.encode()).digest()
+        digest = hashlib.sha256(f'{stem}\n{self.pairs.source(index).recipe}'.encode()).digest()
         return np.random.default_rng((self.seed, draw, *np.frombuffer(digest, np.uint32).tolist()))
 
-    def _check_sizes(self, source: DataSource) -> tuple[list[ImagePair], dict[str, int]]:
+    def _check_sizes(self, source: DataSource) -> tuple[Sequence[ImagePair], dict[str, int]]:
         """Give the pairs that are large enough, and what there is to tell about the others."""
         pairs, told = source.pairs, dict(source.left_out)
         if self.small_images == 'skip' and (patch := self.patch_size) is not None:
@@ -265,9 +258,14 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
             return None
 
     @property
+    def names(self) -> list[str]:
+        """List the names of all samples."""
+        return [self.pairs.name(number) for number in range(len(self))]
+
+    @property
     def task_counts(self) -> dict[str, float]:
         """Map a label to its samples in an epoch; with ``weights``, to their mean number."""
-        labels = [pair.label for pair in self.pairs]
+        labels = self.pairs.labels().tolist()
         if self.draw_weights is None:
             return dict(Counter(labels))
         counts: dict[str, float] = dict.fromkeys(labels, 0.0)
@@ -278,17 +276,13 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
     @property
     def metainfo(self) -> dict[str, Any]:
         """Give what mmengine passes on to evaluators: the labels that samples carry."""
-        return {'labels': tuple(dict.fromkeys(pair.label for pair in self.pairs))}
+        return {'labels': tuple(dict.fromkeys(self.pairs.labels().tolist()))}
 
 
-def _report(
-    source: DataSource,
-    pairs: list[ImagePair],
-    left_out: Mapping[str, int],
-    differences: list[str],
-) -> str:
+def _report(part: Part, left_out: Mapping[str, int], differences: Sequence[str]) -> str:
     """Log what was found, and return it."""
-    counts = sorted(Counter(pair.label for pair in pairs).items())
+    source, pairs = part.source, part.pairs
+    counts = sorted(Counter(part.labels().tolist()).items())
     found = ', '.join(f'{label} {count:,}' for label, count in counts)
     number = len(pairs) * source.repeat
     without = ''.join(f'; {count:,} {reason}' for reason, count in left_out.items() if count)

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from irbox.datasets import PairedImageDataset
 from irbox.datasets.file_facts import read_facts
+from irbox.datasets.packed.packed_pairs import PackedPairs
 from irbox.datasets.read_image import BadImageError
 from irbox.engine.sections import loaders_by_place
 from irbox.utils.shown import shown
@@ -57,7 +58,9 @@ def check_files(loaders: DataLoader[Any] | Mapping[str, DataLoader[Any]], path: 
 
 
 def _problems(dataset: PairedImageDataset) -> str:
-    pairs = dict.fromkeys(dataset.pairs)
+    # What is packed was opened when it was.
+    loose = [one.pairs for one in dataset.pairs.parts if not isinstance(one.pairs, PackedPairs)]
+    pairs = dict.fromkeys(itertools.chain.from_iterable(loose))
     files = list(dict.fromkeys(path for pair in pairs for path in (pair.degraded, pair.clean)))
     facts = read_facts(files[get_rank() :: get_world_size()])
     own = [(shown(path), fact.problem) for path, fact in facts.items() if fact.problem]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch.utils.data import DataLoader
 
 from irbox.datasets import PairedImageDataset
+from irbox.datasets.packed.packed_pairs import PackedPairs
 
 
 def data_notes(loaders: DataLoader[Any] | Mapping[str, DataLoader[Any]]) -> list[str]:
@@ -49,5 +51,15 @@ def _sentence(name: str, dataset: Any) -> str:
     if labels:
         text += f' ({labels})'
     if isinstance(dataset, PairedImageDataset):
-        return f'{text} in {os.path.commonpath([pair.degraded.parent for pair in dataset.pairs])}'
+        return f'{text} in {_common(dataset)}'
     return f'{text} from {type(dataset).__name__}'
+
+
+def _common(dataset: PairedImageDataset) -> str:
+    folders = set[Path]()
+    for part in dataset.pairs.parts:
+        if isinstance(part.pairs, PackedPairs):
+            folders.add(part.pairs.folder)
+        else:
+            folders.update(pair.degraded.parent for pair in part.pairs)
+    return os.path.commonpath(folders)

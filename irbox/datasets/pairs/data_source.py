@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from irbox.datasets.packed.packed_index import open_index
+from irbox.datasets.packed.packed_pairs import PackedPairs
 from irbox.datasets.pairs.declaration_file import RULES
 from irbox.datasets.pairs.halves import Half, named_half
 from irbox.datasets.pairs.image_selection import missing_folder
@@ -23,7 +25,7 @@ _FIELDS = [field.name for field in fields(PairedSource) if field.name != 'root']
 _COMMON = (*RULES, 'strict', 'exclude_ids_from', 'allow_list', 'only', 'repeat', 'degrade')
 _PATHS = ('exclude_ids_from', 'allow_list')
 # null says that a base's is not wanted, and nothing more.
-_PLACES = ('set', 'split', 'root', 'input', 'target')
+_PLACES = ('set', 'split', 'root', 'input', 'target', 'packed')
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class DataSource:
     """The pairs of one entry of ``sources``, and what is done with them."""
 
     name: str
-    pairs: list[ImagePair]
+    pairs: Sequence[ImagePair]
     left_out: Mapping[str, int]
     published: Mapping[str, int]
     """Pairs of each label as published, for a set that says so; under ``''``, of all together."""
@@ -73,7 +75,8 @@ def find_source(
     Args:
         name: Of the entry: the label, where nothing else gives one.
         entry: ``set`` (and ``split``, ``root``) or ``input`` and ``target``; ``repeat``,
-            ``degrade`` and the rules of ``PairedSource``.
+            ``degrade`` and the rules of ``PairedSource``. Or ``packed``, the folder of what
+            ``tools/pack_data.py`` made of such a source, with the first two.
         data_root: Folder that paths are relative to.
         strict: Refuse degraded images without a clean one, instead of leaving them out, unless the
             entry's own ``strict`` or the set's declaration says otherwise.
@@ -91,6 +94,8 @@ def find_source(
     if not isinstance(data_root, str | Path):
         raise ValueError(f'data_root={data_root!r} must be the path of a folder.')
     entry = {key: value for key, value in entry.items() if value is not None or key not in _PLACES}
+    if 'packed' in entry:
+        return _packed(name, entry, Path(data_root).expanduser())
     if isinstance(entry.get('exclude_ids'), Mapping):
         keys = ('pattern', 'first', 'last')
         check_keys(f'{what}: exclude_ids', entry['exclude_ids'], keys, keys[1:])
@@ -143,13 +148,28 @@ def find_source(
     if title:
         labels_as_declared = entry.get('label') is None and entry.get('choices') is None
         published = declaration.published(labels_as_declared, source.only and as_list(source.only))
-    recipe = json.dumps(_as_floats(entry.get('degrade') or []), sort_keys=True, default=str)
+    recipe = _recipe(entry)
     folder = pairs[0].degraded.parent
     named = named_half(folder, base)
     half = Half(name, title, declared, named, folder, len(pairs), others)
     return DataSource(
         name, pairs, left_out, published, title, repeat, chain, recipe, half, input_psnr
     )
+
+
+def _packed(name: str, entry: Mapping[str, Any], base: Path) -> DataSource:
+    what = f'source {name}'
+    check_keys(what, entry, ('packed', 'repeat', 'degrade'), ())
+    folder = base / Path(entry['packed']).expanduser()
+    pairs = PackedPairs(folder)
+    about = open_index(folder).about
+    half = Half(name, about['title'], about['declared'], about['named'], folder, len(pairs), {})
+    repeat, chain = _repeat(what, entry), _chain(what, entry)
+    return DataSource(name, pairs, {}, {}, about['title'], repeat, chain, _recipe(entry), half)
+
+
+def _recipe(entry: Mapping[str, Any]) -> str:
+    return json.dumps(_as_floats(entry.get('degrade') or []), sort_keys=True, default=str)
 
 
 def check_keys(

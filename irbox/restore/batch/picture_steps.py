@@ -9,13 +9,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from irbox.pictures import Picture, check_format, read_picture
+from irbox.pictures import Picture, check_format, read_picture, write_picture
 from irbox.restore.batch.check_targets import sheet_of
 from irbox.restore.batch.compare import comparison, model_sheet
 from irbox.restore.batch.done_list import DoneList
+from irbox.restore.batch.fitting import fitting
 from irbox.restore.batch.job import STANDARD_STREAM, Job, Outcome
+from irbox.restore.batch.make_record import make_record
 from irbox.restore.batch.settings import Settings
-from irbox.restore.batch.write_answer import fitting, make_record, write_answer
 from irbox.restore.restoration import Restoration
 from irbox.restore.restoration_model import RestorationModel
 from irbox.utils.files import atomic_write
@@ -85,7 +86,7 @@ class PictureSteps:
             self._write_sheet(model_sheet(picture.pixels, named), job.target)
             return
         clean = self._clean_pixels(job, picture)
-        named_so = fitting(job, picture, self.settings, outcome, self.overwrite)
+        named_so = fitting(job, picture, self.settings.format, outcome, self.overwrite)
         listed = self.done_list if named_so.target != STANDARD_STREAM else None
         place: Path | BinaryIO = sys.stdout.buffer
         if named_so.target != STANDARD_STREAM:
@@ -95,7 +96,9 @@ class PictureSteps:
             listed.begin(job)
         pixels = answer[0].at(answer[0].strength)
         record = make_record(self.models[0], self.settings, picture, answer[0].report)
-        outcome.notes += write_answer(place, picture, pixels, self.settings, record)
+        outcome.notes += write_picture(
+            picture, pixels, place, record=record, **self.settings.writing()
+        )
         if self.compare and named_so.target != STANDARD_STREAM:
             sheet = comparison(_opaque(picture.pixels), pixels, clean)
             self._write_sheet(sheet, sheet_of(named_so.target))

@@ -63,6 +63,10 @@ class Settings:
             max_memory=self.max_memory,
         )
 
+    def writing(self) -> dict[str, Any]:
+        """Give what ``write_picture`` is told."""
+        return {'format': self.format, 'quality': self.quality, 'strip': self.strip}
+
     def digest(self) -> str:
         """Give a fingerprint: equal settings give equal answers."""
         text = json.dumps(asdict(self), default=str, sort_keys=True)

@@ -26,7 +26,8 @@ from irbox.restore.batch.write_report import open_report
 from irbox.restore.cluster.addresses import is_address
 from irbox.restore.cluster.item import Item
 from irbox.restore.cluster.list_items import list_items
-from irbox.restore.cluster.stages import Decode, Encode, Restore, open_row
+from irbox.restore.cluster.restore_stage import Restore
+from irbox.restore.cluster.stages import Decode, Encode, open_row
 from irbox.restore.load import load
 from irbox.restore.shipped import default_model
 from irbox.utils.optional import require
@@ -159,7 +160,7 @@ def _outcomes(
         if not left:
             return
         data = machines(list(left.values()), rows)
-        data = data.map(Decode(settings), num_cpus=SHARE)
+        data = data.map(Decode(settings.format), num_cpus=SHARE, ray_remote_args_fn=_once)
         data = data.map_batches(
             Restore,
             fn_constructor_args=(model, settings),
@@ -169,7 +170,9 @@ def _outcomes(
             num_cpus=args.cpus_per_worker,
             num_gpus=args.gpus_per_worker or None,
         )
-        data = data.map(Encode(settings, args.overwrite), num_cpus=SHARE)
+        data = data.map(
+            Encode(settings.writing(), args.overwrite), num_cpus=SHARE, ray_remote_args_fn=_once
+        )
         for row in data.iter_rows():
             passed = open_row(row)
             if left.pop(passed.item.key, None) is not None:
@@ -177,6 +180,11 @@ def _outcomes(
     for item in left.values():
         reason = 'the process that worked on it was killed, twice: by the decoder, or for memory'
         yield item, Outcome(item.job, 'failed', reason)
+
+
+def _once() -> dict[str, int]:
+    """Keep Ray from starting a process anew for ever that one picture ends each time."""
+    return {'max_retries': 0}
 
 
 class _Machines:

@@ -1,26 +1,24 @@
-"""What the processes of a cluster do: decode, restore, encode; a fault fails one picture."""
+"""What processes without a model do: decode and encode; a fault fails one picture.
+
+They start without torch: one that a decoder ended is soon back.
+"""
 
 from __future__ import annotations
 
 import io
 import pickle
-import time
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from irbox.pictures import Picture, check_format, output_suffix
+from irbox.pictures import Picture, check_format, output_suffix, write_picture
+from irbox.restore.batch.fitting import fitting
 from irbox.restore.batch.job import Outcome
 from irbox.restore.batch.run_batch import failing
-from irbox.restore.batch.settings import Settings
-from irbox.restore.batch.write_answer import fitting, make_record, write_answer
 from irbox.restore.cluster.addresses import is_address, write_whole
 from irbox.restore.cluster.item import Item
-from irbox.restore.load import load
-from irbox.restore.restore_together import restore_together
 
 Row = dict[str, Any]
 STATE = 'state'
@@ -53,9 +51,9 @@ def open_row(row: Row) -> Passed:
 
 @dataclass
 class Decode:
-    """Reads pictures."""
+    """Reads pictures, and refuses what ``format`` could not hold."""
 
-    settings: Settings
+    format: str
 
     def __call__(self, row: Row) -> Row:
         """Read one: a row of an ``Item``'s fields -> one with ``Passed``."""
@@ -63,56 +61,20 @@ class Decode:
         passed = Passed(item, Outcome(item.job, 'restored'))
         with failing(passed.outcome):
             passed.picture = item.read()
-            check_format(passed.picture, self.settings.format)
+            check_format(passed.picture, self.format)
         return passed.as_row()
-
-
-class Restore:
-    """Holds a model and restores pictures; those of one size together.
-
-    Args:
-        model: The arguments of ``irbox.load``.
-        settings: How.
-    """
-
-    def __init__(self, model: dict[str, Any], settings: Settings) -> None:
-        self.model = load(**model)
-        self.settings, self.options = settings, settings.options()
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Restore a batch: a column of ``Passed`` -> the same, with answers."""
-        several = [open_row({STATE: one}) for one in batch[STATE]]
-        sizes: dict[Any, list[Passed]] = defaultdict(list)
-        for passed in several:
-            if passed.picture is not None:
-                sizes[passed.picture.pixels.shape].append(passed)
-        for together in sizes.values():
-            self._restore(together)
-        return {STATE: [passed.as_row()[STATE] for passed in several]}
-
-    def _restore(self, several: list[Passed]) -> None:
-        start = time.perf_counter()
-        pictures = [passed.picture for passed in several if passed.picture is not None]
-        answers = restore_together(self.model, pictures, self.options)
-        for passed, picture, answer in zip(several, pictures, answers, strict=True):
-            outcome = passed.outcome
-            with failing(outcome):
-                if isinstance(answer, Exception):
-                    raise answer
-                passed.pixels = answer.at(answer.strength)
-                passed.record = make_record(self.model, self.settings, picture, answer.report)
-                outcome.megapixels = answer.report.megapixels
-                outcome.details = {self.model.name: answer.report.as_dict()}
-                outcome.notes += answer.report.notes
-        for passed in several:
-            passed.outcome.seconds = (time.perf_counter() - start) / len(several)
 
 
 @dataclass
 class Encode:
-    """Writes answers."""
+    """Writes answers.
 
-    settings: Settings
+    Args:
+        writing: Of ``write_picture``: format, quality and so on.
+        overwrite: Whether a file may be replaced that was not foreseen.
+    """
+
+    writing: dict[str, Any]
     overwrite: bool
 
     def __call__(self, row: Row) -> Row:
@@ -126,14 +88,16 @@ class Encode:
     def _write(self, passed: Passed) -> None:
         item, outcome, picture = passed.item, passed.outcome, passed.picture
         assert picture is not None and passed.pixels is not None
-        given = picture, passed.pixels, self.settings, passed.record
+        options = self.writing | {'record': passed.record}
         if is_address(item.target):
             end = PurePosixPath(item.target).suffix
-            suffix = output_suffix(picture.format, self.settings.format, end)
+            suffix = output_suffix(picture.format, self.writing['format'], end)
             content = io.BytesIO()
-            outcome.notes += write_answer(content, *given)
+            outcome.notes += write_picture(picture, passed.pixels, content, **options)
             write_whole(item.with_suffix(suffix), content.getvalue())
             return
-        target: Path = fitting(item.job, picture, self.settings, outcome, self.overwrite).target
+        target: Path = fitting(
+            item.job, picture, self.writing['format'], outcome, self.overwrite
+        ).target
         target.parent.mkdir(parents=True, exist_ok=True)
-        outcome.notes += write_answer(target, *given)
+        outcome.notes += write_picture(picture, passed.pixels, target, **options)

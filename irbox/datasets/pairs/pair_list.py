@@ -1,0 +1,96 @@
+"""The pairs of several sources, as one sequence."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import overload
+
+import numpy as np
+
+from irbox.datasets.packed.packed_pairs import PackedPairs
+from irbox.datasets.pairs.data_source import DataSource
+from irbox.datasets.pairs.distinct_names import distinct_names
+from irbox.datasets.pairs.paired_source import ImagePair
+
+
+@dataclass(frozen=True)
+class Part:
+    """The pairs of a source that are used, and the names of their samples."""
+
+    source: DataSource
+    pairs: Sequence[ImagePair]
+    name: Callable[[int], str]
+
+    @classmethod
+    def of(cls, source: DataSource, pairs: Sequence[ImagePair], prefix: str) -> Part:
+        """Name the pairs of a source, all differently, with something before it."""
+        if isinstance(pairs, PackedPairs):
+            return cls(source, pairs, _Prefixed(prefix, pairs.title))
+        names = distinct_names([pair.degraded for pair in pairs])
+        return cls(source, pairs, _Prefixed(prefix, names.__getitem__))
+
+    def labels(self) -> np.ndarray:
+        """Give the label of each pair, (N,) of text."""
+        if isinstance(self.pairs, PackedPairs):
+            return self.pairs.all_labels()
+        return np.array([pair.label for pair in self.pairs], dtype=np.str_)
+
+
+@dataclass(frozen=True)
+class _Prefixed:
+    prefix: str
+    name: Callable[[int], str]
+
+    def __call__(self, number: int) -> str:
+        return self.prefix + self.name(number)
+
+
+class PairList(Sequence[ImagePair]):
+    """The pairs of all sources, one behind the other, each as often as it is repeated.
+
+    Args:
+        parts: Of the sources.
+    """
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = list(parts)
+        self.ends = list(accumulate(len(one.pairs) * one.source.repeat for one in self.parts))
+
+    def __len__(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
+    @overload
+    def __getitem__(self, number: int) -> ImagePair: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[ImagePair]: ...
+
+    def __getitem__(self, number: int | slice) -> ImagePair | list[ImagePair]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        part, inner = self._place(number)
+        return part.pairs[inner]
+
+    def name(self, number: int) -> str:
+        """Name a sample."""
+        part, inner = self._place(number)
+        return part.name(inner)
+
+    def source(self, number: int) -> DataSource:
+        """Give the source of a sample."""
+        return self._place(number)[0].source
+
+    def labels(self) -> np.ndarray:
+        """Give the label of each sample, (N,) of text."""
+        return np.concatenate([np.tile(one.labels(), one.source.repeat) for one in self.parts])
+
+    def _place(self, number: int) -> tuple[Part, int]:
+        if not 0 <= number < len(self):
+            raise IndexError(f'index {number} is out of range: there are {len(self)} samples.')
+        at = bisect_right(self.ends, number)
+        part = self.parts[at]
+        start = self.ends[at - 1] if at else 0
+        return part, (number - start) % len(part.pairs)

@@ -1,0 +1,172 @@
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from irbox.commands.main import main
+from irbox.config.load_config import load_config
+from irbox.datasets import PairedImageDataset
+from irbox.datasets.image_store import file_length, file_state, open_file
+from irbox.datasets.packed.packed_index import open_index, shard_file
+from irbox.datasets.packed.packed_pairs import PackedPairs
+from irbox.datasets.packed.write_packed import write_packed
+from irbox.datasets.pairs.paired_source import ImagePair
+
+NUMBER = 7
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    rng = np.random.default_rng(0)
+    found = []
+    for number in range(NUMBER):
+        both = []
+        for side in ('hazy', 'clear'):
+            path = tmp_path / side / f'ä {number}.png'
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (24, 20, 3), np.uint8)).save(path)
+            both.append(path)
+        found.append(ImagePair(*both, 'haze' if number % 2 else 'rain'))
+    return found
+
+
+def write(folder, pairs, **options):
+    titles = [pair.degraded.stem for pair in pairs]
+    return list(
+        write_packed(
+            folder,
+            pairs,
+            titles,
+            {'title': 't', 'declared': '', 'named': ''},
+            per_shard=3,
+            **options,
+        )
+    )
+
+
+def test_pairs_come_back_to_the_byte(tmp_path, pairs):
+    folder = tmp_path / 'set.packed'
+    pairs[2] = pairs[2]._replace(degraded=pairs[2].clean)
+    steps = write(folder, pairs)
+    assert steps[-1] == NUMBER and steps == sorted(steps)
+    packed = PackedPairs(folder)
+    assert len(packed) == NUMBER
+    assert packed.all_labels().tolist() == [pair.label for pair in pairs]
+    for number, pair in enumerate(pairs):
+        found = packed[number]
+        assert found.label == pair.label and packed.title(number) == pair.degraded.stem
+        for there, here in zip(found[:2], pair[:2], strict=True):
+            assert there.name == here.name
+            assert open_file(there).read() == here.read_bytes()
+            assert file_length(there) == here.stat().st_size == file_state(there).length
+    assert packed[2].degraded == packed[2].clean
+    assert packed[-1] == packed[NUMBER - 1] and packed[1:3] == [packed[1], packed[2]]
+    with pytest.raises(IndexError):
+        packed[NUMBER]
+    with pytest.raises(FileNotFoundError, match='no image'):
+        open_file(folder / 'input-99' / 'x.png')
+
+
+def test_shards_are_webdatasets(tmp_path, pairs):
+    """Samples are files of one key, one after the other."""
+    write(tmp_path / 'set.packed', pairs)
+    names = []
+    for path in sorted((tmp_path / 'set.packed').glob('*.tar')):
+        with tarfile.open(path) as archive:
+            names += archive.getnames()
+    keys = [name.partition('.')[0] for name in names]
+    assert keys == sorted(keys) and len(set(keys)) == NUMBER
+    assert {name.partition('.')[2] for name in names} == {'json', 'input.png', 'target.png'}
+    webdataset = pytest.importorskip('webdataset')
+    urls = [str(path) for path in sorted((tmp_path / 'set.packed').glob('*.tar'))]
+    samples = list(webdataset.WebDataset(urls, shardshuffle=False).decode('pil'))
+    assert [one['json']['label'] for one in samples] == [pair.label for pair in pairs]
+    np.testing.assert_array_equal(samples[4]['input.png'], Image.open(pairs[4].degraded))
+
+
+def test_stopped_and_gone_on(tmp_path, pairs):
+    whole = tmp_path / 'whole.packed'
+    write(whole, pairs)
+    folder = tmp_path / 'set.packed'
+    steps = write_packed(folder, pairs, [p.degraded.stem for p in pairs], {}, per_shard=3)
+    while next(steps) < 4:
+        pass
+    steps.close()
+    assert [path.name for path in folder.iterdir()] == ['set-000000.tar']
+    with pytest.raises(FileNotFoundError, match='has not ended'):
+        open_index(folder)
+    first = shard_file(folder, 0).stat()
+    write(folder, pairs)
+    assert shard_file(folder, 0).stat().st_mtime_ns == first.st_mtime_ns
+    for number in range(3):
+        assert shard_file(folder, number).read_bytes() == shard_file(whole, number).read_bytes()
+
+
+def test_what_is_refused(tmp_path, pairs):
+    with pytest.raises(ValueError, match='ends in .packed'):
+        write(tmp_path / 'set', pairs)
+    write(tmp_path / 'set.packed', pairs)
+    with pytest.raises(ValueError, match='holds other pairs'):
+        write(tmp_path / 'set.packed', pairs[:2])
+    pairs[1].clean.write_bytes(b'x')
+    with pytest.raises(ValueError, match='ä 1'):
+        write(tmp_path / 'bad.packed', pairs)
+    with pytest.raises(FileNotFoundError, match='no packed set'):
+        PairedImageDataset({'haze': {'packed': 'nothing.packed'}}, tmp_path)
+    with pytest.raises(ValueError, match="takes no 'label'"):
+        PairedImageDataset({'haze': {'packed': 'set.packed', 'label': 'x'}}, tmp_path)
+    shard_file(tmp_path / 'set.packed', 0).write_bytes(b'')
+    with pytest.raises(ValueError, match='cut short'):
+        PairedImageDataset({'haze': {'packed': 'set.packed'}}, tmp_path)[0]
+
+
+CONFIG = """
+train_dataloader:
+  batch_size: 2
+  num_workers: 0
+  dataset:
+    type: PairedImageDataset
+    data_root: {root}
+    patch_size: 16
+    augment: dihedral
+    weights: {{haze: 2}}
+    sources:
+      haze: {{input: hazy, target: clear, repeat: 2}}
+      noise: {{input: clear, target: clear, degrade: {{type: GaussianNoise, sigma: 25}}}}
+"""
+
+
+def test_a_config_draws_the_same_from_shards(tmp_path, pairs, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path('configs').mkdir()
+    Path('configs/own.yaml').write_text(CONFIG.format(root='.'))
+    main(['pack-data', 'configs/own.yaml', 'deep/packed', '--per-shard', '4'])
+    assert 'haze.packed: 7 pairs' in capsys.readouterr().out
+    sets = []
+    for path in ('configs/own.yaml', 'deep/packed/config.yaml'):
+        config = load_config(Path(path), {}, sections=['train_dataloader']).to_dict()
+        options = dict(config['train_dataloader']['dataset'])
+        assert options.pop('type') == 'PairedImageDataset'
+        sets.append(PairedImageDataset(**options))
+    loose, packed = sets
+    assert isinstance(packed.pairs.parts[0].pairs, PackedPairs)
+    assert len(loose) == len(packed) == 3 * NUMBER
+    np.testing.assert_array_equal(loose.draw_weights, packed.draw_weights)
+    assert loose.task_counts == packed.task_counts
+    assert loose.metainfo == packed.metainfo
+    for number in range(len(loose)):
+        one, other = loose[number, 5], packed[number, 5]
+        assert one.keys() == other.keys()
+        assert (one['label'], one['name']) == (other['label'], other['name'])
+        torch.testing.assert_close(one['image'], other['image'], rtol=0, atol=0)
+        torch.testing.assert_close(one['target'], other['target'], rtol=0, atol=0)
+
+
+def test_only_files_can_be_packed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path('own.yaml').write_text('train_dataloader: {dataset: {type: EmbeddedDataset}}')
+    with pytest.raises(ValueError, match='EmbeddedDataset, which has no files'):
+        main(['pack-data', 'own.yaml', 'packed'])

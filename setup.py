@@ -93,6 +93,10 @@ setup(
         'parquet': ['pyarrow'],
         # Data sets in databases, as BasicSR makes them.
         'lmdb': ['lmdb'],
+        # Restoring on many machines. Options of 2.60 that have no other name yet go in 2.64.
+        'ray': ['ray[data]>=2.50,<2.64', 'fsspec'],
+        # What else reads the shards of packed data sets.
+        'shards': ['webdataset'],
         'completion': ['shtab'],
         # The page; Gradio brings the web server.
         'ui': ['gradio>=6'],
@@ -116,11 +120,13 @@ setup(
             'pillow-heif',
             'pillow-jxl-plugin',
             'pyarrow',
+            'ray[data]<2.64',
             'scikit-learn',
             'selenium',
             'shtab',
             'spandrel',
             'tensorboard',
+            'webdataset',
         ],
     },
     classifiers=[

@@ -45,6 +45,7 @@ COMMANDS = {
     'benchmark-loading': 'time the reading of training data',
     'benchmark-scan': "time Mamba's selective scan",
     'benchmark-restoring': 'measure seams, speed and memory of restoring pictures',
+    'scale': 'work out what trainings and archives would take on many machines',
     'doctor': 'say what this machine can do, and what is missing',
     'completion': 'print what makes a shell complete these commands',
 }

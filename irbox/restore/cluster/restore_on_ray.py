@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
@@ -37,6 +38,8 @@ SHARE = 0.5
 ROWS = 8
 """Pictures in a block, which is made again as a whole where its process is killed."""
 MOST_BLOCKS = 5000
+ONCE = {'max_retries': 0}
+"""Ray would start a process for ever that one picture ends each time."""
 
 
 def restore_on_ray(
@@ -155,12 +158,14 @@ def _outcomes(
     A decoder that ends its process takes the pictures of its block with it. These are tried once
     more, each in a block of its own, so that only the one that does it fails.
     """
+    # Of options that Ray means to name otherwise, and that have no other name yet.
+    warnings.filterwarnings('ignore', message='.*ray_remote_args.*')
     left = {item.key: item for item in items}
     for rows in (ROWS, 1):
         if not left:
             return
         data = machines(list(left.values()), rows)
-        data = data.map(Decode(settings.format), num_cpus=SHARE, ray_remote_args_fn=_once)
+        data = data.map(Decode(settings.format), num_cpus=SHARE, **ONCE)
         data = data.map_batches(
             Restore,
             fn_constructor_args=(model, settings),
@@ -170,9 +175,7 @@ def _outcomes(
             num_cpus=args.cpus_per_worker,
             num_gpus=args.gpus_per_worker or None,
         )
-        data = data.map(
-            Encode(settings.writing(), args.overwrite), num_cpus=SHARE, ray_remote_args_fn=_once
-        )
+        data = data.map(Encode(settings.writing(), args.overwrite), num_cpus=SHARE, **ONCE)
         for row in data.iter_rows():
             passed = open_row(row)
             if left.pop(passed.item.key, None) is not None:
@@ -180,11 +183,6 @@ def _outcomes(
     for item in left.values():
         reason = 'the process that worked on it was killed, twice: by the decoder, or for memory'
         yield item, Outcome(item.job, 'failed', reason)
-
-
-def _once() -> dict[str, int]:
-    """Keep Ray from starting a process anew for ever that one picture ends each time."""
-    return {'max_retries': 0}
 
 
 class _Machines:

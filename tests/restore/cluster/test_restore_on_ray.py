@@ -16,7 +16,7 @@ from PIL import Image
 from irbox.commands.main import main
 from support.tiny_model import photograph, tiny_model
 
-NUMBER = 24
+NUMBER = 60
 SIZE = (250, 180)
 ABORTS = (13, 7)
 """Size of a picture whose decoder ends the process."""

@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> None:
         cores_that_suffice,
         cost,
         days,
+        megapixels_a_second,
         restoring,
         step,
     )
@@ -150,8 +151,7 @@ def _training(args: argparse.Namespace) -> tuple[Any, int]:
     epochs = content['train_cfg'].get('max_epochs')
     if epochs is None:
         raise ValueError(
-            f'{args.config} counts iterations. Give the length in epochs: --cfg-options '
-            'train_cfg.max_epochs=200 train_cfg.max_iters=null.'
+            f'{args.config} counts iterations, not epochs. Choose a config with another schedule.'
         )
     patch = loader['dataset'].get('patch_size')
     if patch is None:

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from irbox.commands.main import main
@@ -24,11 +22,11 @@ def test_tables_of_a_config(capsys):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (['--rate', '0'], '--rate 0.0 must be above 0'),
-        (['--cfg-options', 'train_cfg.max_epochs=null'], 'counts iterations'),
-        (['--cfg-options', 'train_dataloader.dataset.patch_size=null'], 'no patch_size'),
+        ([CONFIG, '--rate', '0'], '--rate 0.0 must be above 0'),
+        ([CONFIG.with_name('m2restore_demo.py')], 'counts iterations'),
+        ([CONFIG, '--cfg-options', 'train_dataloader.dataset.patch_size=null'], 'no patch_size'),
     ],
 )
 def test_what_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        main(['scale', str(Path(CONFIG)), '--pairs', '1000', *options])
+        main(['scale', *map(str, options), '--pairs', '1000'])

@@ -29,6 +29,7 @@ def rain(degraded, target, numbers=('1', '2', '10'), names=('rain-{}', 'norain-{
 
 X2 = ('norain-{}x2', 'norain-{}')
 LONG = ('001', '002', '010')
+SIDES = ('input', 'target')
 
 
 def both(name, short, letter, weight):
@@ -64,6 +65,11 @@ def both(name, short, letter, weight):
             placed(name, 'train'),
             same('rain', 'P/train/input', 'P/train/target', ['1.png', '2.png']),
             ['P/test/input/1.png', 'P/test/target/1.png'],
+        ),
+        Tree(
+            f'{name}: train, a folder for each set (Restormer)',
+            placed(name, 'train'),
+            same('rain', *(f'P/train/RainTrain{letter}/{side}' for side in SIDES), ['1.png']),
         ),
         Tree(
             f'{name}: test, rainy and gt (MoCE-IR)',
@@ -117,6 +123,7 @@ LAYOUTS = [
             ('haze/OTS (DiffUIR)', 'haze/OTS', 'clear/clear_images', 'jpg'),
             ('haze/part1 (DiffUIR)', 'haze/part1', 'clear/clear_images', 'jpg'),
             ('hazy and clear (MoCE-IR)', 'hazy', 'clear', 'jpg'),
+            ('input and target', 'input', 'target', 'jpg'),
             (
                 'the archive in its folder',
                 'OTS_ALPHA/haze/OTS',
@@ -169,8 +176,8 @@ LAYOUTS = [
     ),
     *both('rain100l', 'Rain100L', 'L', 'Light'),
     *both('rain100h', 'Rain100H', 'H', 'Heavy'),
-    *both('rain200l', 'Rain200L', 'L', 'Light')[5:9],
-    *both('rain200h', 'Rain200H', 'H', 'Heavy')[5:9],
+    *both('rain200l', 'Rain200L', 'L', 'Light')[5:10],
+    *both('rain200h', 'Rain200H', 'H', 'Heavy')[5:10],
     *(
         Tree(
             f'gopro: {about}, train_crops',

@@ -41,7 +41,7 @@ test-slow: setup
 browser: setup
 	command -v chromedriver >/dev/null || ! command -v apt-get >/dev/null || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; } >/dev/null
-	$(BIN)/python -m pytest -m browser --durations=5 tests/page
+	$(BIN)/python -m pytest -m browser --durations=5 tests/page tests/analysis
 
 lint: setup
 	$(BIN)/ruff check .

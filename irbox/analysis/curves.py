@@ -19,6 +19,22 @@ NOISY = ('loss', 'grad_norm')
 """What is smoothed: names that begin so. A schedule or a few scores would only be bent."""
 
 
+def logs_of(folder: Path) -> list[Path]:
+    """Find what a run logged, a file for each of its starts, the first one first.
+
+    Args:
+        folder: A work dir, or one of the folders of its starts.
+
+    Raises:
+        FileNotFoundError: Nothing was logged there.
+    """
+    # The folders of starts are named for their times.
+    found = sorted(folder.glob(f'*/{LOG}')) or sorted(folder.glob(LOG))
+    if not found:
+        raise FileNotFoundError(f'{folder} holds no {LOG}: it is no work dir of a training.')
+    return found
+
+
 def read_run(folder: Path) -> Curves:
     """Read all that a run logged, also over several starts; a later start's values count.
 
@@ -28,12 +44,8 @@ def read_run(folder: Path) -> Curves:
     Raises:
         FileNotFoundError: Nothing was logged there.
     """
-    # The folders of starts are named for their times.
-    logs = sorted(folder.glob(f'*/{LOG}')) or sorted(folder.glob(LOG))
-    if not logs:
-        raise FileNotFoundError(f'{folder} holds no {LOG}: it is no work dir of a training.')
     found: Curves = {}
-    for log in logs:
+    for log in logs_of(folder):
         starts_at: int | None = None
         for line in log.read_text(encoding='utf-8').splitlines():
             values = _values(line)

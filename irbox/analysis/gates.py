@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from irbox.structures import Gate
 
 WORST = 0.1
 """Share of the pixels that count as the most degraded, and as the least."""
+MOST_ROWS = 8
+"""Blocks below each other on a sheet."""
 
 
 @dataclass(frozen=True)
@@ -187,20 +190,27 @@ def analyze(
 def _sheet(
     sample: Sample, pairs: Sequence[GatePair], channels: Sequence[int], output: Output
 ) -> None:
-    """Images on top, a row for each block: gate of the degraded, of the clean, difference."""
-    columns = 3 + 2 * len(channels)
+    """Images on top, a row for each block: gate of the degraded, of the clean, difference.
+
+    Of many blocks the second half of the rows stands beside the first, and so on.
+    """
+    wide = 3 + 2 * len(channels)
+    groups = math.ceil(len(pairs) / MOST_ROWS)
+    rows = math.ceil(len(pairs) / groups)
     height, width = sample.degraded.shape[-2:]
     cell = 1.6
-    size = cell * columns + 0.2, (cell * height / width + 0.2) * (1 + len(pairs))
+    size = cell * wide * groups + 0.2, (cell * height / width + 0.2) * (1 + rows)
     with new_figure(*size) as figure:
-        axes: Any = figure.subplots(1 + len(pairs), columns, squeeze=False)
-        for axis in axes[0, 3:]:
+        axes: Any = figure.subplots(1 + rows, wide * groups, squeeze=False)
+        for axis in [*axes[0, 3:], *axes[1 + len(pairs) - rows * (groups - 1) :, -wide:].flat]:
             axis.set_axis_off()
         show_image(axes[0, 0], sample.degraded, f'degraded: {sample.label}')
         show_image(axes[0, 1], sample.clean, 'clean')
         error = degradation_map(sample, (height, width))
         show_map(axes[0, 2], error, f'|degraded - clean|: 0 to {float(error.max()):.2f}')
-        for row, pair in zip(axes[1:], pairs, strict=True):
+        for number, pair in enumerate(pairs):
+            left = wide * (number // rows)
+            row = axes[1 + number % rows, left : left + wide]
             for axis, (title, values, limits) in zip(row, _panels(pair, channels), strict=True):
                 show_map(axis, values, f'{title}: {limits[0]:.3f} to {limits[1]:.3f}', limits)
             row[0].set_ylabel(pair.place, fontsize=6)
@@ -242,11 +252,11 @@ def _bars(found: Sequence[dict[str, Any]], output: Output) -> None:
     labels = list(dict.fromkeys(line['label'] for line in found))
     kinds = marks(labels)
     titles = {
-        'correlation': 'gate of the degraded image',
-        'correlation_clean': 'gate of its clean partner',
-        'correlation_difference': 'difference of the two',
+        'correlation': 'gate of the\ndegraded image',
+        'correlation_clean': 'gate of its\nclean partner',
+        'correlation_difference': 'difference\nof the two',
     }
-    with new_figure(7, 1 + 0.17 * len(places) * len(labels)) as figure:
+    with new_figure(6.5, 1.2 + 0.1 * len(places) * (len(labels) + 1)) as figure:
         axes: Any = figure.subplots(1, 3, sharey=True)
         step = 0.8 / len(labels)
         for axis, (name, title) in zip(axes, titles.items(), strict=True):
@@ -267,6 +277,8 @@ def _bars(found: Sequence[dict[str, Any]], output: Output) -> None:
             axis.set(xlim=(-1, 1), title=title)
         figure.supxlabel('correlation with |degraded - clean|, mean and deviation over images')
         axes[0].set_yticks(range(len(places)), places)
-        axes[0].invert_yaxis()
-        axes[-1].legend(loc='center left', bbox_to_anchor=(1, 0.5))
+        axes[0].set_ylim(len(places) - 0.5, -0.5)
+        figure.legend(
+            *axes[0].get_legend_handles_labels(), loc='outside upper center', ncols=len(kinds)
+        )
         output.figure(figure, 'gates')

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,16 @@ class Output:
 def file_name(text: str) -> str:
     """Make a name of an image one of a file."""
     return ''.join(letter if letter.isalnum() or letter in '-_.' else '_' for letter in shown(text))
+
+
+def digests(paths: Iterable[Path]) -> list[dict[str, str]]:
+    """Say which files an analysis read, for its origin: each path and the sha256 of its content."""
+    found = []
+    for path in paths:
+        with open(path, 'rb') as file:
+            digest = hashlib.file_digest(file, 'sha256').hexdigest()
+        found.append({'path': str(path), 'sha256': digest})
+    return found
 
 
 def _versions() -> dict[str, str]:

@@ -146,7 +146,8 @@ def _draw(numbers: dict[str, Any], lines: Sequence[dict[str, float]], output: Ou
         second.plot([one['confidence'] for one in lines], [one['accuracy'] for one in lines], 'o-k')
         for one in lines:
             place = (one['confidence'], one['accuracy'])
-            second.annotate(f' {one["count"]:.0f}', place, fontsize=6)
+            style: Any = {'textcoords': 'offset points', 'fontsize': 6}
+            second.annotate(f'{one["count"]:.0f}', place, (4, -8), **style)
         second.set(xlim=(0, 1.05), ylim=(0, 1.05), xlabel='largest probability', ylabel='right')
         if 'accuracy' in numbers:
             second.set_title(

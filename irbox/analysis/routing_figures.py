@@ -39,7 +39,8 @@ def explain(measured: Separation, projection: Projection) -> str:
     spread = ''
     if projection.spread:
         mean, deviation = np.mean(projection.spread), np.std(projection.spread)
-        spread = f'\n{len(projection.spread)} random starts: {mean:.2f} ± {deviation:.2f}'
+        seeds = ', '.join(map(str, projection.seeds))
+        spread = f'\nrandom starts (seeds {seeds}): {mean:.2f} ± {deviation:.2f}'
     error = measured.silhouette_error
     before = f'{measured.silhouette:.2f}' + (f' ± {error:.2f}' if error == error else '')
     return (

@@ -17,6 +17,22 @@ from irbox.registry import suggest
 
 
 @dataclass(frozen=True)
+class Score:
+    """What is drawn of each cell."""
+
+    name: str
+    """Such as ``psnr``."""
+    unit: str = ''
+    lower_is_better: bool = False
+
+    @property
+    def text(self) -> str:
+        """Say on the figure what an axis is."""
+        unit = f' ({self.unit})' if self.unit else ''
+        return self.name + unit + (', lower is better' if self.lower_is_better else '')
+
+
+@dataclass(frozen=True)
 class Method:
     """A line of a table."""
 
@@ -27,7 +43,12 @@ class Method:
     """Column -> score."""
 
 
-def read_tables(paths: Sequence[Path], score: str) -> list[Method]:
+def table_file(given: Path) -> Path:
+    """Give the table in a folder, or the file that is given itself."""
+    return given / 'table.json' if given.is_dir() else given
+
+
+def read_tables(paths: Sequence[Path], score: str) -> tuple[Score, list[Method]]:
     """Read the lines of tables as ``irbox test`` writes them (``table.json``).
 
     Args:
@@ -35,25 +56,27 @@ def read_tables(paths: Sequence[Path], score: str) -> list[Method]:
         score: Which, such as ``psnr``.
 
     Returns:
-        Every line that has the score, the degraded images' once; a name that stands twice gets its
-        table's folder behind it.
+        What the tables say of the score, and every line that has it, the degraded images' once; a
+        name that stands twice gets its table's folder behind it.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: A file is no such table, or has no such score.
     """
+    about = Score(score)
     found: list[Method] = []
-    for given in paths:
-        path = given / 'table.json' if given.is_dir() else given
+    for path in map(table_file, paths):
         if not path.is_file():
             raise FileNotFoundError(f'{path} does not exist: irbox test writes it.')
         try:
             content = json.loads(path.read_text(encoding='utf-8'))
-            scores, lines = list(content['scores']), content['lines']
+            scores, lines = dict(content['scores']), content['lines']
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f'{path} is no table.json as irbox test writes it.') from error
         if score not in scores:
-            raise ValueError(f'{path} has no score {score!r}. {suggest(score, scores)}')
+            raise ValueError(f'{path} has no score {score!r}. {suggest(score, list(scores))}')
+        told = scores[score]
+        about = Score(score, told.get('unit', ''), told.get('higher_is_better') is False)
         for line in lines:
             values = {
                 column: float(cell[score])
@@ -66,7 +89,7 @@ def read_tables(paths: Sequence[Path], score: str) -> list[Method]:
             if any(one.name == method.name for one in found):
                 method = Method(f'{method.name} ({path.parent.name})', method.source, values)
             found.append(method)
-    return found
+    return about, found
 
 
 def columns_of(methods: Sequence[Method]) -> list[str]:
@@ -81,25 +104,35 @@ def columns_of(methods: Sequence[Method]) -> list[str]:
     return found
 
 
-def spokes(methods: Sequence[Method], columns: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Give the range of each column: from a tenth below its lowest value to its highest.
+def spokes(
+    methods: Sequence[Method], columns: Sequence[str], lower_is_better: bool = False
+) -> dict[str, tuple[float, float]]:
+    """Give the ends of each column, middle and rim: from a tenth below its worst value to its best.
 
     A tenth of its range; where all are equal, of 1.
+
+    Args:
+        methods: One or more, with all columns.
+        columns: Which.
+        lower_is_better: The rim is the lowest value then, and the middle a tenth above the highest.
     """
     found = {}
     for column in columns:
         values = [one.values[column] for one in methods]
-        reach = (max(values) - min(values)) or 1.0
-        found[column] = (min(values) - reach / 10, max(values))
+        worst, best = min(values), max(values)
+        reach = (best - worst) or 1.0
+        if lower_is_better:
+            worst, best, reach = best, worst, -reach
+        found[column] = (worst - reach / 10, best)
     return found
 
 
-def analyze(methods: Sequence[Method], score: str, output: Output) -> None:
+def analyze(methods: Sequence[Method], score: Score, output: Output) -> None:
     """Draw bars and a radar of what all methods have, and write the numbers.
 
     Args:
         methods: One or more.
-        score: Its name, for the axes.
+        score: What their values are.
         output: Where everything is written.
     """
     columns = columns_of(methods)
@@ -108,7 +141,8 @@ def analyze(methods: Sequence[Method], score: str, output: Output) -> None:
         for one in methods
     ]
     output.rows(rows, 'summary')
-    output.numbers({'score': score, 'methods': rows, 'spokes': spokes(methods, columns)}, 'summary')
+    ranges = spokes(methods, columns, score.lower_is_better)
+    output.numbers({'score': score.text, 'methods': rows, 'spokes': ranges}, 'summary')
     _bars(methods, columns, score, output)
     # An average is no task, and two spokes are no radar.
     tasks = [column for column in columns if column not in ('average', 'mean')]
@@ -116,7 +150,7 @@ def analyze(methods: Sequence[Method], score: str, output: Output) -> None:
         _radar(methods, tasks, score, output)
 
 
-def _bars(methods: Sequence[Method], columns: Sequence[str], score: str, output: Output) -> None:
+def _bars(methods: Sequence[Method], columns: Sequence[str], score: Score, output: Output) -> None:
     kinds = marks([one.name for one in methods])
     step = 0.8 / len(methods)
     with new_figure(1.5 + 0.25 * len(columns) * (len(methods) + 1), 3) as figure:
@@ -131,15 +165,15 @@ def _bars(methods: Sequence[Method], columns: Sequence[str], score: str, output:
                 text = f'{value:.2f}' if abs(value) >= 2 else f'{value:.3f}'
                 axis.text(place, value, text, rotation=90, ha='center', va='bottom', fontsize=5)
         axis.set_xticks(range(len(columns)), columns)
-        axis.set_ylabel(score)
+        axis.set_ylabel(score.text)
         axis.margins(y=0.2)
         figure.legend(loc='outside upper center', ncols=min(4, len(methods)))
         output.figure(figure, 'summary_bars')
 
 
-def _radar(methods: Sequence[Method], columns: Sequence[str], score: str, output: Output) -> None:
+def _radar(methods: Sequence[Method], columns: Sequence[str], score: Score, output: Output) -> None:
     kinds = marks([one.name for one in methods])
-    ranges = spokes(methods, columns)
+    ranges = spokes(methods, columns, score.lower_is_better)
     angles = [2 * math.pi * number / len(columns) for number in range(len(columns))]
     lines = ('-', '--', '-.', ':')
     with new_figure(4.6, 4.6) as figure:
@@ -166,7 +200,7 @@ def _radar(methods: Sequence[Method], columns: Sequence[str], score: str, output
         axis.tick_params(axis='x', pad=16)
         axis.set_yticks([0.25, 0.5, 0.75, 1], [])
         axis.set_ylim(0, 1.05)
-        axis.set_title(f'{score}; each spoke has its own range', fontsize=7)
+        axis.set_title(f'{score.text}; each spoke has its own range', fontsize=7)
         figure.legend(loc='outside lower center', ncols=min(3, len(methods)))
         output.figure(figure, 'summary_radar')
 

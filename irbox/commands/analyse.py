@@ -18,7 +18,7 @@ DESCRIPTION = (
     'digests, into one folder.'
 )
 EXAMPLES = """examples:
-  irbox analyse routing CONFIG CHECKPOINT --images 50 --labels rain snow haze
+  irbox analyse routing CONFIG CHECKPOINT --labels rain snow haze
   irbox analyse gates CONFIG CHECKPOINT --data configs/_base_/datasets/whole_photographs.yaml
   irbox analyse features m2ir_demo m2ir.pth --beside restormer_demo restormer.pth
   irbox analyse compare CONFIG CHECKPOINT --method other=other.pth --method theirs=restored/
@@ -83,7 +83,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    images = 1 if parser.prog.endswith('compare') else 6
+    # As many as the paper's t-SNE shows of each; a figure of several methods shows one.
+    images = {'routing': 50, 'compare': 1}.get(parser.prog.rpartition(' ')[2], 6)
     parser.add_argument('config', help='the config that the checkpoint was trained with')
     parser.add_argument('checkpoint', type=Path, help='such as work_dirs/CONFIG/final.pth')
     parser.add_argument(

@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> None:
     if not 0 <= args.smooth < 1:
         raise ValueError(f'--smooth {args.smooth}: give a number of at least 0 and below 1.')
 
-    from irbox.analysis.curves import analyze, read_run
-    from irbox.analysis.output import Output
+    from irbox.analysis.curves import analyze, logs_of, read_run
+    from irbox.analysis.output import Output, digests
     from irbox.engine.environment import describe_environment
     from irbox.utils.console import console
 
@@ -51,7 +51,9 @@ def run(args: argparse.Namespace) -> None:
         path.name if _alone(path, args.runs) else str(path): read_run(path) for path in args.runs
     }
     folder = args.out or Path('work_dirs/analyses/curves')
-    output = Output(folder, 'curves', {'runs': [str(path) for path in args.runs]})
+    logs = [log for path in args.runs for log in logs_of(path)]
+    origin = {'runs': [str(path) for path in args.runs], 'inputs': digests(logs)}
+    output = Output(folder, 'curves', origin)
     drawn = analyze(runs, output, args.keys, args.smooth)
     output.finish(describe_environment())
     console().print(f'{", ".join(drawn)} of {len(runs)} runs: {folder}')

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from irbox.analysis import compare, cost, features, frequency, gates, prior, routing, summary
-from irbox.analysis.output import Output
+from irbox.analysis.output import Output, digests
 from irbox.analysis.published_costs import PUBLISHED
 from irbox.analysis.samples import Sample, choose_samples
 from irbox.config.load_config import load_config
+from irbox.config.shipped_configs import find_config
 from irbox.engine import compat
 from irbox.engine.environment import describe_environment
 from irbox.engine.sections import build_loaders, settle_seed
@@ -148,6 +149,11 @@ def _cost(args: argparse.Namespace, output: Output) -> list[str]:
         str(choose_device(args.device)),
         'forward',
     )
+    output.origin = {
+        'inputs': digests(map(find_config, args.configs)),
+        # Costs are those of drawn weights.
+        'seeds': {'weights': 0},
+    }
     found = measure_cost(args.configs, setting, args.rounds, args.cfg_options, console().print)
     tables = [PUBLISHED[name] for name in args.published]
     threads = f'{args.threads} thread{"s" * (args.threads > 1)}'
@@ -157,8 +163,9 @@ def _cost(args: argparse.Namespace, output: Output) -> list[str]:
 
 
 def _summary(args: argparse.Namespace, output: Output) -> list[str]:
-    methods = summary.read_tables(args.tables, args.score)
-    summary.analyze(methods, args.score, output)
+    score, methods = summary.read_tables(args.tables, args.score)
+    output.origin = {'inputs': digests(map(summary.table_file, args.tables))}
+    summary.analyze(methods, score, output)
     return [f'{len(methods)} methods: {", ".join(one.name for one in methods)}']
 
 

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from irbox.analysis.output import Output
-from irbox.analysis.summary import analyze, columns_of, read_tables, spokes
+from irbox.analysis.summary import Score, analyze, columns_of, read_tables, spokes
 
 
-def table(folder, method, psnr, source='measured', score='psnr'):
+def table(folder, method, psnr, source='measured', score='psnr', **about):
     folder.mkdir()
     scores = {task: {score: value} for task, value in psnr.items()}
     degraded = {task: {score: 10.0} for task in psnr}
@@ -16,7 +16,7 @@ def table(folder, method, psnr, source='measured', score='psnr'):
         {'method': 'degraded', 'source': 'measured', 'scores': degraded},
         {'method': method, 'source': source, 'scores': scores},
     ]
-    (folder / 'table.json').write_text(json.dumps({'scores': {score: {}}, 'lines': lines}))
+    (folder / 'table.json').write_text(json.dumps({'scores': {score: about}, 'lines': lines}))
     return folder
 
 
@@ -26,7 +26,7 @@ TWO = {'haze': 22.0, 'rain': 25.0, 'noise': 26.0}
 
 def test_what_all_methods_have(tmp_path):
     folders = [table(tmp_path / 'a', 'mine', ONE), table(tmp_path / 'b', 'mine', TWO)]
-    methods = read_tables(folders, 'psnr')
+    _, methods = read_tables(folders, 'psnr')
     # The degraded images differ by a column, and are not the same line.
     assert [one.name for one in methods] == ['degraded', 'mine', 'degraded (b)', 'mine (b)']
     assert columns_of(methods) == ['haze', 'rain', 'noise']
@@ -37,7 +37,7 @@ def test_what_all_methods_have(tmp_path):
 
 def test_equal_lines_stand_once(tmp_path):
     folders = [table(tmp_path / 'a', 'mine', ONE), table(tmp_path / 'b', 'yours', ONE)]
-    assert [one.name for one in read_tables(folders, 'psnr')] == ['degraded', 'mine', 'yours']
+    assert [one.name for one in read_tables(folders, 'psnr')[1]] == ['degraded', 'mine', 'yours']
 
 
 def test_mistakes(tmp_path):
@@ -51,14 +51,26 @@ def test_mistakes(tmp_path):
         read_tables([tmp_path / 'x.json'], 'psnr')
     other = table(tmp_path / 'b', 'yours', {'snow': 3.0})
     with pytest.raises(ValueError, match='share no column'):
-        columns_of(read_tables([one, other], 'psnr'))
+        columns_of(read_tables([one, other], 'psnr')[1])
 
 
 def test_what_is_written(tmp_path):
     pytest.importorskip('matplotlib')
-    methods = read_tables([table(tmp_path / 'a', 'mine', ONE)], 'psnr')
-    analyze(methods, 'psnr', Output(tmp_path, 'summary', {}))
+    score, methods = read_tables([table(tmp_path / 'a', 'mine', ONE, unit='dB')], 'psnr')
+    analyze(methods, score, Output(tmp_path, 'summary', {}))
+    assert score == Score('psnr', 'dB')
     written = json.loads((tmp_path / 'summary.json').read_text())
     assert written['methods'][1] == {'method': 'mine', 'source': 'measured', **ONE}
     for stem in ('summary_bars', 'summary_radar'):
         assert (tmp_path / f'{stem}.svg').exists()
+
+
+def test_of_a_score_that_should_be_low_the_lowest_is_at_the_rim(tmp_path):
+    folder = table(tmp_path / 'a', 'mine', ONE, score='lpips', higher_is_better=False)
+    score, methods = read_tables([folder], 'lpips')
+    assert score.text == 'lpips, lower is better'
+    # The degraded images have 10 everywhere, ours 20 of haze and 25 of rain.
+    found = spokes(methods, ['haze', 'rain'], score.lower_is_better)
+    assert found['haze'] == pytest.approx((21, 10))
+    assert found['rain'] == pytest.approx((26.5, 10))
+    assert spokes(methods[:1], ['haze'], True)['haze'] == pytest.approx((10.1, 10))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from irbox.analysis.curves import analyze, choose_keys, read_run, smoothed
+from irbox.analysis.curves import analyze, choose_keys, logs_of, read_run, smoothed
 from irbox.analysis.output import Output
 from irbox.commands.main import tool
 
@@ -67,8 +67,11 @@ def test_the_command(run, tmp_path, capsys):
     rows = (tmp_path / 'out/curves.csv').read_text().splitlines()
     assert rows[0] == 'run,key,step,value'
     assert rows[1:4] == ['run,loss,1,2.0', 'run,loss,2,1.0', 'run,loss,3,0.5']
-    for kind in ('png', 'pdf', 'svg'):
+    for kind in ('png', 'pdf', 'svg', 'json'):
         assert (tmp_path / f'out/curves.{kind}').exists()
+    read = json.loads((tmp_path / 'out/provenance.json').read_text())['inputs']
+    assert [one['path'] for one in read] == [str(path) for path in logs_of(run)]
+    assert len({one['sha256'] for one in read}) == 2
     with pytest.raises(ValueError, match='--smooth 1.0'):
         tool('curves')([str(run), '--smooth', '1'])
 

@@ -1,8 +1,6 @@
 """The page in a real browser: headless Chromium."""
 
 import base64
-import json
-import shutil
 import time
 
 import pytest
@@ -10,39 +8,24 @@ from PIL import Image
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
-webdriver = pytest.importorskip('selenium.webdriver')
+pytest.importorskip('selenium')
 
 from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 
-CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
-DRIVER = shutil.which('chromedriver')
+from support.browser import open_chromium, requested  # noqa: E402
+
 WAIT = 60
 
 
 @pytest.fixture(scope='module')
 def open_browser(server, tmp_path_factory):
-    if not CHROMIUM or not DRIVER:
-        pytest.skip('chromium and chromedriver are not installed (make browser installs them)')
     opened = []
 
     def start():
         folder = tmp_path_factory.mktemp('downloads')
-        options = webdriver.ChromeOptions()
-        options.binary_location = CHROMIUM
-        for argument in (
-            '--headless=new',
-            '--no-sandbox',
-            '--disable-dev-shm-usage',
-            '--disable-background-networking',
-            '--window-size=1280,1100',
-        ):
-            options.add_argument(argument)
-        options.add_experimental_option('prefs', {'download.default_directory': str(folder)})
-        options.set_capability('goog:loggingPrefs', {'performance': 'ALL'})
-        browser = webdriver.Chrome(options=options, service=Service(DRIVER))
+        browser = open_chromium(folder)
         opened.append(browser)
         return Visit(browser, server.url, folder)
 
@@ -140,11 +123,7 @@ def test_upload_restore_and_download(visit, jpeg, by_command):
 
 
 def test_nothing_comes_from_another_host(visit):
-    asked = set()
-    for entry in visit.browser.get_log('performance'):
-        message = json.loads(entry['message'])['message']
-        if message['method'] == 'Network.requestWillBeSent':
-            asked.add(message['params']['request']['url'])
+    asked = requested(visit.browser)
     assert len(asked) > 10
     others = [one for one in asked if not one.startswith((visit.url, 'data:', 'blob:', 'chrome:'))]
     assert not others

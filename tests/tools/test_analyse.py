@@ -1,12 +1,13 @@
 """The command from config and checkpoint to files; a mistake is one message."""
 
+import hashlib
 import json
 
 import pytest
 import torch
 import yaml
 
-from irbox.commands.main import tool
+from irbox.commands.main import command_parser, tool
 from irbox.engine.checkpoint import write_checkpoint
 from irbox.registry import MODELS
 from support.small_model import small_config
@@ -58,6 +59,15 @@ def folder(tmp_path_factory):
     return folder
 
 
+def provenance(folder):
+    return json.loads((folder / 'provenance.json').read_text())
+
+
+def read_file(path):
+    """What the provenance says of a file that was read."""
+    return {'path': str(path), 'sha256': hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
 def analyse(*arguments):
     pytest.importorskip('matplotlib')
     pytest.importorskip('sklearn')
@@ -85,7 +95,7 @@ def test_an_analysis(folder, tmp_path, what, options, written):
             assert (tmp_path / what / f'{stem}.{kind}').exists()
     for kind in ('csv', 'json'):
         assert (tmp_path / what / f'{what}.{kind}').exists()
-    content = json.loads((tmp_path / what / 'provenance.json').read_text())
+    content = provenance(tmp_path / what)
     assert content['analysis'] == what
     assert len(content['models'][0]['weights_sha256']) == 64
     assert content['data']['images'] == [
@@ -130,6 +140,30 @@ def test_costs_that_are_only_counted(folder, tmp_path, capsys):
     assert '| config | measured |' in capsys.readouterr().out
     rows = (tmp_path / 'cost.csv').read_text().splitlines()
     assert len(rows) == 1 + 1 + 11
+    content = provenance(tmp_path)
+    assert content['inputs'] == [read_file(folder / 'config.yaml')]
+    assert content['seeds'] == {'weights': 0}
+
+
+def test_tables_of_two_systems(tmp_path):
+    for name, value in (('one', 20.0), ('two', 21.0)):
+        (tmp_path / name).mkdir()
+        scores = {task: {'psnr': value} for task in ('haze', 'rain', 'snow')}
+        line = {'method': name, 'source': 'measured', 'scores': scores}
+        content = {'scores': {'psnr': {'unit': 'dB'}}, 'lines': [line]}
+        (tmp_path / name / 'table.json').write_text(json.dumps(content))
+    analyse('summary', tmp_path / 'one', tmp_path / 'two', '--out', tmp_path / 'out')
+    files = [tmp_path / name / 'table.json' for name in ('one', 'two')]
+    assert provenance(tmp_path / 'out')['inputs'] == [read_file(path) for path in files]
+    for stem in ('summary_bars', 'summary_radar'):
+        assert (tmp_path / 'out' / f'{stem}.png').exists()
+
+
+def test_so_many_images_as_the_paper_shows():
+    parser = command_parser('analyse', 'irbox analyse')
+    given = ['config.yaml', 'final.pth']
+    images = {what: parser.parse_args([what, *given]).images for what in ('routing', 'gates')}
+    assert images == {'routing': 50, 'gates': 6}
 
 
 @pytest.mark.slow

@@ -168,16 +168,36 @@ class Answers:
         progress: gr.Progress = PROGRESS,
     ) -> dict[Any, Any]:
         """Restore the part that was clicked on, knowing the whole picture."""
+        return self._part(given, (where.index[0], where.index[1]), request, progress)
+
+    def again(
+        self, given: Mapping[Any, Any], request: gr.Request, progress: gr.Progress = PROGRESS
+    ) -> dict[Any, Any]:
+        """Restore the part anew that is shown, where the bars say something else than before."""
+        files = self._files(given)
+        part = self.desk.visitors.of(session_of(request)).part
+        if part is None or files[:1] != [part[0]] or self._settings(given) == part[2]:
+            return {}
+        return self._part(given, part[1], request, progress)
+
+    def _part(
+        self,
+        given: Mapping[Any, Any],
+        point: tuple[int, int],
+        request: gr.Request,
+        progress: gr.Progress,
+    ) -> dict[Any, Any]:
         files, parts = self._files(given), self.parts
         with self.desk.visitors.working(session_of(request), fresh=False) as visitor:
             try:
                 self.desk.limits.check(files[0])
                 model = self.desk.shelf.get(self._of(given, 'model'), self._of(given, 'device'))
+                settings = self._settings(given)
                 done = preview_part(
                     model,
                     files[0],
-                    self._settings(given),
-                    (where.index[0], where.index[1]),
+                    settings,
+                    point,
                     SHOWN,
                     visitor.stop,
                     self.desk.turns,
@@ -187,6 +207,7 @@ class Answers:
                 raise gr.Error('Cancelled.', title='Cancelled', print_exception=False) from None
             except (ValueError, OSError) as error:
                 raise told(error, files) from error
+            visitor.part = files[0], point, settings
         return {
             parts['slider']: (done.before, done.after),
             parts['status']: done.text,

@@ -205,6 +205,9 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
             **hidden,
         )
         picture.select(answers.preview, asked, [slider, status, beliefs], **hidden)
+        redone: dict[str, Any] = {'trigger_mode': 'always_last', **hidden}
+        for moved in (steer.input, *(weight.release for weight in weights)):
+            moved(answers.again, asked, [slider, status, beliefs], **redone)
         look.click(answers.inside.look, asked, maps, **hidden)
         place.input(answers.inside.turn, {place, expert}, maps, show_progress='hidden', **hidden)
         expert.input(answers.inside.turn, {place, expert}, maps, show_progress='hidden', **hidden)

@@ -27,6 +27,8 @@ class Visitor:
     """Likewise, of the second of two models side by side."""
     inside: Any = None
     """What was looked at last: an ``Inside``."""
+    part: Any = None
+    """The part that was restored last, to do it anew: picture, point and settings."""
     stop: threading.Event = field(default_factory=threading.Event)
     until: float = 0.0
     """When the folder goes, by the monotonic clock, unless something is asked for before."""
@@ -79,7 +81,7 @@ class Visitors:
             if fresh:
                 visitor.done.clear()
                 visitor.beside.clear()
-                visitor.inside = None
+                visitor.inside = visitor.part = None
                 _empty(visitor.folder)
             try:
                 yield visitor

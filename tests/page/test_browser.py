@@ -236,7 +236,16 @@ def test_a_part_before_the_whole(visit, jpeg):
     ActionChains(visit.browser).move_to_element_with_offset(picture, 5, 5).click().perform()
     visit.looked('A part of 120x80 pixels')
     assert len(images_of(visit, '#slider img')) >= 2
-    assert 'rain' in visit.find('#beliefs', lambda one: one.is_displayed()).text
+    believed = visit.find('#beliefs', lambda one: one.is_displayed()).text
+    assert 'rain' in believed and '100%' not in believed
+
+    # The bars are moved, and the part is done anew.
+    visit.find('#wrong button').click()
+    visit.find('#steer input', lambda one: one.is_displayed()).click()
+    rain = visit.browser.find_elements(By.CSS_SELECTOR, '#wrong input[type=number]')[1]
+    rain.clear()
+    rain.send_keys('1\t')
+    visit.find('#beliefs', lambda one: '100%' in one.text)
 
 
 def test_the_bars_are_moved_and_it_is_done_anew(visit, jpeg, by_command):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Required, TypedDict
+from typing import Any, Literal, TypedDict
 
 from irbox.utils.bounded import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -89,7 +89,7 @@ class AutoScaleLR(TypedDict, total=False):
     """``auto_scale_lr``."""
 
     enable: bool
-    base_batch_size: Required[PositiveInt]
+    base_batch_size: PositiveInt
 
 
 class CustomImports(TypedDict, total=False):

@@ -17,6 +17,11 @@ def check_wrapping(config: Mapping[str, Any]) -> None:
         ValueError: Two options exclude each other; names them.
     """
     wrapper = config.get('model_wrapper_cfg') or {}
+    scaling = config.get('auto_scale_lr') or {}
+    if scaling.get('enable') and 'base_batch_size' not in scaling:
+        raise ValueError(
+            'auto_scale_lr: base_batch_size is missing, the batch that the learning rate is for.'
+        )
     counts = (config.get('optim_wrapper') or {}).get('accumulative_counts', 1)
     if wrapper.get('static_graph') and counts > 1:
         raise ValueError(

@@ -58,4 +58,4 @@ def test_whether_the_learning_rate_follows_the_batch_is_said(tmp_path, capsys):
     dry_run(load_config(TINY, scaled))
     assert 'times 2 / 4, the batch (auto_scale_lr)' in capsys.readouterr().out
     with pytest.raises(ValueError, match='base_batch_size'):
-        load_config(TINY, {'auto_scale_lr': {'enable': True}})
+        prepare_training(load_config(TINY, {'auto_scale_lr': {'enable': True}}))

@@ -32,10 +32,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--batches', type=whole_number, default=6, help='batches of 8 pairs in a turn'
     )
+    parser.add_argument(
+        '--pairs',
+        type=whole_number,
+        metavar='N',
+        help='instead: seconds to the first sample, and memory, of so many pairs, as files and as '
+        'shards; in seconds of the clock',
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Measure and print the table."""
-    from irbox.commands.loading_speed import run as measure
+    if args.pairs:
+        from irbox.commands.loading_many import run as measure
+    else:
+        from irbox.commands.loading_speed import run as measure
 
     measure(args)

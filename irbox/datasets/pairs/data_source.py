@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from irbox.datasets.packed.packed_index import open_index
 from irbox.datasets.packed.packed_pairs import PackedPairs
 from irbox.datasets.pairs.declaration_file import RULES
@@ -52,7 +54,7 @@ class DataSource:
     @property
     def counts(self) -> dict[str, int]:
         """Count the pairs of each label."""
-        return dict(sorted(Counter(pair.label for pair in self.pairs).items()))
+        return dict(sorted(Counter(labels_of(self.pairs).tolist()).items()))
 
     def differences(self) -> list[str]:
         """Give a sentence for each count, and for a look, that is not as published."""
@@ -155,6 +157,13 @@ def find_source(
     return DataSource(
         name, pairs, left_out, published, title, repeat, chain, recipe, half, input_psnr
     )
+
+
+def labels_of(pairs: Sequence[ImagePair]) -> np.ndarray:
+    """Give the label of each pair, (N,) of text."""
+    if isinstance(pairs, PackedPairs):
+        return pairs.all_labels()
+    return np.array([pair.label for pair in pairs], dtype=np.str_)
 
 
 def _packed(name: str, entry: Mapping[str, Any], base: Path) -> DataSource:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from irbox.datasets.image_store import SUFFIX, is_database, names_in_database
 from irbox.datasets.read_image import SUFFIXES
 
+_NUMBERS = re.compile(r'(\d+)')
 Choices = Mapping[str, Sequence[str] | Mapping[str, str]]
 
 _PLACEHOLDER = re.compile(r'\{(\w+)\}')
@@ -27,7 +28,7 @@ class Folder(NamedTuple):
 def natural_key(name: str) -> tuple[list[str | int], str]:
     """Sort key by which 2 comes before 10."""
     # The name itself decides between 1 and 01: folders are listed in any order.
-    return [int(part) if part.isdecimal() else part for part in re.split(r'(\d+)', name)], name
+    return [int(part) if part.isdecimal() else part for part in _NUMBERS.split(name)], name
 
 
 def stem_of(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import overload
 import numpy as np
 
 from irbox.datasets.packed.packed_pairs import PackedPairs
-from irbox.datasets.pairs.data_source import DataSource
+from irbox.datasets.pairs.data_source import DataSource, labels_of
 from irbox.datasets.pairs.distinct_names import distinct_names
 from irbox.datasets.pairs.paired_source import ImagePair
 
@@ -34,9 +34,7 @@ class Part:
 
     def labels(self) -> np.ndarray:
         """Give the label of each pair, (N,) of text."""
-        if isinstance(self.pairs, PackedPairs):
-            return self.pairs.all_labels()
-        return np.array([pair.label for pair in self.pairs], dtype=np.str_)
+        return labels_of(self.pairs)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ COMMANDS = {
     'make-scenes': 'write a bank of generated scenes to train on',
     'list-parts': 'list every part that a config can name',
     'sweep': 'train the rows of a table of ablations',
+    'consolidate': 'put a checkpoint that several processes wrote into one file',
     'convert-checkpoint': 'convert published weights to ours',
     'benchmark': 'time networks beside textbook builds and other checkouts',
     'benchmark-loading': 'time the reading of training data',

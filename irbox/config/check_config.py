@@ -244,4 +244,6 @@ SECTIONS: Mapping[str, Check] = {
     'load_from': _text,
     'experiment_name': _text,
     'find_unused_parameters': _flag,
+    'strategy': partial(_of, declared=Literal['ddp', 'fsdp2']),
+    'recompute_blocks': _flag,
 }

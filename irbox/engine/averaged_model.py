@@ -20,12 +20,15 @@ class AveragedModel(BaseAveragedModel):  # type: ignore[misc]  # mmengine has no
         model: Whose weights are averaged.
         momentum: Weight of the newest weights, in the long run.
         warm_up: See ``EMAHook``.
+        copied: A copy of the model, where it cannot be copied any more.
     """
 
-    def __init__(self, model: nn.Module, momentum: float, warm_up: float) -> None:
+    def __init__(
+        self, model: nn.Module, momentum: float, warm_up: float, copied: nn.Module | None = None
+    ) -> None:
         nn.Module.__init__(self)
         frozen = {id(weight): weight for weight in model.parameters() if not weight.requires_grad}
-        self.module = copy.deepcopy(model, memo=frozen).requires_grad_(False)
+        self.module = (copied or copy.deepcopy(model, memo=frozen)).requires_grad_(False)
         self.register_buffer('steps', torch.tensor(0))
         self.momentum, self.warm_up = momentum, warm_up
         self.interval, self.update_buffers = 1, False

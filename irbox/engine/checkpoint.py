@@ -12,6 +12,7 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from torch import Tensor, nn
 
 from irbox.engine.leaving import DivergenceError
+from irbox.engine.shards import with_shards
 from irbox.engine.training_state import check_meta
 from irbox.utils.frozen import FrozenModule
 from irbox.utils.weights import (
@@ -63,11 +64,12 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         there = ', '.join(file.name for file in sorted(folder.glob('*.pth'))[-5:])
         hint = f' {folder} holds {there}.' if there else ''
         raise FileNotFoundError(f'{error}{hint}') from None
+    content = with_shards(content, path, map_location)
     found = state_dict_of(content, path, PUBLISHED_KEYS)
     if found is not content.get('state_dict'):
         return {'state_dict': dict(found)}
     check_meta(content, path)
-    return dict(content)
+    return content
 
 
 def write_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +32,17 @@ from irbox.engine.environment import describe_environment
 from irbox.engine.finite_log_processor import FiniteLogProcessor
 from irbox.engine.hooks.ema_hook import EMAHook
 from irbox.engine.optimizer_state import check_averages, check_optimizer, check_schedulers
+from irbox.engine.schedule import beyond_the_schedule
+from irbox.engine.sharding import (
+    is_sharded,
+    recompute_blocks,
+    shard,
+    spread,
+    spread_optimizer,
+    twin,
+    whole,
+)
+from irbox.engine.shards import write_shards
 from irbox.engine.stop_signals import StopSignals
 from irbox.engine.training_state import check_resumable, check_state
 from irbox.engine.wrapping import data_parallel
@@ -56,6 +67,7 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.signals = StopSignals()
         self._agreed = False
+        self.twin: nn.Module | None = None
         super().__init__(*args, **kwargs)
 
     identity = ''
@@ -124,10 +136,21 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
             self._end()
 
     def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
-        """Move the model to its device and wrap it for several processes."""
+        """Move the model to its device and prepare it for several processes, see ``wrapping``."""
+        trained = self._train_loop is not None
+        if trained and self.cfg.get('recompute_blocks'):
+            recompute_blocks(model)
+        if trained and self.cfg.get('strategy') == 'fsdp2':
+            self.twin = shard(twin(model)) if self.cfg.get('ema') else None
+            return shard(model)
         if self.distributed:
             model_wrapper_cfg = data_parallel(self.cfg, model_wrapper_cfg)
         return cast(nn.Module, super().wrap_model(model_wrapper_cfg, model))
+
+    def _init_model_weights(self) -> None:
+        # Drawn from the seed, the same everywhere; mmengine would send whole weights around.
+        if not is_sharded(self.model):
+            super()._init_model_weights()
 
     def save_checkpoint(
         self,
@@ -154,7 +177,8 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
         """
         assert not by_epoch and not file_client_args and not backend_args
         self.call_hook('before_saving')
-        if not is_main_process():
+        sharded = is_sharded(self.model)
+        if not is_main_process() and not sharded:
             return
         meta = {'epoch': self.epoch, 'iter': self.iter + 1} | (meta or {})
         meta |= {
@@ -176,7 +200,11 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
             ]
         self.call_hook('before_save_checkpoint', checkpoint=content)
         content['message_hub'] = pack_message_hub(self.message_hub)
-        write_checkpoint(content, Path(out_dir, filename))
+        path = Path(out_dir, filename)
+        if sharded:
+            content = write_shards(content, path) if save_optimizer else whole(content)
+        if is_main_process():
+            write_checkpoint(content, path)
 
     def load_checkpoint(
         self,
@@ -204,6 +232,7 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
     def _take_weights(self, checkpoint: dict[str, Any], filename: str) -> None:
         check_weights(_inner(self.model), checkpoint['state_dict'], filename)
         check_frozen(_inner(self.model), checkpoint, filename)
+        checkpoint = spread(checkpoint, self.model)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         load_weights(_inner(self.model), checkpoint['state_dict'], filename)
         self._has_loaded = True
@@ -236,32 +265,19 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
         # From here on all of it fits.
         self._take_weights(checkpoint, filename)
         self.message_hub.load_state_dict(hub)
-        self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+        self.optim_wrapper.load_state_dict(
+            spread_optimizer(checkpoint['optimizer'], self.optim_wrapper.optimizer)
+        )
         for scheduler, state in zip(schedulers, checkpoint['param_schedulers'], strict=True):
             scheduler.load_state_dict(state)
         meta = checkpoint['meta']
         self.train_loop.continue_from(meta['iter'], meta['draws'])
         self.logger.info(f'Resumed from {filename} after iteration {meta["iter"]}')
-        self._say_how_the_schedule_goes_on(meta['iter'])
-
-    def _say_how_the_schedule_goes_on(self, iteration: int) -> None:
-        """Tell of a training that is longer than the schedule that it was begun with."""
-        end = max((scheduler.end for scheduler in self.param_schedulers or ()), default=math.inf)
-        if end >= self.max_iters:
-            return
-        rates = dict.fromkeys(
-            f'{rate:.3g}' for one in self.optim_wrapper.get_lr().values() for rate in one
-        )
-        text = (
-            f'The schedule ended at iteration {end}: the training goes on to {self.max_iters} at a '
-            f'learning rate of {" and ".join(rates)}.'
-            if iteration >= end
-            else f'The schedule goes on to iteration {end}, as it was begun; from there to '
-            f'{self.max_iters} the learning rate stays.'
-        )
-        self.logger.info(text)
-        if is_main_process():
-            console().print(text)
+        rates = itertools.chain.from_iterable(self.optim_wrapper.get_lr().values())
+        if text := beyond_the_schedule(schedulers, meta['iter'], self.max_iters, rates):
+            self.logger.info(text)
+            if is_main_process():
+                console().print(text)
 
     @master_only  # type: ignore[untyped-decorator]  # mmengine has no types
     def dump_config(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from mmengine.config import Config
@@ -87,6 +88,35 @@ def to_iterations(config: Config, samples: int, world_size: int) -> list[str]:
         scheduler.T_max = max(1, end - scheduler.get('begin', 0) - 1)
     _check_intervals(config, counts)
     return notes
+
+
+def beyond_the_schedule(
+    schedulers: Iterable[Any], iteration: int, max_iters: int, rates: Iterable[float]
+) -> str:
+    """Describe how a training goes on that is longer than the schedule that it was begun with.
+
+    Args:
+        schedulers: Built, and resumed.
+        iteration: The one that the training goes on after.
+        max_iters: How long it is.
+        rates: Learning rates at that iteration.
+
+    Returns:
+        A sentence; '' where the schedule is as long as the training.
+    """
+    end = max((scheduler.end for scheduler in schedulers), default=math.inf)
+    if end >= max_iters:
+        return ''
+    if iteration >= end:
+        shown = ' and '.join(dict.fromkeys(f'{rate:.3g}' for rate in rates))
+        return (
+            f'The schedule ended at iteration {end}: the training goes on to {max_iters} at a '
+            f'learning rate of {shown}.'
+        )
+    return (
+        f'The schedule goes on to iteration {end}, as it was begun; from there to {max_iters} the '
+        'learning rate stays.'
+    )
 
 
 def _scheduler_to_iterations(scheduler: Any, index: int, convert: Any) -> str:

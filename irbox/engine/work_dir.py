@@ -15,6 +15,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
+from irbox.engine.shards import check_shards
 from irbox.utils.files import rename, write_text
 from irbox.utils.weights import few, read_weights
 
@@ -24,7 +25,7 @@ NUMBER = re.compile(r'iter_(\d+)\.')
 STARTS = 3
 """After the same iteration, each ended by something else than the training: the next is refused."""
 # What shows that a training was here, and what else it leaves.
-TRAINED = re.compile(r'(iter_\d+|best_.+_iter_\d+|final.*)\.(pth|safetensors)')
+TRAINED = re.compile(r'(iter_\d+|best_.+_iter_\d+|final.*)\.(pth|safetensors|shards)')
 LEFT = re.compile(
     r'run\.json|config\.yaml|last_checkpoint|skipped\.jsonl|diverged_iter_\d+\.pt|\d{8}_\d{6}|'
     r'results\.json|table\.(txt|csv|json|tex)'
@@ -76,7 +77,9 @@ def newest_checkpoint(folder: str | Path) -> Path | None:
 
     def usable(path: Path, mapped: bool) -> bool:
         try:
-            runs[path] = identity_of(read_weights(path, mapped=mapped))
+            content = read_weights(path, mapped=mapped)
+            check_shards(content, path)
+            runs[path] = identity_of(content)
         except ValueError as error:
             problems.append(str(error))
             print_log(f'{error} It is passed over.', 'current', logging.WARNING)
@@ -112,7 +115,8 @@ def claim(folder: str | Path, identity: str, iteration: int, config: str) -> Map
     folder.mkdir(parents=True, exist_ok=True)
     names = _names(folder)
     trained = [name for name in names if TRAINED.fullmatch(name)]
-    ours = {name for name in trained if iteration and is_of(folder / name, identity)}
+    files = {name: folder / re.sub(r'\.shards$', '.pth', name) for name in trained}
+    ours = {name for name in trained if iteration and is_of(files[name], identity)}
     numbers = {name: NUMBER.search(name) for name in trained}
     later = {name for name, found in numbers.items() if found and int(found[1]) > iteration}
     foreign = [name for name in trained if name not in ours or name in later]

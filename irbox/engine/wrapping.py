@@ -17,6 +17,7 @@ def check_wrapping(config: Mapping[str, Any]) -> None:
         ValueError: Two options exclude each other; names them.
     """
     wrapper = config.get('model_wrapper_cfg') or {}
+    _check_strategy(config)
     scaling = config.get('auto_scale_lr') or {}
     if scaling.get('enable') and 'base_batch_size' not in scaling:
         raise ValueError(
@@ -27,6 +28,31 @@ def check_wrapping(config: Mapping[str, Any]) -> None:
         raise ValueError(
             'model_wrapper_cfg.static_graph: torch wants gradients exchanged after every batch, '
             f'optim_wrapper.accumulative_counts={counts} after every {counts}. Remove one of them.'
+        )
+
+
+def _check_strategy(config: Mapping[str, Any]) -> None:
+    if config.get('recompute_blocks') and config.get('compile_blocks'):
+        raise ValueError(
+            'recompute_blocks and compile_blocks both replace what a block computes. '
+            'Remove one of them.'
+        )
+    if config.get('strategy', 'ddp') != 'fsdp2':
+        return
+    if config.get('launcher', 'none') == 'none':
+        raise ValueError(
+            'strategy: fsdp2 shares weights out among processes. Start several, by torchrun with '
+            '--launcher pytorch or by srun with --launcher slurm, or remove it.'
+        )
+    others = {
+        'compile_blocks': config.get('compile_blocks'),
+        'model_wrapper_cfg': config.get('model_wrapper_cfg'),
+        'find_unused_parameters': config.get('find_unused_parameters'),
+        'amp=fp16': config.get('amp') == 'fp16',
+    }
+    if wrong := [name for name, given in others.items() if given]:
+        raise ValueError(
+            f'strategy: fsdp2 does not go together with {wrong[0]}. Remove one of them.'
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor
@@ -36,6 +37,35 @@ def normal_noise(like: Tensor) -> Tensor:
 def coin_flips(like: Tensor) -> Tensor:
     """Draw 0 or 1 with equal probability for the images of a batch, as ``normal_noise`` does."""
     return _draw(_flip, like)
+
+
+def repeated_noise() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Give two contexts: what is drawn in the second is what was drawn in the first.
+
+    For activations that are computed again in a backward pass: torch takes care of its own
+    generators, not of the one here.
+    """
+    before: dict[torch.device, Tensor] = {}
+
+    @contextmanager
+    def first() -> Iterator[None]:
+        before.update({device: one.get_state() for device, one in _generators.items()})
+        yield
+
+    @contextmanager
+    def again() -> Iterator[None]:
+        now = dict(_generators)
+        _generators.clear()
+        for device, state in before.items():
+            _generators[device] = torch.Generator(device)
+            _generators[device].set_state(state)
+        try:
+            yield
+        finally:
+            _generators.clear()
+            _generators.update(now)
+
+    return first(), again()
 
 
 def _flip(

@@ -12,7 +12,8 @@ from mmengine.hooks import Hook
 from torch import nn
 from torch.utils.data import Dataset
 
-from irbox.registry import DATASETS, HOOKS, MODELS
+from irbox.layers.shared_noise import normal_noise
+from irbox.registry import BLOCKS, DATASETS, HOOKS, MODELS
 from irbox.structures import Context
 from irbox.utils.frozen import FrozenModule
 
@@ -28,6 +29,22 @@ class TinyPrior(FrozenModule):
         self.freeze()
 
 
+@BLOCKS.register_module()
+class TinyBlock(nn.Module):
+    """A convolution whose input meets noise that belongs to the image."""
+
+    def __init__(self, width: int, noise: float):
+        super().__init__()
+        self.noise = noise
+        self.layer = nn.Conv2d(width, width, 3, padding=1)
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        noise = self.noise * normal_noise(x) if self.training else 0
+        return x + torch.tanh(self.layer(x + noise))
+
+
 @MODELS.register_module()
 class TinyNetwork(nn.Module):
     """Draws noise in training, and has a frozen part."""
@@ -39,6 +56,8 @@ class TinyNetwork(nn.Module):
         spoil_at: int = -1,
         norm: bool = True,
         spoil_gradients_at: list[int] = (),
+        blocks: int = 0,
+        block_noise: float = 0.1,
     ):
         super().__init__()
         self.noise, self.spoil_at, self.calls = noise, spoil_at, 0
@@ -46,7 +65,10 @@ class TinyNetwork(nn.Module):
         self.prior = TinyPrior()
         self.norm = nn.BatchNorm2d(3) if norm else nn.Identity()
         self.layers = nn.Sequential(
-            nn.Conv2d(3, width, 3, padding=1), nn.GELU(), nn.Conv2d(width, 3, 3, padding=1)
+            nn.Conv2d(3, width, 3, padding=1),
+            nn.GELU(),
+            *(TinyBlock(width, block_noise) for _ in range(blocks)),
+            nn.Conv2d(width, 3, 3, padding=1),
         )
 
     def describe(self, image):

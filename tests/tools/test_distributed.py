@@ -3,8 +3,6 @@
 import json
 import os
 import runpy
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from irbox.config.load_config import load_config
 from irbox.engine.checkpoint import read_checkpoint
 from irbox.engine.train import find_checkpoint, train
 from support.paths import ROOT, TINY
+from support.torchrun import torchrun
 
 pytestmark = pytest.mark.slow
 # Noise and norms differ between processes; Adam divides small gradients by themselves.
@@ -37,19 +36,6 @@ def elsewhere(tmp_path, monkeypatch):
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-def torchrun(number, tool, *arguments, **options):
-    """Run a tool in so many processes."""
-    launcher = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={number}']
-    given = [f'{key}={value}' for key, value in options.items()]
-    command = [sys.executable, *launcher, ROOT / f'tools/{tool}.py', *arguments]
-    return subprocess.run(
-        [str(part) for part in [*command, '--launcher', 'pytorch', '--cfg-options', *given]],
-        env=os.environ | {'OMP_NUM_THREADS': '1', 'MASTER_ADDR': '127.0.0.1'},
-        capture_output=True,
-        text=True,
-    )
 
 
 def alone(folder, resume=None, **options):

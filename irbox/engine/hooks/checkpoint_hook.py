@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ from annotated_types import Ge, doc
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
+from irbox.engine.shards import folder_of
 from irbox.engine.work_dir import is_of
 from irbox.registry import HOOKS
 from irbox.utils.bounded import PositiveInt
@@ -144,6 +146,8 @@ class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine has no types
             return True
         try:
             path.unlink(missing_ok=True)
+            if folder_of(path).is_dir():
+                shutil.rmtree(folder_of(path))
         except OSError as error:
             runner.logger.warning(f'{path} is not deleted: {error.strerror or error}.')
             return False

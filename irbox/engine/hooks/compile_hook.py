@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
 from mmengine.hooks import Hook
-from torch import nn
 
-from irbox.registry import BLOCKS, HOOKS
+from irbox.engine.sharding import blocks_of
+from irbox.registry import HOOKS
 
 KINDS_OF_BLOCKS = 64
 """Of one class and different sizes that are compiled; the compiler's own limit is 8."""
@@ -44,12 +43,12 @@ class CompileHook(Hook):  # type: ignore[misc]  # mmengine has no types
         """Compile the blocks; the compiler starts when they are first called."""
         limits = torch._dynamo.config
         limits.recompile_limit = max(limits.recompile_limit, KINDS_OF_BLOCKS)
-        for block in _blocks(runner.model):
+        for block in blocks_of(runner.model):
             block.forward = torch.compile(block.forward, backend=self.backend, dynamic=False)
 
     def before_val(self, runner: Any) -> None:
         """Put the blocks back as they are."""
-        for block in _blocks(runner.model):
+        for block in blocks_of(runner.model):
             vars(block).pop('forward', None)
 
     def after_val(self, runner: Any) -> None:
@@ -59,12 +58,3 @@ class CompileHook(Hook):  # type: ignore[misc]  # mmengine has no types
     def after_train(self, runner: Any) -> None:
         """Put the blocks back as they are."""
         self.before_val(runner)
-
-
-def _blocks(model: nn.Module) -> Iterator[nn.Module]:
-    """Find the registered blocks of a network that are inside no other."""
-    for child in model.children():
-        if type(child) in BLOCKS.module_dict.values():
-            yield child
-        else:
-            yield from _blocks(child)

@@ -41,7 +41,7 @@ class EMAHook(MMEngineEMAHook):  # type: ignore[misc]  # mmengine has no types
         """Copy the model."""
         model = runner.model
         self.src_model = model.module if is_model_wrapper(model) else model
-        self.ema_model = AveragedModel(self.src_model, self.momentum, self.warm_up)
+        self.ema_model = AveragedModel(self.src_model, self.momentum, self.warm_up, runner.twin)
 
     def after_val_stopped(self, runner: Any) -> None:
         """Put the trained weights back: a signal ended the validation."""

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import master_only
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
@@ -14,6 +14,7 @@ from irbox import __version__
 from irbox.config.load_config import config_text
 from irbox.engine.checkpoint import frozen_records, write_checkpoint
 from irbox.engine.hooks.ema_hook import EMAHook
+from irbox.engine.sharding import whole
 from irbox.registry import HOOKS
 
 
@@ -45,13 +46,15 @@ class FinalWeightsHook(Hook):  # type: ignore[misc]  # mmengine has no types
             )
         self.filename = filename
 
-    @master_only  # type: ignore[untyped-decorator]  # mmengine has no types
     def after_train(self, runner: Any) -> None:
         """Write the file."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for hook in runner.hooks:
             if isinstance(hook, EMAHook):
                 model = hook.ema_model.module
+        state = whole(model.state_dict())
+        if not is_main_process():
+            return
         meta = {
             'cfg': config_text(runner.cfg),
             'irbox_version': __version__,
@@ -61,5 +64,5 @@ class FinalWeightsHook(Hook):  # type: ignore[misc]  # mmengine has no types
             'run': runner.identity,
         }
         path = Path(runner.work_dir, self.filename)
-        write_checkpoint({'meta': meta, 'state_dict': model.state_dict()}, path)
+        write_checkpoint({'meta': meta, 'state_dict': state}, path)
         runner.logger.info(f'Wrote {path}')

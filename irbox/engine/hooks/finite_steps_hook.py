@@ -16,6 +16,7 @@ from torch import Tensor
 
 from irbox.engine.checkpoint import to_plain
 from irbox.engine.leaving import DivergenceError
+from irbox.engine.sharding import whole
 from irbox.registry import HOOKS
 from irbox.utils.bounded import PositiveInt
 from irbox.utils.console import console
@@ -89,7 +90,8 @@ class FiniteStepsHook(Hook):  # type: ignore[misc]  # mmengine has no types
             'losses': {key: repr(value.detach().item()) for key, value in (outputs or {}).items()},
         }
         # Buffers, too: statistics of a bad batch would stay.
-        dead = [key for key, value in model.state_dict().items() if not value.isfinite().all()]
+        weights = whole(model.state_dict())
+        dead = [key for key, value in weights.items() if not value.isfinite().all()]
         dead += ['weights'] * (not dead and not math.isfinite(fault.weights))
         if is_main_process():
             append_line(Path(runner.work_dir, LIST), json.dumps(found))
@@ -100,7 +102,7 @@ class FiniteStepsHook(Hook):  # type: ignore[misc]  # mmengine has no types
         path = Path(runner.work_dir, f'diverged_iter_{iteration}.pt')
         if is_main_process():
             bad = [key for key, weight in model.named_parameters() if id(weight) in spoilt]
-            state = {'bad_gradients': bad, 'state': model.state_dict(), 'batch': dict(batch)}
+            state = {'bad_gradients': bad, 'state': weights, 'batch': dict(batch)}
             write_weights(to_plain(found | state), path)
         times = f'the gradient was not finite {self.in_row} times in a row'
         raise DivergenceError(

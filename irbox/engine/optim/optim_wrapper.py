@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +13,7 @@ from mmengine.optim import OptimWrapper as MMEngineOptimWrapper
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from irbox.engine.sharding import whole
 from irbox.registry import OPTIM_WRAPPERS
 
 
@@ -43,6 +46,16 @@ class OptimWrapper(MMEngineOptimWrapper):  # type: ignore[misc]  # mmengine has 
     fault: Fault | None = None
     """Of the latest step; None where it was taken."""
 
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Give the context that a loss is computed in: gradients are exchanged once a step."""
+        # The way of weights that are shared out; mmengine knows that of those that are not.
+        chooses: Any = getattr(model, 'set_requires_gradient_sync', None)
+        if chooses is not None:
+            chooses(self.should_sync())
+        with super().optim_context(model):
+            yield
+
     def step(self, **kwargs: Any) -> None:
         """Clip the gradient and update the weights, if all are finite."""
         if self.may_step():
@@ -57,10 +70,10 @@ class OptimWrapper(MMEngineOptimWrapper):  # type: ignore[misc]  # mmengine has 
         limit = clipping.pop('max_norm') if by_norm else math.inf
         how = clipping if by_norm else {}
         gradients = [weight.grad for weight in weights]
-        norm = get_total_norm(gradients, **how)
-        gradient, own = torch.stack([norm, get_total_norm(weights).to(norm)]).tolist()
+        norm = whole(get_total_norm(gradients, **how))
+        gradient, own = torch.stack([norm, whole(get_total_norm(weights)).to(norm)]).tolist()
         if not math.isfinite(gradient) or not math.isfinite(own):
-            spoilt = [weight for weight in weights if not weight.grad.isfinite().all()]
+            spoilt = [weight for weight in weights if not whole(weight.grad).isfinite().all()]
             self.fault = Fault(gradient, own, spoilt)
             return False
         self.fault = None

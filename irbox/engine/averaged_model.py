@@ -28,7 +28,8 @@ class AveragedModel(BaseAveragedModel):  # type: ignore[misc]  # mmengine has no
     ) -> None:
         nn.Module.__init__(self)
         frozen = {id(weight): weight for weight in model.parameters() if not weight.requires_grad}
-        self.module = (copied or copy.deepcopy(model, memo=frozen)).requires_grad_(False)
+        own = copy.deepcopy(model, memo=frozen) if copied is None else copied
+        self.module = own.requires_grad_(False)
         self.register_buffer('steps', torch.tensor(0))
         self.momentum, self.warm_up = momentum, warm_up
         self.interval, self.update_buffers = 1, False

@@ -69,7 +69,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     if found is not content.get('state_dict'):
         return {'state_dict': dict(found)}
     check_meta(content, path)
-    return content
+    return dict(content)
 
 
 def write_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:

@@ -70,13 +70,13 @@ def write_shards(content: Mapping[str, Any], path: str | Path) -> dict[str, Any]
     return rest
 
 
-def check_shards(content: Mapping[str, Any], path: str | Path) -> bool:
+def check_shards(content: Any, path: str | Path) -> bool:
     """Tell whether a checkpoint has shards.
 
     Raises:
         ValueError: It has, but not all of them are there, or not whole.
     """
-    meta = content.get('meta')
+    meta = content.get('meta') if isinstance(content, Mapping) else None
     sizes = meta.get('shards') if isinstance(meta, Mapping) else None
     if not isinstance(sizes, Mapping) or not sizes:
         return False
@@ -87,13 +87,11 @@ def check_shards(content: Mapping[str, Any], path: str | Path) -> bool:
     return True
 
 
-def with_shards(
-    content: Mapping[str, Any], path: str | Path, device: Any = 'cpu'
-) -> dict[str, Any]:
+def with_shards(content: Any, path: str | Path, device: Any = 'cpu') -> Any:
     """Put the tensors of the shards, whole again, into their places in a checkpoint.
 
     Args:
-        content: What ``iter_N.pth`` holds.
+        content: What ``iter_N.pth`` holds; what has no shards comes back as it is.
         path: That file.
         device: Where the tensors go; ``'meta'`` reads their shapes only.
 
@@ -101,7 +99,7 @@ def with_shards(
         ValueError: See ``check_shards``.
     """
     if not check_shards(content, path):
-        return dict(content)
+        return content
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
     from torch.distributed.checkpoint.state_dict_loader import load
 

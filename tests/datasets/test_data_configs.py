@@ -95,7 +95,7 @@ def test_cdd11(tmp_path):
         assert {p.clean.parent.name for p in built.pairs} == {'clear'}
         # Also where the data root is the folder of the split.
         dataset.data_root = str(tmp_path / part)
-        assert DATASETS.build(dataset).pairs == built.pairs
+        assert list(DATASETS.build(dataset).pairs) == list(built.pairs)
 
 
 def test_cdd11_in_the_mixture_of_moce_ir(tmp_path):

@@ -28,7 +28,7 @@ from irbox.restore.cluster.addresses import is_address
 from irbox.restore.cluster.item import Item
 from irbox.restore.cluster.list_items import list_items
 from irbox.restore.cluster.restore_stage import Restore
-from irbox.restore.cluster.stages import Decode, Encode, open_row
+from irbox.restore.cluster.stages import STATE, Decode, Encode, Passed
 from irbox.restore.load import load
 from irbox.restore.shipped import default_model
 from irbox.utils.optional import require
@@ -177,7 +177,7 @@ def _outcomes(
         )
         data = data.map(Encode(settings.writing(), args.overwrite), num_cpus=SHARE, **ONCE)
         for row in data.iter_rows():
-            passed = open_row(row)
+            passed: Passed = row[STATE]
             if left.pop(passed.item.key, None) is not None:
                 yield passed.item, passed.outcome
     for item in left.values():

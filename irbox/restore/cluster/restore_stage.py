@@ -6,10 +6,12 @@ import time
 from collections import defaultdict
 from typing import Any
 
+import numpy as np
+
 from irbox.restore.batch.make_record import make_record
 from irbox.restore.batch.run_batch import failing
 from irbox.restore.batch.settings import Settings
-from irbox.restore.cluster.stages import STATE, Passed, open_row
+from irbox.restore.cluster.stages import STATE, Passed
 from irbox.restore.load import load
 from irbox.restore.restore_together import restore_together
 
@@ -28,14 +30,16 @@ class Restore:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Restore a batch: a column of ``Passed`` -> the same, with answers."""
-        several = [open_row({STATE: one}) for one in batch[STATE]]
+        several: list[Passed] = list(batch[STATE])
         sizes: dict[Any, list[Passed]] = defaultdict(list)
         for passed in several:
             if passed.picture is not None:
                 sizes[passed.picture.pixels.shape].append(passed)
         for together in sizes.values():
             self._restore(together)
-        return {STATE: [passed.as_row()[STATE] for passed in several]}
+        column = np.empty(len(several), dtype=object)
+        column[:] = [passed.as_row()[STATE] for passed in several]
+        return {STATE: column}
 
     def _restore(self, several: list[Passed]) -> None:
         start = time.perf_counter()

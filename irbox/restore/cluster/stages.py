@@ -6,7 +6,6 @@ They start without torch: one that a decoder ended is soon back.
 from __future__ import annotations
 
 import io
-import pickle
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -40,13 +39,7 @@ class Passed:
         """Give it as a row of a table; a failed one carries no pictures further."""
         if self.outcome.status == 'failed':
             self.picture = self.pixels = None
-        return {STATE: pickle.dumps(self, pickle.HIGHEST_PROTOCOL)}
-
-
-def open_row(row: Row) -> Passed:
-    """Give what ``as_row`` made a row of, in another process of this program."""
-    passed: Passed = pickle.loads(row[STATE])
-    return passed
+        return {STATE: self}
 
 
 @dataclass
@@ -79,7 +72,7 @@ class Encode:
 
     def __call__(self, row: Row) -> Row:
         """Write one, whole or not at all, and give what became of it without its pictures."""
-        passed = open_row(row)
+        passed: Passed = row[STATE]
         with failing(passed.outcome):
             if passed.outcome.status == 'restored':
                 self._write(passed)

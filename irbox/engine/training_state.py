@@ -40,6 +40,7 @@ NOTES: Mapping[str, Any] = {
     'evaluated_at': NonNegativeInt,
     'skipped_steps': NonNegativeInt,
     'skipped_in_row': NonNegativeInt,
+    'latest_steps': list[list[float]],
 }
 # Values in the notes of plug-ins: more than that was made to fill the memory.
 MOST = 10_000

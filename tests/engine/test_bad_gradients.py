@@ -189,3 +189,61 @@ def test_float16_counts_what_its_scaler_leaves_out(monkeypatch):
     wrapper.update_params(weight.sum())
     assert weight.item() == pytest.approx(0, abs=1e-5)  # the gradient is cut to nearly 1
     assert wrapper.fault is None
+
+
+SPIKES = {'optim_wrapper__spikes': {'least': 2}}
+
+
+def skipped(work_dir):
+    lines = (work_dir / 'skipped.jsonl').read_text().splitlines()
+    return [json.loads(line) for line in lines if line]
+
+
+def weights_of(work_dir):
+    return read_checkpoint(work_dir / 'iter_12.pth')['state_dict']
+
+
+def test_a_spike_of_the_machine_costs_nothing(tmp_path, capsys):
+    """The step is repeated, and then as it would have been."""
+    run(tmp_path / 'whole', model__network__norm=False, **SPIKES)
+    run(tmp_path / 'spike', model__network__norm=False, model__network__spike_at=[7], **SPIKES)
+    said = capsys.readouterr().err
+    assert 'WARNING: Iteration 8: the gradient' in said
+    assert 'times the largest of the last 3 steps. It did not come again' in said
+    (entry,) = skipped(tmp_path / 'spike')
+    assert (entry['iteration'], entry['again'], len(entry['names'])) == (8, False, 4)
+    for name, weight in weights_of(tmp_path / 'whole').items():
+        torch.testing.assert_close(weights_of(tmp_path / 'spike')[name], weight, rtol=0, atol=0)
+
+
+def test_a_spike_of_the_images_is_left_out(tmp_path, capsys):
+    # Calls 7 and 8 are the step, 9 and 10 are its repetition.
+    run(tmp_path, model__network__norm=False, model__network__spike_at=[7, 9], **SPIKES)
+    output = capsys.readouterr()
+    assert 'It came again when the step was repeated, the same: these images do it' in output.err
+    assert '1 steps were left out' in output.out
+    (entry,) = skipped(tmp_path)
+    assert entry['again'] and entry['spike'].startswith('the gradient')
+    assert read_checkpoint(tmp_path / 'iter_12.pth')['optimizer']['state'][0]['step'] == 5
+
+
+def test_spikes_without_end_end_the_training(tmp_path):
+    spikes = {'model__network__spike_at': list(range(7, 99))}
+    limit = {'default_hooks__finite_steps': {'type': 'FiniteStepsHook', 'limit': 2}}
+    with pytest.raises(
+        DivergenceError, match='left out 2 times in a row; optim_wrapper.spikes=null'
+    ):
+        run(tmp_path, **spikes, **limit, **SPIKES)
+    assert not list(tmp_path.glob('iter_12*'))
+
+
+def test_who_wants_spikes_gets_them(tmp_path):
+    run(tmp_path, model__network__spike_at=[7], optim_wrapper__spikes=None)
+    assert not (tmp_path / 'skipped.jsonl').exists()
+
+
+def test_a_resumed_training_knows_what_steps_were(tmp_path, capsys):
+    run(tmp_path, train_cfg__max_iters=6, **SPIKES)
+    # The first call after it.
+    run(tmp_path, resume='auto', model__network__spike_at=[1], **SPIKES)
+    assert 'of the last 3 steps. It did not come again' in capsys.readouterr().err

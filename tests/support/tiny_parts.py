@@ -56,12 +56,13 @@ class TinyNetwork(nn.Module):
         spoil_at: int = -1,
         norm: bool = True,
         spoil_gradients_at: list[int] = (),
+        spike_at: list[int] = (),
         blocks: int = 0,
         block_noise: float = 0.1,
     ):
         super().__init__()
         self.noise, self.spoil_at, self.calls = noise, spoil_at, 0
-        self.spoil_gradients_at = spoil_gradients_at
+        self.spoil_gradients_at, self.spike_at = spoil_gradients_at, spike_at
         self.prior = TinyPrior()
         self.norm = nn.BatchNorm2d(3) if norm else nn.Identity()
         self.layers = nn.Sequential(
@@ -86,6 +87,8 @@ class TinyNetwork(nn.Module):
         if self.training and self.calls in self.spoil_gradients_at:
             # The loss stays finite, its gradient does not.
             restored.register_hook(lambda gradient: gradient * float('nan'))
+        if self.training and self.calls in self.spike_at:
+            restored.register_hook(lambda gradient: gradient * 1e6)
         return image + restored + 0.01 * bias
 
 

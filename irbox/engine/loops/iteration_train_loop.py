@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -93,7 +94,7 @@ class IterationTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]  # mmengine 
         batches = iter(self.dataloader)
         while self._iter < self._max_iters and not self.stop_training and not self._leaves():
             self.runner.model.train()
-            self._seed_generators()
+            self._seed_generators(self._iter)
             self.run_iter(next(batches))
             self._validate_if_due()
         # Now, while Python is in good order: left to the garbage collector, worker processes are
@@ -123,9 +124,21 @@ class IterationTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]  # mmengine 
         counts = self.runner.optim_wrapper._accumulative_counts
         return bool(self.runner.is_told_to_stop) and self._iter % counts == 0
 
-    def _seed_generators(self) -> None:
+    def repeat(self, batches: Sequence[Any]) -> None:
+        """Take the latest step once more, with the same noise: while its last iteration ends.
+
+        Args:
+            batches: Of the step.
+        """
+        wrapper = self.runner.optim_wrapper
+        wrapper._inner_count -= len(batches)
+        for iteration, batch in enumerate(batches, self._iter + 1 - len(batches)):
+            self._seed_generators(iteration)
+            self.runner.model.train_step(batch, optim_wrapper=wrapper)
+
+    def _seed_generators(self, iteration: int) -> None:
         seed, shared = (
-            int(np.random.SeedSequence((self.runner.seed, self._iter, rank)).generate_state(1)[0])
+            int(np.random.SeedSequence((self.runner.seed, iteration, rank)).generate_state(1)[0])
             for rank in (self.runner.rank, 0)
         )
         seed_shared_noise(shared)

@@ -26,7 +26,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper, OptimWrapper):  # type: ignore[mi
     def __init__(
         self, loss_scale: str | float = 'dynamic', dtype: str = 'float16', **kwargs: Any
     ) -> None:
-        super().__init__(loss_scale=loss_scale, dtype=dtype, **kwargs)
+        # mmengine's takes them; it has no types.
+        super().__init__(loss_scale=loss_scale, dtype=dtype, **kwargs)  # type: ignore[call-arg]
 
     def step(self, **kwargs: Any) -> None:
         """Clip the gradient and update the weights, if all are finite; adapt the scale."""

@@ -1,25 +1,30 @@
-"""Steps of the optimiser that a gradient which is no number does not spoil."""
+"""Steps of the optimiser that neither a gradient which is no number spoils, nor a spike."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import torch
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.optim import OptimWrapper as MMEngineOptimWrapper
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim import Optimizer
 
+from irbox.engine.optim.spike_guard import SpikeGuard
 from irbox.engine.sharding import whole
 from irbox.registry import OPTIM_WRAPPERS
+from irbox.utils.bounded import PositiveInt
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What was not finite when a step was due."""
+    """What was not finite, or out of all proportion, when a step was due."""
 
     gradient: float
     """Norm of the gradient."""
@@ -27,24 +32,49 @@ class Fault:
     """Norm of the weights."""
     spoilt: list[Tensor] = field(default_factory=list)
     """The weights whose gradients are not finite."""
+    spike: str = ''
+    """What was out of proportion, where all is finite."""
 
 
 @OPTIM_WRAPPERS.register_module()
 class OptimWrapper(MMEngineOptimWrapper):  # type: ignore[misc]  # mmengine has no types
-    """Leaves out a step whose gradient, or whose weights, are not finite, and says so in ``fault``.
+    """Leaves out a step that would spoil the weights, and says so in ``fault``.
+
+    That is one whose gradient, or whose weights, are not finite, or whose gradient or loss is out
+    of proportion to those of the latest steps, see ``SpikeGuard``.
 
     mmengine's wrapper of this name, which writes whatever came into the weights. The norms of the
-    gradient, which clipping needs as well, and of the weights are read together, once a step: with
-    clipping by norm a GPU waits as often as without the check. All processes of a run see the same
-    gradient and leave out the same steps.
+    gradient, which clipping needs as well, and of the weights, and the loss are read together, once
+    a step: with clipping by norm a GPU waits as often as without the check. All processes of a run
+    see the same numbers and leave out the same steps.
 
-    Its arguments are mmengine's: ``optimizer``; ``accumulative_counts``, the batches that make up a
-    step; ``clip_grad``, with ``max_norm`` and other arguments of
-    ``torch.nn.utils.clip_grad_norm_``, or ``type: value`` and ``clip_value``.
+    Args:
+        optimizer: Or its config.
+        accumulative_counts: Batches that make up a step.
+        clip_grad: ``max_norm`` and other arguments of ``torch.nn.utils.clip_grad_norm_``, or
+            ``type: value`` and ``clip_value``.
+        spikes: Arguments of ``SpikeGuard``; None takes every finite step.
     """
 
     fault: Fault | None = None
     """Of the latest step; None where it was taken."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        accumulative_counts: PositiveInt = 1,
+        clip_grad: Mapping[str, Any] | None = None,
+        spikes: Mapping[str, Any] | None = MappingProxyType({}),
+    ) -> None:
+        # It takes what clipping is told out of the mapping.
+        super().__init__(optimizer, accumulative_counts, clip_grad and dict(clip_grad))
+        self.guard = None if spikes is None else SpikeGuard(**spikes)
+        self._losses: list[Tensor] = []
+
+    def update_params(self, loss: Tensor, **kwargs: Any) -> None:
+        """Add the gradient of a batch's loss, and take the step when it is due."""
+        self._losses.append(loss.detach().float())
+        super().update_params(loss, **kwargs)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -71,15 +101,30 @@ class OptimWrapper(MMEngineOptimWrapper):  # type: ignore[misc]  # mmengine has 
         how = clipping if by_norm else {}
         gradients = [weight.grad for weight in weights]
         norm = whole(get_total_norm(gradients, **how))
-        gradient, own = torch.stack([norm, whole(get_total_norm(weights)).to(norm)]).tolist()
+        read = [norm, whole(get_total_norm(weights)).to(norm), self._loss().to(norm)]
+        gradient, own, loss = torch.stack(read).tolist()
         if not math.isfinite(gradient) or not math.isfinite(own):
             spoilt = [weight for weight in weights if not whole(weight.grad).isfinite().all()]
             self.fault = Fault(gradient, own, spoilt)
             return False
-        self.fault = None
+        spike = self.guard.judge(gradient, loss) if self.guard is not None else ''
+        self.fault = Fault(gradient, own, spike=spike) if spike else None
+        if spike:
+            return False
         if by_norm:
             clip_grads_with_norm_(weights, limit, norm, how.get('foreach'))
             self.message_hub.update_scalar('train/grad_norm', gradient)
         elif clipping:
             nn.utils.clip_grad_value_(weights, **clipping)
         return True
+
+    def _loss(self) -> Tensor:
+        """Give the mean loss of the step's batches, the same in all processes."""
+        if not self._losses:
+            return torch.zeros(())  # of a step that somebody takes by hand
+        mean = torch.stack(self._losses).mean()
+        self._losses.clear()
+        if get_world_size() > 1:
+            # Or one process would leave out what the others take.
+            all_reduce(mean, 'mean')
+        return mean

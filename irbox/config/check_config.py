@@ -41,6 +41,7 @@ DEFAULT_HOOKS = frozenset(
         'progress',
         'final_weights',
         'finite_steps',
+        'replicas',
         'watchdog',
     }
 )

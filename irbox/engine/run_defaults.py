@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-OWN = ('progress', 'final_weights', 'finite_steps', 'watchdog')
+OWN = ('progress', 'final_weights', 'finite_steps', 'replicas', 'watchdog')
 
 
 def default_hooks(config: Config) -> dict[str, Any]:
@@ -16,6 +16,7 @@ def default_hooks(config: Config) -> dict[str, Any]:
         'logger': {'type': 'LoggerHook', 'interval': 50, 'log_metric_by_epoch': False},
         'progress': {'type': 'ProgressHook'},
         'finite_steps': {'type': 'FiniteStepsHook'},
+        'replicas': {'type': 'ReplicasHook'},
         'bad_samples': {'type': 'BadSamplesHook'},
         'watchdog': {'type': 'WatchdogHook'},
         'final_weights': {'type': 'FinalWeightsHook'},

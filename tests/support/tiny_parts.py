@@ -154,6 +154,21 @@ class HangHook(Hook):
 
 
 @HOOKS.register_module()
+class DriftHook(Hook):
+    """Makes one process slow, and changes the last bit of one of its weights in an iteration."""
+
+    def __init__(self, iteration: int, rank: int = 1, seconds: float = 0.0):
+        self.iteration, self.rank, self.seconds = iteration, rank, seconds
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.rank == self.rank:
+            time.sleep(self.seconds)
+            if runner.iter + 1 == self.iteration:
+                weight = dict(runner.model.named_parameters())['module.network.layers.0.weight']
+                weight.data.view(-1).view(torch.int32)[5] ^= 1
+
+
+@HOOKS.register_module()
 class RecordHook(Hook):
     """Keeps the loss of each iteration."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -70,9 +71,12 @@ class OptimWrapper(MMEngineOptimWrapper):  # type: ignore[misc]  # mmengine has 
         super().__init__(optimizer, accumulative_counts, clip_grad and dict(clip_grad))
         self.guard = None if spikes is None else SpikeGuard(**spikes)
         self._losses: list[Tensor] = []
+        self.began = 0.0
+        """When the latest backward pass began, by ``time.perf_counter``."""
 
     def update_params(self, loss: Tensor, **kwargs: Any) -> None:
         """Add the gradient of a batch's loss, and take the step when it is due."""
+        self.began = time.perf_counter()
         self._losses.append(loss.detach().float())
         super().update_params(loss, **kwargs)
 

@@ -9,13 +9,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from irbox.pictures import Picture, check_format, read_picture, write_picture
+from irbox.pictures import Picture, read_picture, write_picture
 from irbox.restore.batch.check_targets import sheet_of
 from irbox.restore.batch.compare import comparison, model_sheet
 from irbox.restore.batch.done_list import DoneList
 from irbox.restore.batch.fitting import fitting
 from irbox.restore.batch.job import STANDARD_STREAM, Job, Outcome
 from irbox.restore.batch.make_record import make_record
+from irbox.restore.batch.reading_process import ReadingProcess, read_and_check
 from irbox.restore.batch.settings import Settings
 from irbox.restore.restoration import Restoration
 from irbox.restore.restoration_model import RestorationModel
@@ -33,6 +34,7 @@ class PictureSteps:
         clean: The clean picture of a source, for the sheets, or None where there is none.
         done_list: Told of each answer.
         progress: Told the share of the picture at hand that is done.
+        reader: Decodes in a process of its own; by default this one does.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class PictureSteps:
         clean: Callable[[Path], Path | None] = lambda source: None,
         done_list: DoneList | None = None,
         progress: Callable[[float], None] | None = None,
+        reader: ReadingProcess | None = None,
     ) -> None:
         self.models = models
         self.labels = _labels(models)
@@ -54,14 +57,15 @@ class PictureSteps:
         self.clean = clean
         self.done_list = done_list
         self.progress = progress
+        self.reader = reader
 
     def read(self, job: Job) -> Picture:
         """Decode the source, and refuse what the format of the answer could not hold."""
-        given = sys.stdin.buffer.read() if job.source == STANDARD_STREAM else job.source
-        picture = read_picture(given)
-        if len(self.models) == 1:
-            check_format(picture, self.settings.format)
-        return picture
+        # A sheet of several models has a format of its own.
+        written = self.settings.format if len(self.models) == 1 else 'png'
+        if job.source == STANDARD_STREAM:
+            return read_and_check(sys.stdin.buffer.read(), written)
+        return (read_and_check if self.reader is None else self.reader.read)(job.source, written)
 
     def restore(self, picture: Picture, outcome: Outcome) -> list[Restoration]:
         """Run the models."""

@@ -6,6 +6,7 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from irbox.restore.batch.list_jobs import Listing, list_jobs
 from irbox.restore.batch.picture_steps import PictureSteps
 from irbox.restore.batch.progress import BatchProgress
 from irbox.restore.batch.read_arguments import check_arguments, check_side_files, read_settings
+from irbox.restore.batch.reading_process import ReadingProcess
 from irbox.restore.batch.run_batch import finishing_on_interrupt, run_batch
 from irbox.restore.batch.settings import Settings
 from irbox.restore.batch.summary import exit_code, summary
@@ -77,6 +79,7 @@ def restore_files(args: argparse.Namespace) -> int:
     with (
         BatchProgress(len(jobs), console) as progress,
         finishing_on_interrupt(console.print) as stop,
+        ExitStack() as readers,
     ):
         steps = PictureSteps(
             models,
@@ -86,6 +89,8 @@ def restore_files(args: argparse.Namespace) -> int:
             clean=_clean_of(args.clean),
             done_list=done_list,
             progress=progress.share,
+            # One picture that ends the process has nothing to spare.
+            reader=readers.enter_context(closing(ReadingProcess())) if len(jobs) > 1 else None,
         )
         outcomes = run_batch(jobs, steps, progress.picture, stop)
     not_begun = len(jobs) - len(outcomes)

@@ -11,25 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from irbox.commands.main import main
+from support.broken_decoder import break_decoder, save_what_aborts
 from support.tiny_model import photograph, tiny_model
 
 NUMBER = 60
 SIZE = (250, 180)
-ABORTS = (13, 7)
-"""Size of a picture whose decoder ends the process."""
-BREAK_DECODER = f"""
-import os
-from PIL import ImageFile
-load = ImageFile.ImageFile.load
-def loads(image):
-    if image.size == {ABORTS}:
-        os.abort()
-    return load(image)
-ImageFile.ImageFile.load = loads
-"""
 WORKER = b'ray::MapWorker(MapBatches(Restore)'
 
 
@@ -42,12 +30,11 @@ def folder(tmp_path, monkeypatch):
     for number in range(NUMBER):
         photograph(*SIZE).rotate(number).save(f'tree/{number:02}.png')
     Path('tree/bad.png').write_bytes(b'no picture')
-    Image.new('RGB', ABORTS).save('tree/aborts.png')
+    save_what_aborts('tree/aborts.png')
     photograph(*SIZE).save('packed/one.jpg')
     with tarfile.open('shard.tar', 'w') as archive:
         archive.add('packed')
-    Path('code').mkdir()
-    Path('code/sitecustomize.py').write_text(BREAK_DECODER)
+    break_decoder(tmp_path / 'code', monkeypatch)
     return tmp_path
 
 
@@ -63,7 +50,7 @@ def start(folder):
                 [sys.executable, '-m', 'irbox', 'restore', 'tree', 'shard.tar', '--out', 'out']
                 + ['--model', 'model', '--ray', '--workers', '1', '--tile', '64']
                 + ['--report', 'report.json'],
-                env=os.environ | {'PYTHONPATH': str(folder / 'code'), 'PYTHONFAULTHANDLER': '0'},
+                env=os.environ | {'PYTHONFAULTHANDLER': '0'},
                 stderr=said,
                 start_new_session=True,
             )

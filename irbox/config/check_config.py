@@ -42,6 +42,7 @@ DEFAULT_HOOKS = frozenset(
         'final_weights',
         'finite_steps',
         'replicas',
+        'signs_of_life',
         'watchdog',
     }
 )

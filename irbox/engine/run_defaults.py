@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-OWN = ('progress', 'final_weights', 'finite_steps', 'replicas', 'watchdog')
+OWN = ('progress', 'final_weights', 'finite_steps', 'replicas', 'signs_of_life', 'watchdog')
 
 
 def default_hooks(config: Config) -> dict[str, Any]:
@@ -18,6 +18,7 @@ def default_hooks(config: Config) -> dict[str, Any]:
         'finite_steps': {'type': 'FiniteStepsHook'},
         'replicas': {'type': 'ReplicasHook'},
         'bad_samples': {'type': 'BadSamplesHook'},
+        'signs_of_life': {'type': 'SignsOfLifeHook'},
         'watchdog': {'type': 'WatchdogHook'},
         'final_weights': {'type': 'FinalWeightsHook'},
     }

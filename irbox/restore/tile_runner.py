@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from irbox.networks.restore_tiled import Grid, blended_bands, make_grid
+from irbox.networks.routing_places import RoutingPlaces
 from irbox.restore.devices import computing_in
 from irbox.restore.guard import find_fault
 from irbox.restore.memory import is_out_of_memory, release_memory
-from irbox.restore.report import ExpertUsage, Report, RoutingPlaces
+from irbox.restore.report import ExpertUsage, Report
 from irbox.structures import Context
 
 SMALLEST = 32

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from irbox.restore.report import ExpertUsage, Report, RoutingPlaces, beliefs
+from irbox.networks.routing_places import RoutingPlaces
+from irbox.restore.report import ExpertUsage, Report, beliefs
 from irbox.structures import Routing
 
 

@@ -11,6 +11,7 @@ from irbox.engine.hooks.predictions_hook import PredictionsHook
 from irbox.engine.hooks.progress_hook import ProgressHook
 from irbox.engine.hooks.replicas_hook import ReplicasHook
 from irbox.engine.hooks.runtime_info_hook import RuntimeInfoHook
+from irbox.engine.hooks.signs_of_life_hook import SignsOfLifeHook
 from irbox.engine.hooks.validation_samples_hook import ValidationSamplesHook
 from irbox.engine.hooks.watchdog_hook import WatchdogHook
 
@@ -26,6 +27,7 @@ __all__ = [
     'ProgressHook',
     'ReplicasHook',
     'RuntimeInfoHook',
+    'SignsOfLifeHook',
     'ValidationSamplesHook',
     'WatchdogHook',
 ]

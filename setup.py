@@ -87,7 +87,7 @@ setup(
         # Other people's networks. Never spandrel_extra_arches, whose licences are restrictive.
         'zoo': ['spandrel'],
         # Networks as files for other programs.
-        'export': ['onnx', 'onnxscript', 'onnxruntime'],
+        'export': ['onnx', 'onnx-ir', 'onnxscript', 'onnxruntime'],
         'video': ['av'],
         # Scores of images as .parquet.
         'parquet': ['pyarrow'],
@@ -114,6 +114,7 @@ setup(
             'lmdb',
             'matplotlib',
             'onnx',
+            'onnx-ir',
             'onnxruntime',
             'onnxscript',
             'PyWavelets',

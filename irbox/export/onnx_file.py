@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -56,12 +57,14 @@ def to_onnx(program: ExportedProgram, metadata: Mapping[str, str]) -> Any:
                 opset_version=OPSET,
                 dynamo=True,
                 verbose=False,
+                optimize=False,
             )
         except torch.onnx.errors.OnnxExporterError as error:
             reason = str(error.__cause__ or error).strip().partition('\n')[0]
             raise ValueError(
                 f'This network has no translation into ONNX: {reason} A .pt2 may hold it.'
             ) from error
+    _simplify(translated.model)
     model = translated.model_proto
     _name_sizes(model)
     _forget_origins(model.graph)
@@ -95,6 +98,33 @@ def halve_weights(model: Any) -> None:
     nodes = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend([*casts, *nodes])
+
+
+def _simplify(model: Any) -> None:
+    """Fold constants and take out what is there twice or for nothing, in place.
+
+    The passes of onnxscript's ``optimize`` but for its rewriting by patterns: one of them looks at
+    all nodes for each node, which takes longer than all else for a network of thousands. What runs
+    faster in other words is found out by those who load the file.
+    """
+    from onnx_ir import passes
+    from onnxscript import optimizer
+
+    common: Any = importlib.import_module('onnx_ir.passes.common')  # parts of it have no types
+    common.InlinePass()(model)
+    optimizer.fold_constants(model)
+    passes.Sequential(
+        common.IdentityEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+        common.RemoveUnusedFunctionsPass(),
+        common.RemoveUnusedOpsetsPass(),
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        common.LiftSubgraphInitializersToMainGraphPass(),
+        common.DeduplicateInitializersPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.OutputFixPass(),
+        common.NameFixPass(),
+    )(model)
 
 
 def _forget_origins(graph: Any) -> None:

@@ -14,6 +14,9 @@ def full_precision(x: Tensor) -> AbstractContextManager[object]:
     Inputs must be cast to float32 by the caller. Some devices (meta) know no automatic mixed
     precision.
     """
-    if torch.amp.is_autocast_available(x.device.type):
-        return torch.autocast(x.device.type, enabled=False)
+    # Where there is none to switch off, an exported graph should hold nothing of it: torch does not
+    # write such a region around a loop to a file.
+    kind = x.device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.autocast(kind, enabled=False)
     return nullcontext()

@@ -30,8 +30,8 @@ SYSTEMS = {
 PRIOR = {'type': 'MLPPrior', 'num_degradations': 3, 'feature_dim': 16}
 
 
-@pytest.mark.parametrize('name', SYSTEMS)
-def test_a_system_is_the_same_in_other_programs(name, tmp_path):
+def system(name):
+    """A small network of a system, and whether what its prior says is an input."""
     file, options = SYSTEMS[name]
     changes = {f'model.network.{key}': value for key, value in options.items()}
     config = load_config(ROOT / 'configs' / file, changes, sections=['model']).to_dict()
@@ -46,14 +46,25 @@ def test_a_system_is_the_same_in_other_programs(name, tmp_path):
             # Frequency blocks start as what leaves everything as it is.
             weight.fill_(0.5)
     model = RestorationModel(
-        built,
-        config,
-        ModelCard(name=name),
-        source='a test',
-        device='cpu',
-        precision='fp32',
+        built, config, ModelCard(name=name), source='a test', device='cpu', precision='fp32'
     )
+    return model, 'input' if told else 'auto'
+
+
+@pytest.mark.parametrize('name', SYSTEMS)
+def test_a_system_is_the_same_in_other_programs(name, tmp_path):
+    model, prior = system(name)
     path = tmp_path / f'{name}.onnx'
-    compared = export_model(model, path, prior='input' if told else 'auto', sizes=SIZES)
+    compared = export_model(model, path, prior=prior, sizes=SIZES)
     assert path.is_file() and len(compared) >= 6
+    assert max(one.difference for one in compared) <= LIMIT
+
+
+@pytest.mark.parametrize('name', ['m2restore', 'm2ir'])
+def test_a_system_is_the_same_in_a_file_of_torch(name, tmp_path):
+    """With the selective scan, and with experts alone."""
+    model, prior = system(name)
+    path = tmp_path / f'{name}.pt2'
+    compared = export_model(model, path, prior=prior, sizes=[(41, 30), (130, 97)])
+    assert path.is_file() and {one.engine for one in compared} == {'torch.export'}
     assert max(one.difference for one in compared) <= LIMIT

@@ -1,5 +1,6 @@
 """Other people's networks: any size, their own answer, and what is refused."""
 
+import ast
 import sys
 
 import numpy as np
@@ -10,6 +11,7 @@ import irbox
 from irbox.networks.network_traits import NetworkTraits
 from irbox.networks.spandrel_network import SpandrelNetwork, knows_weights
 from irbox.registry import MODELS
+from support.paths import ROOT
 from support.zoo import small, write_small
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (37, 50, 3)).astype(np.uint8)
@@ -127,3 +129,12 @@ def test_a_precision_that_it_does_not_compute_in_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match='Fixed does not compute in it'):
         RestorationModel(Fixed(), {}, ModelCard(), 'here', 'cpu', 'bf16')
+
+
+def test_no_extra_pulls_in_architectures_under_restrictive_licences():
+    tree = ast.parse((ROOT / 'setup.py').read_text())
+    named = [one.value for one in ast.walk(tree) if isinstance(one, ast.Constant)]
+    named += (ROOT / 'constraints.txt').read_text().splitlines()
+    others = [str(one) for one in named if str(one).lower().startswith('spandrel')]
+    assert others
+    assert not [one for one in others if 'extra' in one]

@@ -23,8 +23,9 @@ from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.resample import Downsample, Upsample
 from irbox.networks import RestorationNetwork
 from irbox.networks.chain import Chain
+from irbox.networks.way_down import way_down
 from irbox.registry import BLOCKS, MODELS
-from irbox.structures import Context, Features, Stage
+from irbox.structures import Context, Stage
 from irbox.utils.bounded import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 LEVELS = 4
@@ -169,12 +170,7 @@ class BaryIR(RestorationNetwork):
 
     def restore(self, padded: Tensor, context: Context) -> Tensor:
         """Restore (B, 3, H, W), RGB, 0 to 1, of a size that can be halved three times."""
-        x = self.embed(padded)
-        skips: list[Tensor] = []
-        for encoder, down in zip(self.encoders, self.downs, strict=True):
-            skips.append(encoder(x, context))
-            context.record(Features(skips[-1], f'encoder {len(skips)}'))
-            x = down(skips[-1])
+        x, skips = way_down(self.embed(padded), self.encoders, self.downs, context)
         features = self.norm(self.bottleneck(x, context))
         common = self.norm(self.common(features, context))
         rest = features - common

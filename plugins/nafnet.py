@@ -21,6 +21,7 @@ from irbox.conversion import rename_weights
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.networks import RestorationNetwork
 from irbox.networks.chain import Chain
+from irbox.networks.way_down import way_down
 from irbox.registry import BLOCKS, MODELS
 from irbox.structures import Context, Features, Stage
 from irbox.utils.bounded import PositiveInt
@@ -91,12 +92,7 @@ class NAFNet(RestorationNetwork):
 
     def restore(self, padded: Tensor, context: Context) -> Tensor:
         """Restore (B, 3, H, W), RGB, 0 to 1, of a size that can be halved at every level."""
-        x = self.embed(padded)
-        skips: list[Tensor] = []
-        for encoder, down in zip(self.encoders, self.downs, strict=True):
-            skips.append(encoder(x, context))
-            context.record(Features(skips[-1], f'encoder {len(skips)}'))
-            x = down(skips[-1])
+        x, skips = way_down(self.embed(padded), self.encoders, self.downs, context)
         x = self.middle(x, context)
         context.record(Features(x, 'middle'))
         for up, decoder in zip(self.ups, self.decoders, strict=True):

@@ -160,6 +160,12 @@ def center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return image[top : top + height, left : left + width]
 
 
+def reflected(image: np.ndarray, margin: int) -> np.ndarray:
+    """Add a mirrored margin to an image, or to a map of one value for each pixel."""
+    pad = ((margin, margin), (margin, margin), (0, 0))[: image.ndim]
+    return np.pad(image, pad, mode='reflect')
+
+
 def to_tensor(image: np.ndarray) -> Tensor:
     """Turn (H, W, 3) uint8 or float32 into (3, H, W) float32 in 0 to 1 with memory of its own."""
     pixels = image.transpose(2, 0, 1).astype(np.float32, order='C')
@@ -178,7 +184,7 @@ def _grow(pair: Pair, wanted: tuple[int, int], policy: str) -> Pair:
     if policy == 'resize_up':
         method = Image.Resampling.LANCZOS
         return _resize(degraded, *wanted, method), _resize(clean, *wanted, method)
-    pad = ((0, wanted[0] - height), (0, wanted[1] - width), (0, 0))
+    pad = ((0, wanted[0] - height), (0, wanted[1] - width), (0, 0))[: degraded.ndim]
     return np.pad(degraded, pad, mode='reflect'), np.pad(clean, pad, mode='reflect')
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from mmengine.logging import print_log
+from PIL import Image
 from torch.utils.data import Dataset
 
 from irbox.datasets.draw_weights import draw_weights
@@ -26,6 +26,7 @@ from irbox.datasets.pair_operations import (
     match_sizes,
     random_crop,
     random_crop_of_images,
+    reflected,
     resized,
     to_multiple,
     to_tensor,
@@ -35,6 +36,7 @@ from irbox.datasets.pairs.halves import Half
 from irbox.datasets.pairs.pair_list import PairList, Part
 from irbox.datasets.pairs.paired_source import ImagePair
 from irbox.datasets.read_image import BadImageError, image_size, open_image
+from irbox.datasets.source_report import report_source
 from irbox.degradations.degradation import as_in_a_file
 from irbox.registry import DATASETS
 from irbox.utils.bounded import NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -65,7 +67,8 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
             ``PairedSource``; ``null`` for a rule of a set switches it off. ``repeat: 3`` counts the
             pairs three times in an epoch. ``degrade``, a degradation or a list of them, is applied
             to the degraded image after cropping and augmentation; with a set of clean images it
-            makes noisy ones. ``null`` takes a source of a base config away.
+            makes noisy ones; ``depth``, a folder of depth maps, is for those that know depth, see
+            ``DepthMaps``. ``null`` takes a source of a base config away.
         data_root: Folder that all these paths are relative to.
         patch_size: Height and width of random crops; whole images by default.
         augment: ``none``, ``flips`` (left-right and upside down), ``dihedral`` (all eight flips and
@@ -148,7 +151,7 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
             prefix = f'{name}_' if len(named) > 1 else ''
             parts.append(Part.of(source, pairs, prefix))
             differences = source.differences()
-            self.notes.append(_report(parts[-1], left_out, differences))
+            self.notes.append(report_source(parts[-1], left_out, differences))
             self.halves.append(source.half)
             self.differences += differences
         self.pairs = PairList(parts)
@@ -187,17 +190,26 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
 
     def _sample(self, index: int, draw: int) -> dict[str, Any]:
         rng = np.random.default_rng((self.seed, index, draw))
-        chain = self.pairs.source(index).chain
+        source, files = self.pairs.source(index), self.pairs[index]
+        chain, maps = source.chain, source.depth
         margin = sum(getattr(step, 'margin', 0) for step in chain)
-        pair = self._read(self.pairs[index], margin, rng)
+        whole = open_image(files.degraded)
+        clean = whole if files.clean == files.degraded else open_image(files.clean)
+        # The same part of the depth, drawn by a generator in the same state.
+        twin = copy.deepcopy(rng) if maps else rng
+        pair = self._cut(whole, clean, files, margin, rng)
         mode = self.modes[rng.integers(len(self.modes))]
         image, target = (dihedral(side, mode) for side in pair)
+        depth = None
+        if maps:
+            far = resized(maps.read(files.degraded), whole.size)
+            depth = dihedral(self._cut(far, far, files, margin, twin)[0], mode)
         if chain:
             if self.patch_size is None:
                 rng = self._generator_of_file(index, draw)
             image = image.astype(np.float32) / np.float32(255)
             for step in chain:
-                image = step(image, rng)
+                image = step(image, rng, depth)
             image = as_in_a_file(image, chain)
         inner = slice(margin, -margin or None)
         return {
@@ -207,10 +219,15 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
             'name': self.pairs.name(index),
         }
 
-    def _read(self, files: ImagePair, margin: int, rng: np.random.Generator) -> Pair:
-        """Read both images, or the same random part of both, with a margin for what reaches in."""
-        image = open_image(files.degraded)
-        target = image if files.clean == files.degraded else open_image(files.clean)
+    def _cut(
+        self,
+        image: Image.Image,
+        target: Image.Image,
+        files: ImagePair,
+        margin: int,
+        rng: np.random.Generator,
+    ) -> Pair:
+        """Give both images, or the same random part of both, with a margin for what reaches in."""
         side = None if self.patch_size is None else self.patch_size + 2 * margin
         if self.resize is not None:
             image, target = (resized(one, self.resize) for one in (image, target))
@@ -224,9 +241,8 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         if side is not None:
             return random_crop(enlarge(pair, side, self.small_images), side, rng)
         if margin:
-            pad = ((margin, margin), (margin, margin), (0, 0))
             degraded, clean = pair
-            return np.pad(degraded, pad, mode='reflect'), np.pad(clean, pad, mode='reflect')
+            return reflected(degraded, margin), reflected(clean, margin)
         return pair
 
     def _generator_of_file(self, index: int, draw: int) -> np.random.Generator:
@@ -277,18 +293,3 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
     def metainfo(self) -> dict[str, Any]:
         """Give what mmengine passes on to evaluators: the labels that samples carry."""
         return {'labels': tuple(dict.fromkeys(self.pairs.labels().tolist()))}
-
-
-def _report(part: Part, left_out: Mapping[str, int], differences: Sequence[str]) -> str:
-    """Log what was found, and return it."""
-    source, pairs = part.source, part.pairs
-    counts = sorted(Counter(part.labels().tolist()).items())
-    found = ', '.join(f'{label} {count:,}' for label, count in counts)
-    number = len(pairs) * source.repeat
-    without = ''.join(f'; {count:,} {reason}' for reason, count in left_out.items() if count)
-    times = f', {source.repeat} times' if source.repeat > 1 else ''
-    text = f'Data source {source.name}: {number:,} pairs ({found}{times}{without})'
-    print_log(text, logger='current')
-    for sentence in [*differences, *source.half.objections()]:
-        print_log(sentence, logger='current', level=logging.WARNING)
-    return text

@@ -67,13 +67,14 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 @contextmanager
 def opened(
-    path: str | Path, formats: Collection[str] = DATA_FORMATS
+    path: str | Path, formats: Collection[str] = DATA_FORMATS, deep: bool = False
 ) -> Iterator[tuple[Image.Image, BinaryIO]]:
     """Open an image file while the block runs; what is wrong there is put into one message, too.
 
     Args:
         path: Of the file.
         formats: Pillow's names of those that it may have.
+        deep: Whether it may have more than 8 bits.
 
     Yields:
         The image, of which the header was read, and the file.
@@ -87,7 +88,7 @@ def opened(
             if not head:
                 raise ValueError('it is empty, 0 bytes')
             image = open_header(file, formats)
-            _check_kind(image, head)
+            _check_kind(image, head, deep)
             yield image, file
     except FileNotFoundError:
         raise MissingImageError(f'Image {shown(path)} does not exist.') from None
@@ -101,7 +102,7 @@ def opened(
         ) from error
 
 
-def _check_kind(image: Image.Image, head: bytes) -> None:
+def _check_kind(image: Image.Image, head: bytes, deep: bool) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ValueError(
@@ -109,7 +110,7 @@ def _check_kind(image: Image.Image, head: bytes) -> None:
             'allowed'
         )
     bits = bits_of(image, head)
-    if bits > 8:
+    if bits > 8 and not deep:
         raise ValueError(
             f'it holds more than 8 bits per value ({bits}), of which data sets would keep 8 '
             'only: convert it to 8 bits'

@@ -15,13 +15,16 @@ from irbox.degradations.gaussian_noise import GaussianNoise
 from irbox.degradations.haze import Haze
 from irbox.degradations.jpeg_compression import JPEGCompression
 from irbox.degradations.low_light import LowLight
+from irbox.degradations.mask_folder import MaskFolder
 from irbox.degradations.motion_blur import MotionBlur
 from irbox.degradations.one_of import OneOf
 from irbox.degradations.ots_haze import OTSHaze
 from irbox.degradations.rain_fog import RainFog
+from irbox.degradations.rain_streaks import RainStreaks
 from irbox.degradations.raindrops import Raindrops
 from irbox.degradations.sensor_noise import SensorNoise
 from irbox.degradations.snow import Snow
+from irbox.degradations.snowfall import Snowfall
 from irbox.degradations.sparse_rain import SparseRain
 from irbox.degradations.underexposure import Underexposure
 
@@ -36,13 +39,16 @@ __all__ = [
     'Haze',
     'JPEGCompression',
     'LowLight',
+    'MaskFolder',
     'MotionBlur',
     'OTSHaze',
     'OneOf',
     'RainFog',
+    'RainStreaks',
     'Raindrops',
     'SensorNoise',
     'Snow',
+    'Snowfall',
     'SparseRain',
     'Underexposure',
 ]

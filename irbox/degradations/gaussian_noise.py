@@ -10,7 +10,7 @@ from annotated_types import MinLen
 
 from irbox.degradations.degradation import Degradation
 from irbox.registry import TRANSFORMS
-from irbox.utils.bounded import NonNegativeFloat
+from irbox.utils.bounded import NonNegativeFloat, NonNegativeInt
 
 
 @TRANSFORMS.register_module()
@@ -36,6 +36,8 @@ class GaussianNoise(Degradation):
             not cut to 8 bits: Restormer's noise. As the last step of a source's ``degrade`` it
             reaches the network so; any step behind it clips.
         per_channel: Draw a ``sigma`` for each of the three channels, not one for all.
+        fixed_seed: Take n from numpy's older generator with this seed, for each image anew, as
+            Restormer's test does with 0: ``RandomState(seed).normal`` of the image's shape.
     """
 
     def __init__(
@@ -44,7 +46,9 @@ class GaussianNoise(Degradation):
         between: bool = False,
         clip: bool = True,
         per_channel: bool = False,
+        fixed_seed: NonNegativeInt | None = None,
     ) -> None:
+        self.fixed_seed = fixed_seed
         self.sigmas = tuple(np.atleast_1d(sigma).tolist())
         self.between, self.clip, self.per_channel = between, clip, per_channel
 
@@ -57,7 +61,11 @@ class GaussianNoise(Degradation):
             sigma = np.float32(rng.uniform(min(self.sigmas), max(self.sigmas), size))
         else:
             sigma = np.float32(np.take(self.sigmas, rng.integers(len(self.sigmas), size=size)))
-        noise = rng.standard_normal(image.shape, dtype=np.float32)
+        if self.fixed_seed is None:
+            noise = rng.standard_normal(image.shape, dtype=np.float32)
+        else:
+            older = np.random.RandomState(self.fixed_seed)
+            noise = older.standard_normal(image.shape).astype(np.float32)
         answer: np.ndarray = image + sigma / np.float32(255) * noise
         if self.clip:
             answer = np.floor((image * 255 + sigma * noise).clip(0, 255)) / np.float32(255)

@@ -14,6 +14,7 @@ from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.resample import Downsample, Upsample
 from irbox.networks import RestorationNetwork
 from irbox.networks.chain import Chain
+from irbox.networks.way_down import way_down
 from irbox.registry import BLOCKS, MODELS
 from irbox.structures import Context, Features, Stage
 
@@ -111,12 +112,7 @@ class MoCEIR(RestorationNetwork):
 
     def restore(self, padded: Tensor, context: Context) -> Tensor:
         """Restore (B, 3, H, W), RGB, 0 to 1, of a size that can be halved at every level."""
-        x = self.embed(padded)
-        skips: list[Tensor] = []
-        for encoder, down in zip(self.encoders, self.downs, strict=True):
-            skips.append(encoder(x, context))
-            context.record(Features(skips[-1], f'encoder {len(skips)}'))
-            x = down(skips[-1])
+        x, skips = way_down(self.embed(padded), self.encoders, self.downs, context)
         x = self.bottleneck(x, context)
         context.record(Features(x, 'bottleneck'))
         context = replace(context, prompt=self.embedding(x))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from irbox.datasets import PairedImageDataset, paired_image_dataset
+from irbox.datasets import PairedImageDataset, source_report
 from support.data_trees import picture, save
 
 # Parents that a string replacement in the whole path would stumble over.
@@ -68,7 +68,7 @@ def test_0_4_suffixes_are_searched_and_nothing_is_dropped_in_silence(root):
 
 def test_0_5_sizes_that_differ_are_an_error_or_counted(root, monkeypatch):
     said = []
-    monkeypatch.setattr(paired_image_dataset, 'print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr(source_report, 'print_log', lambda text, **_: said.append(text))
     dataset = build(root)
     with pytest.raises(ValueError, match='is 30x20, the clean one 32x22'):
         dataset[4]

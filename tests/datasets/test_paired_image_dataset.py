@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from irbox.datasets import paired_image_dataset
+from irbox.datasets import source_report
 from irbox.datasets.paired_image_dataset import PairedImageDataset
 from irbox.registry import DATASETS
 
@@ -210,7 +210,7 @@ def test_degradations_follow_one_another_and_see_beyond_the_crop(root):
 
 def test_repeats_a_source(root, monkeypatch):
     said = []
-    monkeypatch.setattr(paired_image_dataset, 'print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr(source_report, 'print_log', lambda text, **_: said.append(text))
     dataset = make(
         root, sources={'rain': {'input': 'in', 'target': 'gt', 'repeat': 4}, 'noise': NOISY}
     )
@@ -222,7 +222,7 @@ def test_repeats_a_source(root, monkeypatch):
 
 def test_counts_are_reported(root, monkeypatch):
     said = []
-    monkeypatch.setattr(paired_image_dataset, 'print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr(source_report, 'print_log', lambda text, **_: said.append(text))
     (root / 'gt' / '2.png').unlink()
     make(root, strict=False)
     assert said == ['Data source rain: 2 pairs (rain 2; 1 without a clean image)']

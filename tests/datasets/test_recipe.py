@@ -64,3 +64,17 @@ def test_more_than_half_are_single_and_some_are_clean(recipe):
     shares = dict(zip(dataset.labels, dataset.shares, strict=True))
     assert 0.05 < shares['clean'] < 0.1
     assert 0.5 < sum(shares[name] for name in NAMES if name != 'clean') < 0.6
+
+
+def test_weather_as_a_camera_sees_it_is_drawn_for_every_label():
+    text = (ROOT / 'configs/_base_/datasets/weather.yaml').read_text()
+    content = yaml.safe_load(text)
+    dataset = DATASETS.build(content['train_dataloader']['dataset'] | {'patch_size': 48})
+    assert dataset.labels == ('clean', 'haze', 'rain', 'snow', 'haze_rain', 'haze_snow')
+    items = {}
+    for index in range(60):
+        item = dataset[index]
+        items.setdefault(item['label'], item)
+    assert set(items) == set(dataset.labels)
+    for label, item in items.items():
+        assert (item['image'] == item['target']).all() == (label == 'clean')

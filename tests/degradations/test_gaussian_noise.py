@@ -85,3 +85,17 @@ def test_each_channel_has_its_own_strength():
 def test_refuses_what_is_no_deviation(sigma):
     with pytest.raises(ValueError, match=r'GaussianNoise\.sigma(\.1)?: '):
         TRANSFORMS.build({'type': 'GaussianNoise', 'sigma': sigma})
+
+
+def test_noise_of_a_seed_is_that_of_restormers_test():
+    """Written as there: numpy's global generator, seeded before each image."""
+    degrade = GaussianNoise(25, clip=False, fixed_seed=0)
+    for side in (16, 24):
+        image = np.float32(np.random.default_rng(side).random((side, 32, 3)))
+        state = np.random.get_state()
+        np.random.seed(seed=0)
+        expected = image + np.random.normal(0, 25 / 255.0, image.shape)
+        np.random.set_state(state)
+        for seed in (0, 1):
+            found = degrade(image, np.random.default_rng(seed))
+            np.testing.assert_allclose(found, expected, atol=1e-6)

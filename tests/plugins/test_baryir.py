@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from irbox.analysis.count_macs import count_macs
 from irbox.structures import Context
+from support.literal import conv, in_float64, layer_norm
 from support.peers import (
     build,
     keeps_its_promises,
@@ -84,25 +85,15 @@ def test_promises():
     assert keeps_its_promises(build('baryir.yaml', SMALL)) == (set(), set())
 
 
-def literal_norm(file, name, x):
-    scale, shift = (file[f'{name}.body.{kind}'] for kind in ('weight', 'bias'))
-    return F.layer_norm(x.permute(0, 2, 3, 1), scale.shape, scale, shift).permute(0, 3, 1, 2)
-
-
-def conv(file, name, x, **options):
-    weight = file[f'{name}.weight']
-    return F.conv2d(x, weight, padding=weight.shape[-1] // 2, **options)
-
-
 def literal_block(file, name, x):
-    n = conv(file, f'{name}.attn.qkv', literal_norm(file, f'{name}.norm1', x))
+    n = conv(file, f'{name}.attn.qkv', layer_norm(file, f'{name}.norm1.body', x))
     q, k, v = conv(file, f'{name}.attn.qkv_dwconv', n, groups=n.shape[1]).chunk(3, 1)
     temperature = file[f'{name}.attn.temperature']
     q, k, v = (one.unflatten(1, (len(temperature), -1)).flatten(3) for one in (q, k, v))
     q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
     out = ((q @ k.mT * temperature).softmax(-1) @ v).flatten(1, 2).view_as(x)
     x = x + conv(file, f'{name}.attn.project_out', out)
-    wide = conv(file, f'{name}.ffn.project_in', literal_norm(file, f'{name}.norm2', x))
+    wide = conv(file, f'{name}.ffn.project_in', layer_norm(file, f'{name}.norm2.body', x))
     first, second = conv(file, f'{name}.ffn.dwconv', wide, groups=wide.shape[1]).chunk(2, 1)
     return x + conv(file, f'{name}.ffn.project_out', F.gelu(first) * second)
 
@@ -122,8 +113,8 @@ def literal(file, image, depths, common, rest, refinement):
     for level, down in enumerate(('down1_2', 'down2_3', 'down3_4')):
         skips.append(chain(f'encoder_level{level + 1}', x, depths[level]))
         x = F.pixel_unshuffle(conv(file, f'{down}.body.0', skips[-1]), 2)
-    z = literal_norm(file, 'LN', chain('latent', x, depths[3]))
-    b = literal_norm(file, 'LN', chain('barylatent', z, common))
+    z = layer_norm(file, 'LN.body', chain('latent', x, depths[3]))
+    b = layer_norm(file, 'LN.body', chain('barylatent', z, common))
     r = z - b
     mixed = literal_block(file, 'noise_level3', torch.cat([b, r], 1))
     x = up('up4_3', conv(file, 'reduce_noise_level3', mixed))
@@ -147,12 +138,12 @@ def test_the_answer_is_the_papers():
     network = build('baryir.yaml', SMALL).eval()
     shapes = published_shapes(8, SMALL['depths'], 1, 2, 1)
     file, _ = loads_whole(network, PLUGIN.convert, shapes)
-    file = {name: tensor.double() for name, tensor in file.items()}
+    network, file = in_float64(network, file)
     image = torch.rand(2, 3, 24, 32, dtype=torch.float64)
     wanted, *parts = literal(file, image, SMALL['depths'], 2, 1, 1)
     context = Context(image, records=[])
     with torch.no_grad():
-        found = network.double()(image, context)
+        found = network(image, context)
     torch.testing.assert_close(found, wanted, atol=1e-8 * wanted.std().item(), rtol=1e-8)
     (split,) = (one for one in context.records if isinstance(one, PLUGIN.Decomposition))
     for one, theirs in zip((split.features, split.common, split.rest), parts, strict=True):

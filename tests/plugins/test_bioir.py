@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from irbox.analysis.count_macs import count_macs
 from irbox.registry import BLOCKS
 from irbox.testing import check_block
+from support.literal import conv, in_float64, layer_norm
 from support.peers import build, keeps_its_promises, loads_whole, parameters, plugin, trains
 
 PLUGIN = plugin('bioir.py')
@@ -89,17 +90,6 @@ def test_block_keeps_its_contract():
     check_block(BLOCKS.get('BioIRBlock'))
 
 
-def literal_norm(file, name, x):
-    scale, shift = (file[f'{name}.body.{kind}'] for kind in ('weight', 'bias'))
-    return F.layer_norm(x.permute(0, 2, 3, 1), scale.shape, scale, shift).permute(0, 3, 1, 2)
-
-
-def conv(file, name, x, **options):
-    weight = file[f'{name}.weight']
-    options.setdefault('padding', weight.shape[-1] // 2)
-    return F.conv2d(x, weight, file.get(f'{name}.bias'), **options)
-
-
 def literal_sum(kernels, m):
     """Each neighbour times its weight, one after the other."""
     side = round(kernels.shape[1] ** 0.5)
@@ -114,7 +104,7 @@ def literal_sum(kernels, m):
 
 def literal_block(file, name, x):
     attn, c = f'{name}.attn', x.shape[1]
-    n = conv(file, f'{attn}.conv', literal_norm(file, f'{name}.norm1', x))
+    n = conv(file, f'{attn}.conv', layer_norm(file, f'{name}.norm1.body', x))
     n = conv(file, f'{attn}.dw', n, groups=2 * c)
     p, f = n[:, :c], n[:, c:]
     regions = F.adaptive_avg_pool2d(p, 16).flatten(2)
@@ -125,7 +115,7 @@ def literal_block(file, name, x):
     lit = p * (e + 1)
     fine = lit + literal_sum(conv(file, f'{attn}.h2l.cv2', e), lit.mean(1, keepdim=True))
     x = x + conv(file, f'{attn}.project_out', fine * (f * (1 + d)))
-    wide = conv(file, f'{name}.ffn.project_in', literal_norm(file, f'{name}.norm2', x))
+    wide = conv(file, f'{name}.ffn.project_in', layer_norm(file, f'{name}.norm2.body', x))
     first, second = conv(file, f'{name}.ffn.dwconv', wide, groups=6 * c).chunk(2, 1)
     return x + conv(file, f'{name}.ffn.project_out', F.gelu(first) * second)
 
@@ -163,11 +153,11 @@ def test_the_answer_is_the_papers(size):
     torch.manual_seed(0)
     network = build('bioir.yaml', SMALL | OFFICIAL).eval()
     file, _ = loads_whole(network, PLUGIN.convert, published_shapes(6, SMALL['depths'], 1))
-    file = {name: tensor.double() for name, tensor in file.items()}
+    network, file = in_float64(network, file)
     image = torch.rand(2, 3, *size, dtype=torch.float64)
     wanted = literal(file, image, SMALL['depths'], 1)
     with torch.no_grad():
-        found = network.double()(image)
+        found = network(image)
     torch.testing.assert_close(found, wanted, atol=1e-9 * wanted.std().item(), rtol=1e-9)
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from irbox.analysis.count_macs import count_macs
 from irbox.registry import BLOCKS
 from irbox.structures import Context, Stage
+from support.literal import conv, in_float64
 from support.peers import build, loads_whole, parameters, plugin, stirred, trains
 
 PLUGIN = plugin('histoformer')
@@ -146,12 +147,6 @@ def test_a_block_runs_with_mixed_precision(kind):
     x = torch.randn(1, 24, 9, 11)
     with torch.autocast('cpu', torch.bfloat16):
         assert block(x, Context(x)).isfinite().all()
-
-
-def conv(file, name, x, **options):
-    weight = file[f'{name}.weight']
-    options.setdefault('padding', weight.shape[-1] // 2)
-    return F.conv2d(x, weight, file.get(f'{name}.bias'), **options)
 
 
 def literal_norm(x):
@@ -309,8 +304,7 @@ def test_the_answer_is_the_papers(kind):
     network = build(CONFIG[kind], SMALL)
     shapes = published_shapes(kind, 12, SMALL['depths'], 1)
     file, _ = loads_whole(network, PLUGIN.convert, shapes)
-    file = {name: tensor.double() for name, tensor in file.items()}
-    network.double().eval()
+    network, file = in_float64(network.eval(), file)
     image = torch.rand(2, 3, 24, 40, dtype=torch.float64)
     wanted = literal(file, image, SMALL['depths'], 1)
     with torch.no_grad():

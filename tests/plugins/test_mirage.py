@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from irbox.analysis.count_macs import count_macs
 from irbox.registry import LOSSES
 from irbox.structures import Context
+from support.literal import in_float64
 from support.peers import build, keeps_its_promises, loads_whole, parameters, plugin, trains
 
 PLUGIN = plugin('mirage')
@@ -237,7 +238,7 @@ def converted():
     torch.manual_seed(0)
     network = build('mirage.yaml', SMALL)
     file, _ = loads_whole(network, PLUGIN.convert, published_shapes(6, SMALL['depths'], 1))
-    return network.double(), {name: tensor.double() for name, tensor in file.items()}
+    return in_float64(network, file)
 
 
 def test_the_answer_is_the_papers(converted):

@@ -8,6 +8,7 @@ from irbox.analysis.count_macs import count_macs
 from irbox.registry import BLOCKS
 from irbox.structures import Context, Stage
 from irbox.testing import check_block
+from support.literal import conv, in_float64, layer_norm
 from support.peers import (
     build,
     keeps_its_promises,
@@ -175,17 +176,6 @@ def test_a_prompt_of_another_kind_is_refused():
         block(x, Context(x))
 
 
-def literal_norm(file, name, x):
-    scale, shift = (file[f'{name}.{kind}'] for kind in ('weight', 'bias'))
-    return F.layer_norm(x.permute(0, 2, 3, 1), scale.shape, scale, shift).permute(0, 3, 1, 2)
-
-
-def conv(file, name, x, **options):
-    weight = file[f'{name}.weight']
-    options.setdefault('padding', weight.shape[-1] // 2)
-    return F.conv2d(x, weight, file.get(f'{name}.bias'), **options)
-
-
 def morton(height, width, exchanged):
     def code(row, column):
         row, column = (column, row) if exchanged else (row, column)
@@ -227,17 +217,17 @@ def literal_scan(file, name, x, number, z0, z1):
             state = (step[:, None] * rates).exp() * state + (step * value)[:, None] * write
             out[:, place] = state @ read + file[f'{name}.Ds'] * value
         answers.append(out.view_as(one))
-    y = literal_norm(file, f'{name}.out_norm', torch.stack(answers)) * F.silu(z)
+    y = layer_norm(file, f'{name}.out_norm', torch.stack(answers)) * F.silu(z)
     return torch.einsum('oc,bchw->bohw', file[f'{name}.out_proj.weight'], y)
 
 
 def literal_block(file, name, x, number, z0=None, z1=None):
     found = literal_scan(
-        file, f'{name}.modem_ss2d', literal_norm(file, f'{name}.ln_1', x), number, z0, z1
+        file, f'{name}.modem_ss2d', layer_norm(file, f'{name}.ln_1', x), number, z0, z1
     )
     x = x * file[f'{name}.skip_scale'][:, None, None] + found
     cab = f'{name}.conv_blk.cab'
-    k = F.gelu(conv(file, f'{cab}.0', literal_norm(file, f'{name}.ln_2', x)))
+    k = F.gelu(conv(file, f'{cab}.0', layer_norm(file, f'{name}.ln_2', x)))
     k = conv(file, f'{cab}.2', k)
     gate = conv(file, f'{cab}.3.attention.1', k.mean((2, 3), keepdim=True)).relu()
     k = k * conv(file, f'{cab}.3.attention.3', gate).sigmoid()
@@ -287,7 +277,7 @@ def converted():
     network = build('modem.yaml', SMALL).eval()
     shapes = published_shapes(6, SMALL['depths'], 1, E_DIM, 10)
     file, _ = loads_whole(network, PLUGIN.convert, shapes)
-    return network.double(), {name: tensor.double() for name, tensor in file.items()}
+    return in_float64(network, file)
 
 
 def test_the_answer_is_the_papers(converted):

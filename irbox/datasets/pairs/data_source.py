@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from irbox.datasets.depth_maps import DepthMaps, depth_maps
 from irbox.datasets.packed.packed_index import open_index
 from irbox.datasets.packed.packed_pairs import PackedPairs
 from irbox.datasets.pairs.declaration_file import RULES
@@ -24,7 +25,7 @@ from irbox.registry import TRANSFORMS, suggest
 
 _FIELDS = [field.name for field in fields(PairedSource) if field.name != 'root']
 # What may stand beside either kind.
-_COMMON = (*RULES, 'strict', 'exclude_ids_from', 'allow_list', 'only', 'repeat', 'degrade')
+_COMMON = (*RULES, 'strict', 'exclude_ids_from', 'allow_list', 'only', 'repeat', 'degrade', 'depth')
 _PATHS = ('exclude_ids_from', 'allow_list')
 # null says that a base's is not wanted, and nothing more.
 _PLACES = ('set', 'split', 'root', 'input', 'target', 'packed')
@@ -50,6 +51,8 @@ class DataSource:
     """Whether it is for training or for testing."""
     input_psnr: Mapping[str, Any] | None = None
     """How degraded the set is, see ``looks_like_another``."""
+    depth: DepthMaps | None = None
+    """Of the clean images, for the degradations."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -124,6 +127,9 @@ def find_source(
             if not folder.is_dir():
                 raise missing_folder(folder)
     repeat, chain = _repeat(what, entry), _chain(what, entry)
+    depth = depth_maps(what, entry.get('depth'), base)
+    if depth and not chain:
+        raise ValueError(f'{what}: depth is for `degrade`, which is not there.')
     title, declared = '', ''
     published: Mapping[str, int] = {}
     others: Mapping[str, int] = {}
@@ -147,6 +153,8 @@ def find_source(
         # The base is a path and no part of the patterns: it may have braces.
         source = PairedSource(**{'label': name, 'root': base, **given_rules})
     pairs, left_out = source.find_pairs(strict)
+    if depth:
+        depth.check([pair.degraded for pair in pairs])
     if title:
         labels_as_declared = entry.get('label') is None and entry.get('choices') is None
         published = declaration.published(labels_as_declared, source.only and as_list(source.only))
@@ -155,7 +163,7 @@ def find_source(
     named = named_half(folder, base)
     half = Half(name, title, declared, named, folder, len(pairs), others)
     return DataSource(
-        name, pairs, left_out, published, title, repeat, chain, recipe, half, input_psnr
+        name, pairs, left_out, published, title, repeat, chain, recipe, half, input_psnr, depth
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 
 from irbox.data_check import check_data
-from irbox.datasets import PairedImageDataset, paired_image_dataset
+from irbox.datasets import PairedImageDataset, source_report
 from irbox.datasets.pairs.halves import Half, half_of_folders, half_of_name, named_half
 from irbox.datasets.pairs.set_declaration import known_sets, load_declaration
 from irbox.engine.data_notes import training_warnings
@@ -82,7 +82,7 @@ def build(root, source):
 @pytest.mark.parametrize(('split', 'tree'), list(planted_halves()))
 def test_the_other_half_alone_is_never_offered(split, tree, tmp_path, monkeypatch):
     """A layout that has no word for the half, as `{input,target}`, is told by its warning."""
-    monkeypatch.setattr(paired_image_dataset, 'print_log', lambda *_, **__: None)
+    monkeypatch.setattr(source_report, 'print_log', lambda *_, **__: None)
     wanted = load_declaration(tree.source['set'], split)
     folder = f'{other_half(wanted)}_set'
     # Some trees have the other half beside them.
@@ -136,7 +136,7 @@ def test_a_set_for_either_use_offers_no_test_folder(tmp_path):
 
 def test_the_wrong_half_by_hand_is_warned_of(tmp_path, monkeypatch):
     said = []
-    monkeypatch.setattr(paired_image_dataset, 'print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr(source_report, 'print_log', lambda text, **_: said.append(text))
     fifteen(tmp_path, 'eval')
     dataset = build(tmp_path, of('lol_v1', 'train', root='eval'))
     begin = 'Data source x is to be used for training with 15 pairs, but '

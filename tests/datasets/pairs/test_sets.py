@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from irbox.datasets import PairedImageDataset, paired_image_dataset
+from irbox.datasets import PairedImageDataset, source_report
 from irbox.datasets.pairs.set_declaration import known_sets, load_declaration
 from support.all_trees import TREES
 from support.data_trees import of, picture, save
@@ -136,7 +136,7 @@ def test_published_counts():
 
 def test_a_count_that_differs_is_said_per_label(tmp_path, monkeypatch):
     said = []
-    monkeypatch.setattr(paired_image_dataset, 'print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr(source_report, 'print_log', lambda text, **_: said.append(text))
     BY_NAME['allweather: the archive'].plant(tmp_path)
     build(tmp_path, of('allweather', 'train'))
     assert said == [
@@ -155,7 +155,7 @@ def test_a_count_that_differs_is_said_per_label(tmp_path, monkeypatch):
 
 def test_nothing_is_said_of_a_count_that_fits(tmp_path, monkeypatch):
     said = []
-    monkeypatch.setattr(paired_image_dataset, 'print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr(source_report, 'print_log', lambda text, **_: said.append(text))
     for i in range(15):
         save(tmp_path / 'eval15' / 'low' / f'{i}.png')
         save(tmp_path / 'eval15' / 'high' / f'{i}.png')
@@ -285,7 +285,7 @@ def test_images_that_a_config_excludes_as_copies_are_left_out_or_their_folder_is
 
 def test_a_label_that_is_missing_altogether_is_said(tmp_path, monkeypatch):
     said = []
-    monkeypatch.setattr(paired_image_dataset, 'print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr(source_report, 'print_log', lambda text, **_: said.append(text))
     for kind in ('clear', 'low', 'haze'):
         save(tmp_path / 'test' / kind / '1.png')
     build(tmp_path, of('cdd11', 'test'))

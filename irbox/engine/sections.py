@@ -27,9 +27,15 @@ def settle_seed(config: Config, seed: int | None = None) -> None:
     """Give a run its seed, in place: the given one, the config's, or a random one.
 
     Raises:
-        ValueError: ``randomness.seed`` is no whole number.
+        ValueError: ``randomness.seed`` is no whole number, or ``randomness.deterministic`` stands
+            beside what is not: mmengine switches that off and goes on.
     """
     randomness = ConfigDict(config.get('randomness') or {})
+    if randomness.get('deterministic') and (config.get('env_cfg') or {}).get('cudnn_benchmark'):
+        raise ValueError(
+            'randomness.deterministic: true does not go with env_cfg.cudnn_benchmark: true, which '
+            'chooses by the clock how to compute. Remove one of the two.'
+        )
     if seed is not None:
         randomness.seed = seed
     if randomness.get('seed') is None:

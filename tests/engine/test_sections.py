@@ -36,6 +36,14 @@ def test_the_seed_that_is_told_wins(given, told, wanted):
     assert made.randomness == (given or {}) | {'seed': wanted}
 
 
+def test_what_is_not_deterministic_is_refused_and_not_switched_off():
+    made = Config({'randomness': {'deterministic': True}, 'env_cfg': {'cudnn_benchmark': True}})
+    with pytest.raises(ValueError, match='cudnn_benchmark: true, which chooses by the clock'):
+        settle_seed(made, 0)
+    made.randomness.deterministic = False
+    settle_seed(made, 0)
+
+
 def test_a_seed_is_drawn_where_none_is_given_and_must_be_a_number():
     made = Config({'randomness': {'seed': None}})
     settle_seed(made)

@@ -1,0 +1,103 @@
+"""Kills a training before and after every system call of one save; run with the shim loaded.
+
+Prints a line of JSON: places of the save, and for each kill what was found and what came of it.
+"""
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.hooks import Hook
+
+from irbox.config.load_config import load_config
+from irbox.engine.checkpoint import read_checkpoint
+from irbox.engine.train import find_checkpoint, train
+from irbox.registry import HOOKS
+from support.paths import TINY
+
+SAVED_AT = 8
+FAR = 10**6
+
+
+@HOOKS.register_module()
+class ArmHook(Hook):
+    """Arms the shim just before a save; where nothing kills, notes how many places there were."""
+
+    priority = 'LOW'
+
+    def __init__(self, place: int):
+        self.place = place
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == SAVED_AT:
+            SHIM.arm(self.place)
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == SAVED_AT:
+            rest = SHIM.disarm()
+            if rest >= 0:
+                Path(runner.work_dir, 'places').write_text(str(self.place - rest))
+
+
+def run(folder, resume=None, place=None, until=12):
+    """Train in a process of its own; gives how it ended."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    with open(os.devnull, 'w') as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    options = {'work_dir': str(folder), 'train_cfg.max_iters': until}
+    options |= {'default_hooks.watchdog': None, 'model.network.norm': False}
+    # No validation beside the save, and older files that it deletes.
+    options |= {'train_cfg.val_interval': 100, 'val_cfg': None, 'val_dataloader': None}
+    options |= {'val_evaluator': None}
+    checkpoint = {'type': 'CheckpointHook', 'interval': 2, 'max_keep_ckpts': 2, 'save_best': None}
+    options |= {'default_hooks.checkpoint': checkpoint}
+    if place is not None:
+        options['custom_hooks'] = [{'type': 'ArmHook', 'place': place}]
+    config = load_config(TINY, options)
+    try:
+        train(config, None, find_checkpoint(config, resume))
+    except BaseException as error:
+        print(repr(error), file=sys.stderr)
+        os._exit(1)
+    os._exit(0)
+
+
+def weights(folder):
+    return read_checkpoint(folder / 'iter_12.pth')['state_dict']
+
+
+def main(root):
+    whole, begun = root / 'whole', root / 'begun'
+    assert run(whole, place=FAR) == 0
+    places = int((whole / 'places').read_text())
+    wanted = weights(whole)
+    assert run(begun, until=6) == 0
+    failures = []
+    for place in range(places):
+        folder = root / 'killed'
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(begun, folder)
+        ended = run(folder, 'auto', place)
+        if ended != signal.SIGKILL:
+            failures.append((place, f'ended with {ended}'))
+            continue
+        if run(folder, 'auto') != 0:
+            failures.append((place, 'not resumed', sorted(os.listdir(folder))))
+        elif not all(torch.equal(weights(folder)[key], wanted[key]) for key in wanted):
+            failures.append((place, 'other weights'))
+        elif left := [name for name in os.listdir(folder) if '.tmp.' in name]:
+            failures.append((place, 'left', left))
+    print(json.dumps({'places': places, 'failures': failures}))
+
+
+if __name__ == '__main__':
+    SHIM = ctypes.CDLL(os.environ['SHIM'])
+    torch.set_num_threads(1)
+    main(Path(sys.argv[1]))

@@ -97,6 +97,8 @@ setup(
         'ray': ['ray[data]>=2.50,<2.64', 'fsspec'],
         # What else reads the shards of packed data sets.
         'shards': ['webdataset'],
+        # Sweeps as jobs of a cluster, and searches.
+        'cluster': ['submitit', 'optuna'],
         'completion': ['shtab'],
         # The page; Gradio brings the web server.
         'ui': ['gradio>=6'],
@@ -117,6 +119,7 @@ setup(
             'onnx-ir',
             'onnxruntime',
             'onnxscript',
+            'optuna',
             'PyWavelets',
             'pillow-heif',
             'pillow-jxl-plugin',
@@ -126,6 +129,7 @@ setup(
             'selenium',
             'shtab',
             'spandrel',
+            'submitit',
             'tensorboard',
             'webdataset',
         ],

@@ -7,7 +7,12 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from irbox.config.command_line import add_config_options, whole_number, width_by_height
+from irbox.config.command_line import (
+    OptionsAction,
+    add_config_options,
+    whole_number,
+    width_by_height,
+)
 
 if TYPE_CHECKING:
     from irbox.sweeps import Run
@@ -17,18 +22,36 @@ DESCRIPTION = """Train the rows of a table and write it, as Markdown, CSV and a 
 Rows that are finished are not trained again, one that was interrupted goes on, so the same command
 resumes. A row that fails is reported and the others go on; the exit code is 1 then."""
 INTERRUPTED = 'Interrupted. The same command goes on.'
+JOBS = 'jobs'
+"""Folder in the work dir with the logs of jobs."""
 TOOLS: Path | None = None
 """Folder of ``train.py`` and ``test.py``; None for the commands of the package."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument('sweep', type=Path, help='a YAML file with rows, see docs/ablations.md')
+    parser.add_argument(
+        'sweep', type=Path, nargs='?', help='a YAML file with rows, see docs/ablations.md'
+    )
+    parser.add_argument(
+        '--search', type=Path, metavar='FILE', help='try values of config keys instead, by Optuna'
+    )
     parser.add_argument('--base', help='what the rows change: a name in the sweep, or a config')
     parser.add_argument('--rows', nargs='+', metavar='NAME', help='only these')
     parser.add_argument('--seeds', nargs='+', type=int, help="in place of the sweep's")
     parser.add_argument('--jobs', type=whole_number, help='runs at a time; one, or one per GPU')
     parser.add_argument('--gpus', default='', metavar='0,1', help='GPUs, dealt out to the jobs')
+    parser.add_argument(
+        '--submit', choices=('slurm', 'local'), help='each run as a job, by submitit'
+    )
+    parser.add_argument(
+        '--resources',
+        nargs='+',
+        action=OptionsAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='of each job, such as timeout_min=1440 gpus_per_node=1 slurm_partition=gpu',
+    )
     parser.add_argument(
         '--work-dir', type=Path, help='a folder per run; work_dirs/sweeps/FOLDER_BASE by default'
     )
@@ -61,12 +84,17 @@ def run(args: argparse.Namespace) -> int:
         Campaign,
         check_gpus,
         check_marks,
+        check_resources,
         check_seeds,
         environments,
         read_sweep,
         run_all,
+        submit_all,
     )
 
+    check_submitting(args)
+    if args.search:
+        return search(args)
     sweep = read_sweep(args.sweep)
     name, base = sweep.find_base(args.base)
     rows = sweep.choose(args.rows)
@@ -74,10 +102,13 @@ def run(args: argparse.Namespace) -> int:
     gpus = [gpu.strip() for gpu in args.gpus.split(',') if gpu.strip()]
     check_gpus(gpus)
     work_dir, out = folders(args, sweep.path, name)
+    resources = {row.name: {**sweep.resources, **row.resources, **args.resources} for row in rows}
     if out.is_file():
         check_marks(out)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     campaign = Campaign(sweep, name, base, rows, seeds, args.cfg_options, work_dir, args.size)
+    if args.submit:
+        check_resources(args.submit, work_dir / JOBS, resources)
     if args.dry_run:
         console.print('\n'.join(campaign.preview()))
         return 0
@@ -95,13 +126,51 @@ def run(args: argparse.Namespace) -> int:
         campaign.write(out)
 
     console.print(f'{sweep.title}: {len(campaign.runs)} runs in {work_dir}')
-    run_all(campaign.runs, TOOLS, environments(args.jobs, gpus), done)
+    if args.submit:
+        jobs = args.jobs or (1 if args.submit == 'local' else len(campaign.runs))
+        slots = environments(jobs, ()) if args.submit == 'local' else [{} for _ in range(jobs)]
+        submit_all(campaign.runs, TOOLS, args.submit, work_dir / JOBS, resources, slots, done)
+    else:
+        run_all(campaign.runs, TOOLS, environments(args.jobs, gpus), done)
     if missing := campaign.draw(out):
         console.print(f'No plot: {missing}')
     console.print(f'Written: {out}')
     if failures:
         console.print(f'Without results: {"; ".join(failures)}. The same command tries again.')
     return 1 if failures else 0
+
+
+def search(args: argparse.Namespace) -> int:
+    """Try what a search file asks for, beside other processes that do; gives the exit code."""
+    from irbox.sweeps import Study, read_search
+    from irbox.utils.console import console
+
+    found = read_search(args.search)
+    folder = args.work_dir or Path('work_dirs/searches', args.search.stem)
+    if args.dry_run:
+        console().print(f'{found.title}: {found.trials} trials of {", ".join(found.space)}')
+        return 0
+    failed = Study(found, folder, TOOLS, lambda text: console().print(text)).run()
+    best = folder / 'best.yaml'
+    console().print(f'The best: {best}' if best.is_file() else 'No trial has ended by itself.')
+    return 1 if failed else 0
+
+
+def check_submitting(args: argparse.Namespace) -> None:
+    """Refuse options that mean nothing together."""
+    if bool(args.sweep) == bool(args.search):
+        raise ValueError('Give a sweep, or --search FILE.')
+    others = ('submit', 'resources', 'base', 'rows', 'seeds', 'jobs', 'gpus', 'out', 'cfg_options')
+    for name in others if args.search else ():
+        if getattr(args, name):
+            raise ValueError(
+                f'--{name.replace("_", "-")} is of sweeps. A search has its values in its '
+                'file, and goes on in as many processes as start it.'
+            )
+    if args.submit and args.gpus:
+        raise ValueError('--gpus: a job gets its GPUs by --resources gpus_per_node=1.')
+    if args.resources and not args.submit:
+        raise ValueError('--resources are those of jobs: add --submit slurm or --submit local.')
 
 
 def folders(args: argparse.Namespace, sweep: Path, base: str) -> tuple[Path, Path]:

@@ -8,6 +8,9 @@ from irbox.sweeps.plot import plot
 from irbox.sweeps.pool import check_gpus, environments, run_all
 from irbox.sweeps.read_sweep import check_seeds, read_sweep
 from irbox.sweeps.run import Run
+from irbox.sweeps.search import Search, read_search
+from irbox.sweeps.study import Study
+from irbox.sweeps.submit import check_resources, submit_all
 from irbox.sweeps.sweep import Row, Sweep, resolve
 from irbox.sweeps.table import check_marks, markdown, write_csv, write_table
 
@@ -17,10 +20,13 @@ __all__ = [
     'Findings',
     'Found',
     'Row',
+    'Search',
+    'Study',
     'Run',
     'Sweep',
     'check_gpus',
     'check_marks',
+    'check_resources',
     'check_seeds',
     'collect',
     'count_cost',
@@ -28,9 +34,11 @@ __all__ = [
     'environments',
     'markdown',
     'plot',
+    'read_search',
     'read_sweep',
     'resolve',
     'run_all',
+    'submit_all',
     'write_csv',
     'write_table',
 ]

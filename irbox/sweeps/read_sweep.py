@@ -70,6 +70,7 @@ def _sweep(path: Path, content: Mapping[str, Any]) -> Sweep:
         score=score,
         source=str(content.get('source', '')),
         notes=notes,
+        resources=_mapping(content.get('resources'), 'resources'),
     )
 
 
@@ -115,6 +116,7 @@ def _row(path: Path, given: Any, place: str, bases: Mapping[str, Path]) -> Row:
             bases[base]: _mapping(value, f'{place}.options_on.{base}') for base, value in on.items()
         },
         published=published,
+        resources=_mapping(given.get('resources'), f'{place}.resources'),
     )
 
 

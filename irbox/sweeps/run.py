@@ -37,6 +37,8 @@ class Run:
     folder: Path
     weights: tuple[str, ...] | None = None
     """Of a run that is only tested: the file, or none where the network brings its own."""
+    tested: bool = True
+    """Whether it is tested after its training."""
 
     @property
     def name(self) -> str:
@@ -129,11 +131,13 @@ class Run:
             weights = self.folder / 'final.pth'
             if not weights.is_file():
                 begin = time.monotonic()
-                failure = call('train', '--resume')
-                self._add_seconds(time.monotonic() - begin)
+                try:
+                    failure = call('train', '--resume')
+                finally:
+                    self._add_seconds(time.monotonic() - begin)
                 if failure:
                     return failure
-            return call('test', str(weights))
+            return call('test', str(weights)) if self.tested else None
 
     def _wait(self, stack: ExitStack, stopping: threading.Event) -> int | None:
         """Hold the folder; what a sweep that was killed left there may end first."""

@@ -16,8 +16,17 @@ from irbox.config.plugins import load_plugins
 from irbox.config.yaml_handler import UniqueKeyLoader
 from irbox.registry import suggest
 
-SWEEP_KEYS = ('title', 'source', 'bases', 'seeds', 'score', 'rows', 'notes')
-ROW_KEYS = ('name', 'label', 'config', 'checkpoint', 'options', 'options_on', 'published')
+SWEEP_KEYS = ('title', 'source', 'bases', 'seeds', 'score', 'rows', 'notes', 'resources')
+ROW_KEYS = (
+    'name',
+    'label',
+    'config',
+    'checkpoint',
+    'options',
+    'options_on',
+    'published',
+    'resources',
+)
 SCORES = ('psnr', 'gain')
 PUBLISHED = ('psnr', 'ssim')
 # Names of rows become names of folders.
@@ -42,6 +51,8 @@ class Row:
     """Base -> further values by dotted key, where that base needs others than the rest."""
     published: Mapping[str, float] = field(default_factory=dict)
     """``psnr`` and ``ssim`` that a paper printed."""
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    """What a job of this row asks a cluster for, in submitit's words."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,8 @@ class Sweep:
     """Where the published values come from."""
     notes: Mapping[str, str]
     """What must be said under the table, by the name of the base."""
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    """What a job of any row asks a cluster for; a row's own win."""
 
     def find_base(self, given: str | None) -> tuple[str, Path | None]:
         """Find name and file of the base that is meant.

@@ -1,0 +1,162 @@
+"""Searches: two processes on one study."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from irbox.config.load_config import load_config
+from irbox.sweeps import Study, read_search
+from irbox.sweeps.search import Range
+from support.paths import ROOT, TINY
+
+optuna = pytest.importorskip('optuna')
+LR = 'optim_wrapper.optimizer.lr'
+SEARCH = {
+    'title': 'Rates',
+    'base': str(TINY),
+    'space': {LR: {'low': 0.001, 'high': 0.1, 'log': True}, 'model.network.width': [2, 4]},
+    'options': {'train_cfg.max_iters': 8},
+    'trials': 6,
+    'pruning': {'trials': 2, 'iterations': 0},
+}
+# Stands in for the tool: the score is the learning rate's; bad ones never end by themselves.
+TRAIN = """
+import json, pathlib, sys, time
+import yaml
+folder = pathlib.Path(sys.argv[sys.argv.index('--work-dir') + 1])
+config = yaml.safe_load(pathlib.Path(sys.argv[1]).read_text())
+with open(folder.parent / 'calls', 'a') as file:
+    file.write(folder.name + '\\n')
+rate = config['optim_wrapper']['optimizer']['lr']
+log = folder / 'start/vis_data/scalars.json'
+log.parent.mkdir(parents=True, exist_ok=True)
+number = int(folder.name.rpartition('_')[2])
+score = 30.0 - number if number < 3 else 10.0
+log.write_text('\\n'.join(json.dumps({'mean/psnr': score, 'step': step}) for step in (4, 8)))
+if (folder.parent / 'hang').exists() or number >= 3:
+    (folder / 'waits').touch()
+    time.sleep(60)
+(folder / 'final.pth').touch()
+"""
+
+
+@pytest.fixture
+def search(tmp_path, monkeypatch):
+    """Write a search, with changes; gives its path and the folder of a tool that stands in."""
+    (tmp_path / 'tools').mkdir()
+    (tmp_path / 'tools/train.py').write_text(TRAIN)
+    monkeypatch.chdir(tmp_path)
+
+    def write(**changes):
+        path = tmp_path / 'search.yaml'
+        path.write_text(yaml.safe_dump(SEARCH | changes, sort_keys=False))
+        return path
+
+    return write
+
+
+def study(folder):
+    backend = optuna.storages.journal.JournalFileBackend(str(Path(folder, 'study.journal')))
+    return optuna.load_study(study_name='search', storage=optuna.storages.JournalStorage(backend))
+
+
+def test_what_is_bad_is_given_up_and_the_best_is_a_config(search, tmp_path):
+    said = []
+    assert (
+        Study(read_search(search()), tmp_path / 'work', tmp_path / 'tools', said.append).run() == 0
+    )
+    trials = study('work').trials
+    assert [one.state.name for one in trials] == ['COMPLETE'] * 3 + ['PRUNED'] * 3
+    assert trials[0].intermediate_values == {4: 30.0, 8: 30.0} and trials[0].value == 30.0
+    best = load_config('work/best.yaml')
+    assert best.optim_wrapper.optimizer.lr == trials[0].params[LR]
+    assert best.train_cfg.max_iters == 8 and best.randomness.seed == 0
+    assert Path('work/best.yaml').read_text().startswith('# Rates: trial 0, mean/psnr 30\n')
+    assert len({one.params[LR] for one in trials}) == 6
+    assert any('given up' in line for line in said)
+    # Nothing is left to do, and another search does not go on in its folder.
+    assert (
+        Study(read_search(search()), tmp_path / 'work', tmp_path / 'tools', said.append).run() == 0
+    )
+    assert len(Path('work/calls').read_text().splitlines()) == 6
+    other = read_search(search(options={}))
+    with pytest.raises(ValueError, match='study of another search'):
+        Study(other, tmp_path / 'work', tmp_path / 'tools', said.append)
+
+
+def test_what_a_killed_process_left_is_gone_on_with(search, tmp_path):
+    path = search(trials=1)
+    (tmp_path / 'work').mkdir()
+    (tmp_path / 'work/hang').touch()
+    code = (
+        'from pathlib import Path\nfrom irbox.sweeps import Study, read_search\n'
+        f'Study(read_search({str(path)!r}), Path("work"), Path("tools"), print).run()\n'
+    )
+    process = subprocess.Popen([sys.executable, '-c', code])
+    end = time.monotonic() + 120
+    while not Path('work/trial_0/waits').exists():
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    Path('work/hang').unlink()
+    # The training that it had started holds the folder: end it as a machine that is gone would.
+    for entry in Path('/proc').glob('[0-9]*/cmdline'):
+        try:
+            if b'work/trial_0' in entry.read_bytes():
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+        except (OSError, ProcessLookupError):
+            continue
+    assert Study(read_search(path), tmp_path / 'work', tmp_path / 'tools', print).run() == 0
+    (only,) = study('work').trials
+    assert only.state.name == 'COMPLETE'
+    assert Path('work/calls').read_text().split() == ['trial_0', 'trial_0']
+
+
+@pytest.mark.slow
+def test_two_processes_on_one_study_with_the_real_tool(search, tmp_path):
+    path = search(trials=3, pruning={'trials': 3})
+    command = [sys.executable, ROOT / 'tools/sweep.py', '--search', path, '--work-dir', 'work']
+    environment = os.environ | {'OMP_NUM_THREADS': '1'}
+    both = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [one.communicate()[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0], outputs
+    trials = study('work').trials
+    assert [one.state.name for one in trials] == ['COMPLETE'] * 3
+    assert all('trial_' in output for output in outputs)  # each had some
+    best = max(trials, key=lambda one: one.value)
+    assert load_config('work/best.yaml').model.network.width == best.params['model.network.width']
+    assert all(Path(f'work/trial_{number}/final.pth').is_file() for number in range(3))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'base': 'none.yaml'}, 'none.yaml'),
+        ({'spaec': {}}, "unknown key 'spaec'. Did you mean 'space'"),
+        ({'space': {}}, 'it needs `space`'),
+        ({'space': {'optim_wrapper.optimizer.rl': [1.0]}}, "takes no argument 'rl'"),
+        ({'space': {LR: {'low': '1e-5', 'high': 0.1}}}, 'low: .1e-5. must be a number'),
+        ({'space': {LR: {'low': 0.1, 'high': 0.01}}}, 'must be less than high'),
+        ({'space': {LR: {'low': 0.0, 'high': 0.01, 'log': True}}}, 'log needs a low above 0'),
+        ({'space': {LR: 3}}, 'must be a list, or'),
+        ({'trials': 0}, 'trials: 0 must be a whole number of at least 1'),
+        ({'direction': 'up'}, 'must be maximize or minimize'),
+    ],
+)
+def test_mistakes_are_told(search, changes, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        read_search(search(**changes))
+
+
+def test_ranges():
+    assert Range(1, 8).whole and not Range(1.0, 8).whole

@@ -29,15 +29,15 @@ PLUGIN = next(
     if getattr(module, '__file__', None) == str(ROOT / 'plugins/restormer.py')
 )
 NAMES = ('restormer_derain.yaml', 'restormer_deblur.yaml', 'restormer_denoise.yaml')
+NAMES += ('restormer_defocus.yaml', 'restormer_sidd.yaml')
+COUNTS = (26_126_644, 26_126_644, 26_111_668, 26_126_644, 26_111_668)
 
 
-@pytest.mark.parametrize(
-    ('name', 'count'), list(zip(NAMES, [26_126_644] * 2 + [26_111_668], strict=True))
-)
+@pytest.mark.parametrize(('name', 'count'), list(zip(NAMES, COUNTS, strict=True)))
 def test_parameters_and_keys(name, count):
     network = build(name, device='meta')
     assert parameters(network) == count
-    published = published_shapes('denoise' not in name)
+    published = published_shapes(not name.endswith(('denoise.yaml', 'sidd.yaml')))
     assert {PLUGIN._name(key) for key in network.state_dict()} == published.keys()
     assert sum(torch.Size(shape).numel() for shape in published.values()) == count
 

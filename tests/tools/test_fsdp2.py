@@ -84,30 +84,6 @@ def test_two_processes_equal_one(tmp_path):
     assert_alike(torch.load('whole.pth', weights_only=True), whole)
 
 
-@pytest.mark.slow
-def test_a_network_with_routers_whose_blocks_are_recomputed():
-    """The noise of the second pass is that of the first, in every process."""
-    config = ROOT / 'configs/m2restore_demo.py'
-    options = {
-        'val_cfg': None,
-        'val_dataloader': None,
-        'val_evaluator': None,
-        'train_cfg.max_iters': 3,
-        'train_dataloader.dataset.patch_size': 32,
-        'train_dataloader.num_workers': 0,
-        'optim_wrapper.optimizer': {'_delete_': True, 'type': 'SGD', 'lr': 0.05},
-    }
-    whole = load_config(config, options | {'train_dataloader.batch_size': 4, 'work_dir': 'one'})
-    assert train(whole) == 0
-    given = {key: 'null' if value is None else value for key, value in options.items()}
-    given['optim_wrapper.optimizer'] = '{_delete_: true, type: SGD, lr: 0.05}'
-    shared = {'train_dataloader.batch_size': 2, 'strategy': 'fsdp2', 'recompute_blocks': 'true'}
-    result = torchrun(2, 'train', config, '--work-dir', 'two', **given, **shared)
-    assert result.returncode == 0, result.stderr
-    one, two = (read_checkpoint(f'{name}/final.pth')['state_dict'] for name in ('one', 'two'))
-    torch.testing.assert_close(two, one, rtol=0, atol=1e-5)
-
-
 @pytest.mark.parametrize(
     ('options', 'message'),
     [

@@ -33,8 +33,7 @@ def test_samplers_that_cannot_start_in_the_middle_are_refused():
 def test_random_generators_depend_on_seed_iteration_and_process():
     def draw(iteration, **options):
         loop = make_loop(**options)
-        loop.continue_from(iteration, 0)
-        loop._seed_generators()
+        loop._seed_generators(iteration)
         return torch.rand(1).item(), np.random.rand(), random.random()
 
     assert draw(3) == draw(3)

@@ -202,6 +202,7 @@ class OutsideNetwork(RestorationNetwork):
 BLOCKS.module_dict.pop('OutsideBlock')
 
 
+@pytest.mark.slow
 def test_a_network_from_outside_goes_through_every_analysis(tmp_path, monkeypatch):
     pytest.importorskip('matplotlib')
     pytest.importorskip('sklearn')

@@ -92,6 +92,7 @@ def test_a_missing_file_is_named():
         irbox.build_network('nowhere.yaml')
 
 
+@pytest.mark.slow
 def test_the_state_of_the_process_stays_as_it_was(tmp_path):
     """In a fresh process, where libraries are imported on the way."""
     path = tmp_path / 'state.py'

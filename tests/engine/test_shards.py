@@ -9,6 +9,8 @@ from irbox.engine.checkpoint import read_checkpoint, write_checkpoint
 from irbox.engine.shards import folder_of
 from irbox.engine.work_dir import newest_checkpoint
 
+# It is a single process, as the message says.
+pytestmark = pytest.mark.filterwarnings('ignore:torch.distributed is disabled')
 WEIGHT = torch.arange(6.0).view(2, 3)
 
 

@@ -109,9 +109,13 @@ def ask(count):
         assert client.post('/restore', files={'file': ('a.jpg', picture)}).status_code == 200
 
 ask(100)
-before = held()
-ask(int(sys.argv[3]))
-print((held() - before) / 2**20)
+grown = []
+for _ in range(3):
+    before = held()
+    ask(int(sys.argv[3]) // 3)
+    grown.append(held() - before)
+# What is lost is lost in each third; what the allocator takes once, under load, is not.
+print(3 * min(grown) / 2**20)
 """
 
 

@@ -261,9 +261,9 @@ def test_two_processes_equal_one_with_twice_the_batch(elsewhere):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('strategy', ['ddp', 'fsdp2'])
+@pytest.mark.parametrize(('strategy', 'bar'), [('ddp', 1e-6), ('fsdp2', 3e-5)])
 @pytest.mark.parametrize('system', ['m2restore', 'm2ir'])
-def test_routers_on_two_processes_decide_as_on_one(elsewhere, system, strategy):
+def test_routers_on_two_processes_decide_as_on_one(elsewhere, system, strategy, bar):
     """Noise belongs to the image, and the load is that of the whole batch."""
     config = ROOT / f'configs/{system}_demo.py'
     options = [
@@ -285,4 +285,4 @@ def test_routers_on_two_processes_decide_as_on_one(elsewhere, system, strategy):
     assert train(config, *alone) == 0
     two, one = (read_checkpoint(elsewhere / name / 'final.pth') for name in ('two', 'one'))
     for key, value in one['state_dict'].items():
-        torch.testing.assert_close(two['state_dict'][key], value, rtol=0, atol=1e-6)
+        torch.testing.assert_close(two['state_dict'][key], value, rtol=0, atol=bar)

@@ -82,8 +82,9 @@ def state_of(folder):
         if path.is_file():
             # The number of a process is in a temporary file's name.
             name, _, number = path.name.partition('.tmp.')
-            text = path.read_text() if path.suffix in ('.json', '') else ''
-            found.append((name, bool(number), path.stat().st_size, text))
+            text = path.read_text() if name == 'last_checkpoint' else ''
+            length = path.stat().st_size if name.startswith('iter_') else 0
+            found.append((name, bool(number), length, text))
     return tuple(found)
 
 

@@ -10,7 +10,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 pytest.importorskip('selenium')
 
-from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
+from selenium.common.exceptions import (  # noqa: E402
+    ElementClickInterceptedException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 
@@ -67,6 +70,18 @@ class Visit:
         until(there, selector)
         return found[0]
 
+    def click(self, selector, condition=lambda one: True):
+        """Click what is there; again, where the page has just moved it."""
+
+        def clicked():
+            try:
+                self.find(selector, condition).click()
+            except (ElementClickInterceptedException, StaleElementReferenceException):
+                return False
+            return True
+
+        until(clicked, f'a click on {selector}')
+
     def upload(self, *paths):
         self.find('#files input[type=file]').send_keys('\n'.join(map(str, paths)))
 
@@ -75,13 +90,13 @@ class Visit:
         self.find('#status', lambda one: text in one.text)
 
     def restore(self):
-        self.find('#restore').click()
+        self.click('#restore')
 
     def finished(self, name):
         return self.find('#download', lambda one: name in one.text and one.is_displayed())
 
     def download(self, name):
-        self.finished(name).click()
+        self.click('#download', lambda one: name in one.text and one.is_displayed())
         path = self.folder / name
         until(path.exists, f'download of {name}')
         content = path.read_bytes()
@@ -93,9 +108,8 @@ class Visit:
         return self.find('.toast-body, [data-testid=toast-body]', lambda one: text in one.text)
 
     def choose(self, label, value):
-        box = self.find(f'input[aria-label="{label}"]')
-        box.click()
-        self.find('ul[role=listbox] li', lambda one: one.text.strip().endswith(value)).click()
+        self.click(f'input[aria-label="{label}"]')
+        self.click('ul[role=listbox] li', lambda one: one.text.strip().endswith(value))
 
 
 def until(condition, what):
@@ -164,7 +178,7 @@ def test_several_and_one_is_broken(visit, jpeg, tmp_path):
     visit.restore()
     visit.finished('a_restored.jpg')
     visit.find('#status', lambda one: 'text.jpg' in one.text)
-    visit.find('#zip', lambda one: one.is_displayed()).click()
+    visit.click('#zip', lambda one: one.is_displayed())
     until((visit.folder / 'restored.zip').exists, 'the zip')
 
 
@@ -217,7 +231,7 @@ def test_cancel(visit, server, jpeg):
     tiles.send_keys('16\n')
     visit.restore()
     visit.find('#slider, #status', lambda one: 'a.jpg' in one.text)
-    visit.find('#cancel').click()
+    visit.click('#cancel')
     until(lambda: not any(server.desk.turns.lengths().values()), 'the end of what was cancelled')
     visit.message('Cancelled')
 
@@ -240,8 +254,8 @@ def test_a_part_before_the_whole(visit, jpeg):
     assert 'rain' in believed and '100%' not in believed
 
     # The bars are moved, and the part is done anew.
-    visit.find('#wrong button').click()
-    visit.find('#steer input', lambda one: one.is_displayed()).click()
+    visit.click('#wrong button')
+    visit.click('#steer input', lambda one: one.is_displayed())
     rain = visit.browser.find_elements(By.CSS_SELECTOR, '#wrong input[type=number]')[1]
     rain.clear()
     rain.send_keys('1\t')
@@ -251,8 +265,8 @@ def test_a_part_before_the_whole(visit, jpeg):
 def test_the_bars_are_moved_and_it_is_done_anew(visit, jpeg, by_command):
     visit.open().upload(jpeg)
     visit.looked('120x80')
-    visit.find('#wrong button').click()
-    visit.find('#steer input', lambda one: one.is_displayed()).click()
+    visit.click('#wrong button')
+    visit.click('#steer input', lambda one: one.is_displayed())
     numbers = visit.browser.find_elements(By.CSS_SELECTOR, '#wrong input[type=number]')
     # Haze, rain and noise; behind them what the other models tell apart.
     for number, value in zip(numbers[:3], ('0', '1', '0'), strict=True):
@@ -287,7 +301,7 @@ def test_two_models_side_by_side(visit, jpeg, by_command):
     visit.restore()
     visit.finished('a_restored.jpg')
     visit.find('#pair', lambda one: one.is_displayed() and 'tiny and slow' in one.text)
-    visit.find('#other', lambda one: one.is_displayed() and 'slow' in one.text).click()
+    visit.click('#other', lambda one: one.is_displayed() and 'slow' in one.text)
     path = visit.folder / 'a_restored.jpg'
     until(path.exists, 'the other file')
     assert path.read_bytes() == by_command(jpeg, model='slow')
@@ -298,11 +312,11 @@ def test_what_works_where(visit, jpeg):
     """By place and expert, and the gates; a network without either says so."""
     visit.open().upload(jpeg)
     visit.looked('120x80')
-    visit.find('#inside button').click()
-    visit.find('#look', lambda one: one.is_displayed()).click()
+    visit.click('#inside button')
+    visit.click('#look', lambda one: one.is_displayed())
     visit.message('tiny has neither experts nor gates')
     visit.choose('Model', 'routed')
-    visit.find('#look').click()
+    visit.click('#look')
     visit.find('#overlay img', lambda one: one.is_displayed())
     shown = images_of(visit, '#overlay img')
     for label, value in (('Expert', 'expert 2'), ('Place', 'attention')):

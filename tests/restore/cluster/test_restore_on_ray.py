@@ -75,7 +75,7 @@ def finished():
 
 
 def wait_for(number, process):
-    end = time.monotonic() + 240
+    end = time.monotonic() + 600
     while len(finished()) < number:
         assert process.poll() is None, Path('said.txt').read_text()
         assert time.monotonic() < end
@@ -105,7 +105,7 @@ def test_killed_and_begun_again_and_a_worker_killed(start, folder):
     wait_for(len(before) + 2, second)
     for worker in workers():
         os.kill(worker, signal.SIGKILL)
-    second.wait(timeout=400)
+    second.wait(timeout=900)
     said = Path('said.txt').read_text()
     assert second.returncode == 1, said
     assert 'bad.png is damaged' in said

@@ -14,6 +14,7 @@ SUPPORT = ROOT / 'tests/support'
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != 'linux' or not shutil.which('cc'), reason='builds a shim')
 def test_no_place_of_a_save_loses_anything(tmp_path):
     shim = tmp_path / 'shim.so'

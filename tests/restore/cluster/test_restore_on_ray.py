@@ -92,6 +92,7 @@ def workers():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 @pytest.mark.skipif(not Path('/proc').is_dir(), reason='finds processes by /proc')
 def test_killed_and_begun_again_and_a_worker_killed(start, folder):
     first = start()

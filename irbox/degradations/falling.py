@@ -20,6 +20,7 @@ LAYERS = 7
 DISC = 0.25
 
 
+Span = tuple[float, float]
 Draw = Callable[[ImageDraw.ImageDraw, np.ndarray, float, float], None]
 
 
@@ -55,6 +56,23 @@ class Camera:
     """Distance of what is sharp, in metres."""
     aperture: float
     """Diameter of the lens, in metres."""
+
+    @classmethod
+    def draw(
+        cls,
+        rng: np.random.Generator,
+        focal: Span,
+        exposure: Span,
+        focus: Span,
+        aperture: Span,
+    ) -> Camera:
+        """Draw a camera; exposures are as likely in each octave."""
+        return cls(
+            focal=rng.uniform(*focal),
+            exposure=float(np.exp(rng.uniform(*np.log(exposure)))),
+            focus=rng.uniform(*focus),
+            aperture=rng.uniform(*aperture),
+        )
 
     def blur(self, distance: float) -> float:
         """Give the diameter of the disc that a point becomes, in pixels (a thin lens)."""

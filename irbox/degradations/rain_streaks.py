@@ -73,12 +73,7 @@ class RainStreaks(Degradation):
         """Degrade an image, see ``Degradation``."""
         shape = image.shape[:2]
         far = metres(synthetic_depth(rng, shape) if depth is None else depth)
-        camera = Camera(
-            focal=rng.uniform(*self.focal),
-            exposure=float(np.exp(rng.uniform(*np.log(self.exposure)))),
-            focus=rng.uniform(*self.focus),
-            aperture=rng.uniform(*self.aperture),
-        )
+        camera = Camera.draw(rng, self.focal, self.exposure, self.focus, self.aperture)
         rainfall, wind = rng.uniform(*self.rainfall), rng.uniform(-self.wind, self.wind)
         # Marshall and Palmer: 8000 exp(-slope D) drops in a cubic metre for each millimetre of D.
         slope = 4.1 * max(rainfall, 1e-3) ** -0.21

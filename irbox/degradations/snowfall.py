@@ -75,12 +75,7 @@ class Snowfall(Degradation):
         """Degrade an image, see ``Degradation``."""
         shape = image.shape[:2]
         far = metres(synthetic_depth(rng, shape) if depth is None else depth)
-        camera = Camera(
-            focal=rng.uniform(*self.focal),
-            exposure=float(np.exp(rng.uniform(*np.log(self.exposure)))),
-            focus=rng.uniform(*self.focus),
-            aperture=rng.uniform(*self.aperture),
-        )
+        camera = Camera.draw(rng, self.focal, self.exposure, self.focus, self.aperture)
         density = rng.uniform(*self.flakes)
         wind = np.array([rng.uniform(-self.wind, self.wind), rng.normal(1.2, 0.2)])
         farthest = (SMALLEST + MEAN) * camera.focal / THINNEST

@@ -12,13 +12,11 @@ from irbox.page.shelf import Shelf
 from irbox.page.steps import Finished, PageSteps, Say
 from irbox.page.turns import Turns
 from irbox.page.visitors import Visitor, Visitors
-from irbox.pictures import SUFFIXES
+from irbox.pictures import EXTENSIONS
 from irbox.restore.batch.job import Job, Outcome
 from irbox.restore.batch.list_jobs import SUFFIX, list_jobs
 from irbox.restore.batch.run_batch import run_batch
 from irbox.restore.batch.settings import Settings
-
-EXTENSIONS = frozenset(one for ends in SUFFIXES.values() for one in ends)
 
 
 class Desk:

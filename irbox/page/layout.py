@@ -10,8 +10,9 @@ import gradio as gr
 
 from irbox.page.answers import ALONE, Answers
 from irbox.page.api import add_api
-from irbox.page.desk import EXTENSIONS, Desk
+from irbox.page.desk import Desk
 from irbox.page.inside import SIDE
+from irbox.pictures import EXTENSIONS
 
 TITLE = 'irbox: restore photographs'
 INTRODUCTION = """# Restore photographs

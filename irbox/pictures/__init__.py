@@ -2,6 +2,7 @@
 
 from irbox.pictures.formats import (
     CHOICES,
+    EXTENSIONS,
     FORMATS,
     SUFFIXES,
     format_by_name,
@@ -18,6 +19,7 @@ from irbox.pictures.write_picture import check_format, write_picture
 
 __all__ = [
     'CHOICES',
+    'EXTENSIONS',
     'FORMATS',
     'SUFFIXES',
     'Metadata',

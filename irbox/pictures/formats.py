@@ -29,6 +29,9 @@ SUFFIXES = {
 }
 """The first suffix is what a file gets where its own does not fit."""
 
+EXTENSIONS = frozenset(one for ends in SUFFIXES.values() for one in ends)
+"""All of them, in lower case: what is looked for in folders."""
+
 CHOICES = {'png': 'PNG', 'jpg': 'JPEG', 'webp': 'WEBP', 'tiff': 'TIFF'}
 """What a user may ask for, beside ``keep``."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from irbox.pictures import SUFFIXES
+from irbox.pictures import EXTENSIONS
 from irbox.restore.batch.check_targets import Existing
 from irbox.restore.batch.done_list import DEFAULT_DONE_LIST, DoneList, rank_and_number
 from irbox.restore.batch.estimate import check_disk, estimate
@@ -143,7 +143,7 @@ def _list(
         extension='.png' if several else _extension(settings.format),
         recursive=args.recursive,
         existing=_existing(args),
-        extensions=frozenset(one for ends in SUFFIXES.values() for one in ends),
+        extensions=EXTENSIONS,
         done_list=done_list,
         sheets=args.compare,
         process=process,

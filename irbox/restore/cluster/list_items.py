@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from irbox.pictures import SUFFIXES, suffix_of
+from irbox.pictures import EXTENSIONS, suffix_of
 from irbox.restore.batch.check_targets import Existing
 from irbox.restore.batch.done_list import DoneList
 from irbox.restore.batch.find_pictures import HEAD, first_bytes
@@ -20,7 +20,6 @@ from irbox.restore.cluster.addresses import is_address, join, open_system
 from irbox.restore.cluster.item import Item
 from irbox.utils.optional import require
 
-EXTENSIONS = frozenset(one for ends in SUFFIXES.values() for one in ends)
 SOURCE, TARGET = ('source', 'path', 'url'), 'target'
 """Columns of a list: the first of these that is there, and the name of the answer below --out."""
 

@@ -12,7 +12,6 @@ from typing import Any, cast
 import torch
 from mmengine.dist import all_reduce, is_main_process, master_only
 from mmengine.logging import MMLogger
-from mmengine.model import is_model_wrapper
 from mmengine.runner import LogProcessor, Runner
 from torch import nn
 
@@ -45,7 +44,7 @@ from irbox.engine.sharding import (
 from irbox.engine.shards import write_shards
 from irbox.engine.stop_signals import StopSignals
 from irbox.engine.training_state import check_resumable, check_state
-from irbox.engine.wrapping import data_parallel
+from irbox.engine.wrapping import data_parallel, unwrapped
 from irbox.utils.console import console, quieten
 from irbox.utils.files import write_text
 
@@ -191,7 +190,7 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
             'frozen': frozen_records(self.model),
             'run': self.identity,
         }
-        content: dict[str, Any] = {'meta': meta, 'state_dict': _inner(self.model).state_dict()}
+        content: dict[str, Any] = {'meta': meta, 'state_dict': unwrapped(self.model).state_dict()}
         if save_optimizer:
             content['optimizer'] = self.optim_wrapper.state_dict()
         if save_param_scheduler:
@@ -230,11 +229,11 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
         return checkpoint
 
     def _take_weights(self, checkpoint: dict[str, Any], filename: str) -> None:
-        check_weights(_inner(self.model), checkpoint['state_dict'], filename)
-        check_frozen(_inner(self.model), checkpoint, filename)
+        check_weights(unwrapped(self.model), checkpoint['state_dict'], filename)
+        check_frozen(unwrapped(self.model), checkpoint, filename)
         checkpoint = spread(checkpoint, self.model)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        load_weights(_inner(self.model), checkpoint['state_dict'], filename)
+        load_weights(unwrapped(self.model), checkpoint['state_dict'], filename)
         self._has_loaded = True
         self.logger.info(f'Loaded {filename}')
 
@@ -256,9 +255,9 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
                 'Resume with the config that it was trained with.'
             )
         check_state(checkpoint, filename)
-        check_weights(_inner(self.model), checkpoint['state_dict'], filename)
+        check_weights(unwrapped(self.model), checkpoint['state_dict'], filename)
         if averages:
-            check_averages(checkpoint['ema_state_dict'], _inner(self.model), filename)
+            check_averages(checkpoint['ema_state_dict'], unwrapped(self.model), filename)
         check_optimizer(checkpoint['optimizer'], self.optim_wrapper, filename)
         check_schedulers(checkpoint['param_schedulers'], schedulers, filename)
         hub = unpack_message_hub(checkpoint['message_hub'], self.work_dir)
@@ -291,9 +290,3 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
         lines = describe_environment() | {'processes': self.world_size, 'seed': self.seed}
         self.logger.info('\n'.join(['Environment:', *(f'  {k}: {v}' for k, v in lines.items())]))
         self.logger.info(f'The whole config: {Path(self.log_dir, "config.yaml")}')
-
-
-def _inner(model: nn.Module) -> nn.Module:
-    inner = model.module if is_model_wrapper(model) else model
-    assert isinstance(inner, nn.Module)
-    return inner

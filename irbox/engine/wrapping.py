@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from mmengine.model import is_model_wrapper
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Give the model itself, without what wraps it for several processes."""
+    inner = model.module if is_model_wrapper(model) else model
+    assert isinstance(inner, nn.Module)
+    return inner
 
 
 def check_wrapping(config: Mapping[str, Any]) -> None:

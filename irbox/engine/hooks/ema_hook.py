@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from annotated_types import Interval
 from mmengine.hooks import EMAHook as MMEngineEMAHook
-from mmengine.model import is_model_wrapper
 
 from irbox.engine.averaged_model import AveragedModel
+from irbox.engine.wrapping import unwrapped
 from irbox.registry import HOOKS
 from irbox.utils.bounded import NonNegativeFloat, NonNegativeInt
 
@@ -40,7 +40,7 @@ class EMAHook(MMEngineEMAHook):  # type: ignore[misc]  # mmengine has no types
     def before_run(self, runner: Any) -> None:
         """Copy the model."""
         model = runner.model
-        self.src_model = model.module if is_model_wrapper(model) else model
+        self.src_model = unwrapped(model)
         self.ema_model = AveragedModel(self.src_model, self.momentum, self.warm_up, runner.twin)
 
     def after_val_stopped(self, runner: Any) -> None:

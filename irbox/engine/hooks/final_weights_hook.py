@@ -8,13 +8,13 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from irbox import __version__
 from irbox.config.load_config import config_text
 from irbox.engine.checkpoint import frozen_records, write_checkpoint
 from irbox.engine.hooks.ema_hook import EMAHook
 from irbox.engine.sharding import whole
+from irbox.engine.wrapping import unwrapped
 from irbox.registry import HOOKS
 
 
@@ -48,7 +48,7 @@ class FinalWeightsHook(Hook):  # type: ignore[misc]  # mmengine has no types
 
     def after_train(self, runner: Any) -> None:
         """Write the file."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         for hook in runner.hooks:
             if isinstance(hook, EMAHook):
                 model = hook.ema_model.module

@@ -11,12 +11,12 @@ from typing import Any
 
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import Tensor
 
 from irbox.engine.checkpoint import to_plain
 from irbox.engine.leaving import DivergenceError
 from irbox.engine.sharding import whole
+from irbox.engine.wrapping import unwrapped
 from irbox.registry import HOOKS
 from irbox.utils.bounded import PositiveInt
 from irbox.utils.console import console
@@ -102,7 +102,7 @@ class FiniteStepsHook(Hook):  # type: ignore[misc]  # mmengine has no types
             return
         fault = wrapper.fault
         self._count(runner, self.skipped + 1, self.in_row + 1)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         spoilt = {id(weight) for weight in fault.spoilt}
         found = {
             'iteration': iteration,

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 from irbox.engine.leaving import DivergenceError
 from irbox.engine.sharding import is_sharded
+from irbox.engine.wrapping import unwrapped
 from irbox.registry import HOOKS
 from irbox.utils.bounded import NonNegativeFloat, PositiveInt
 from irbox.utils.weights import few
@@ -115,7 +115,7 @@ class ReplicasHook(Hook):  # type: ignore[misc]  # mmengine has no types
     def _compare_weights(self, runner: Any) -> None:
         if is_sharded(runner.model):
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         names, sums = digests(model)
         found = all_gather_object(sums.tolist())
         first = max(found, key=found.count)

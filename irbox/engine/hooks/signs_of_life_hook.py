@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import Tensor
 
+from irbox.engine.wrapping import unwrapped
 from irbox.networks.routing_places import RoutingPlaces
 from irbox.registry import HOOKS
 from irbox.structures import Context
@@ -53,7 +53,7 @@ class SignsOfLifeHook(Hook):  # type: ignore[misc]  # mmengine has no types
         """Listen to the network, if it is time."""
         if not self.every_n_train_iters(runner, self.every):
             return
-        network = _network(runner)
+        network: Any = unwrapped(runner.model).network
         named = None
         if self.places is None:
             named = RoutingPlaces(network)
@@ -129,8 +129,3 @@ class SignsOfLifeHook(Hook):  # type: ignore[misc]  # mmengine has no types
                 f'error {error:.2g}). Look whether the learning rate is too small or too large, '
                 'weights are frozen, or inputs and targets belong together.'
             )
-
-
-def _network(runner: Any) -> Any:
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    return model.network

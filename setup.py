@@ -107,6 +107,7 @@ setup(
             'pytest',
             'pytest-timeout',
             'pytest-xdist',
+            'hypothesis',
             'ruff',
             'mypy',
             'types-PyYAML',

@@ -117,7 +117,11 @@ def write_jpeg(
     else:
         options |= {'qtables': tables[: 1 if image.mode == 'L' else 3], 'quality': -1}
     if image.mode == 'RGB' and encoding.get('keep_rgb'):
-        options['keep_rgb'] = True
+        # libjpeg subsamples color differences, not red or green.
+        if options['subsampling'] == 0:
+            options['keep_rgb'] = True
+        else:
+            notes.append('Subsampled RGB was replaced by YCbCr.')
     if metadata.exif is not None:
         if len(metadata.exif) + len(EXIF_MARK) <= SEGMENT:
             options['exif'] = EXIF_MARK + metadata.exif

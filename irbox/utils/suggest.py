@@ -14,6 +14,6 @@ def suggest(name: str, known: Iterable[str]) -> str:
         "Did you mean 'haze'? Known: haze, rain."
     """
     known = sorted(map(str, known))
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(str(name), known, n=1)  # A key of a YAML file may be a number.
     hint = f'Did you mean {near[0]!r}? ' if near else ''
     return f'{hint}Known: {", ".join(known) or "none"}.'

@@ -49,6 +49,22 @@ def test_rgb_that_was_stored_as_rgb_stays_so():
     assert read_encoding(image, turned=False) == encoding
 
 
+def test_subsampled_rgb_becomes_ycbcr():
+    data = KINDS['jpeg-420']()
+    for number, letter in enumerate(b'RGB', 1):
+        # The components in the frame's header and in the scan's.
+        for mark, step in ((b'\xff\xc0', 3), (b'\xff\xda', 2)):
+            start = data.index(mark) + (10 if step == 3 else 5)
+            place = start + step * (number - 1)
+            assert data[place] == number
+            data = data[:place] + bytes([letter]) + data[place + 1 :]
+    encoding = read_encoding(Image.open(io.BytesIO(data)), turned=False)
+    assert encoding['keep_rgb'] and encoding['subsampling'] == 2
+    image, notes = written(encoding=encoding)
+    assert notes == ['Subsampled RGB was replaced by YCbCr.']
+    assert read_encoding(image, turned=False) == encoding | {'keep_rgb': False}
+
+
 @pytest.mark.parametrize('quality', [None, 30])
 def test_a_quality_takes_the_place_of_the_tables(quality):
     before = Image.open(io.BytesIO(KINDS['jpeg-420']()))

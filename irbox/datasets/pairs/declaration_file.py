@@ -45,6 +45,9 @@ def read_declaration(path: Path) -> dict[str, Any]:
         raise ValueError(
             f'{path}: splits={splits!r} must be a mapping from names to what is in them.'
         )
+    for name, part in (splits or {}).items():
+        check_keys_and_values(part, SPLIT_KEYS, f'{path}: splits.{name}')
+        check_counts(part.get('counts'), f'{path}: splits.{name}')
     if (like := content.get('like')) is None:
         return dict(content)
     if not (SETS / f'{like}.yaml').is_file():

@@ -104,7 +104,7 @@ def check_expression(rule: Rule, what: str) -> None:
     Raises:
         ValueError: It is no pair, the expression is wrong, or it has too few groups.
     """
-    if isinstance(rule, str) or [type(part) for part in rule] != [str, str]:
+    if not isinstance(rule, list | tuple) or [type(part) for part in rule] != [str, str]:
         raise ValueError(
             f'{what} must be a pair of texts: a regular expression and what it stands for.'
         )

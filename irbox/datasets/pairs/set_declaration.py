@@ -11,7 +11,6 @@ from irbox.datasets.pairs.declaration_file import (
     LAYOUT_KEYS,
     RULES,
     SETS,
-    SPLIT_KEYS,
     check_counts,
     check_keys_and_values,
     merge_rules,
@@ -169,7 +168,6 @@ def load_declaration(name: str, split: str | None = None) -> SetDeclaration:
         raise ValueError(f'set {title} has no splits: take `split: {split}` away.')
     part = splits[split] if splits else {}
     where = f'{path}: splits.{split}' if splits else str(path)
-    check_keys_and_values(part, SPLIT_KEYS, where)
     merged = merge_rules(content, part)
     check_counts(merged.get('counts'), where)
     if not merged.get('layouts') or not is_list(merged['layouts']):
@@ -184,8 +182,7 @@ def load_declaration(name: str, split: str | None = None) -> SetDeclaration:
     others = {
         f'{title} ({other})': total
         for other, inner in (splits or {}).items()
-        if isinstance(inner, Mapping)
-        and {half, _half(merge_rules(content, inner), other)} == {'train', 'test'}
+        if {half, _half(merge_rules(content, inner), other)} == {'train', 'test'}
         and (total := total_of(inner.get('counts')))
     }
     if half == 'train' and (test_set := content.get('test_set')) is not None:

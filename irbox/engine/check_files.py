@@ -22,8 +22,9 @@ SHOWN = 10
 def check_files(loaders: DataLoader[Any] | Mapping[str, DataLoader[Any]], path: str) -> list[str]:
     """Look at every image file of a section once: is it there, whole, of a kind that is taken.
 
-    Headers and ends of files are read, by many threads, and shared between the processes of a run;
-    damage in the middle of a file is met when it is drawn.
+    Headers and ends of files are read, by many threads, and shared between the processes of a run.
+    Damage in the middle is met when the file is decoded: of clean images by ``check_leaks``, of
+    degraded ones when they are drawn.
 
     Args:
         loaders: Of the section: a loader, or one for each set, by its name.

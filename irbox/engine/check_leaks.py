@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from mmengine.config import Config
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from irbox.datasets import PairedImageDataset
 from irbox.datasets.fingerprints import Fingerprint, distances, fingerprints
+from irbox.datasets.read_image import BadImageError, open_image
 from irbox.engine.sections import build_loaders, loaders_by_place
 from irbox.utils.console import console
 from irbox.utils.shown import shown
@@ -42,6 +43,7 @@ def check_leaks(training: DataLoader[Any], config: Config, validation: Loaders) 
         Sentences for the log.
 
     Raises:
+        BadImageError: Some cannot be decoded, and ``on_bad_sample`` is not ``skip``.
         ValueError: Test images would be trained on, and ``leaks`` is ``refuse``, the default.
     """
     what: Leaks = config.get('leaks') or 'refuse'
@@ -58,7 +60,9 @@ def check_leaks(training: DataLoader[Any], config: Config, validation: Loaders) 
     theirs = {place: files for place, loader in sets.items() if (files := _clean_files(loader))}
     if not theirs:
         return notes
+    skipping = cast(PairedImageDataset, training.dataset).on_bad_sample == 'skip'
     known = _read([*ours, *(file for files in theirs.values() for file in files)])
+    notes += _damaged({'train_dataloader': ours} | theirs, known, skipping)
     for place, files in theirs.items():
         copies = dict(_copies(ours, files, known))
         if not copies:
@@ -74,6 +78,24 @@ def check_leaks(training: DataLoader[Any], config: Config, validation: Loaders) 
                 'allow_list), or set leaks=warn for a published protocol that has them.'
             )
         notes.append(f'WARNING: {text}')
+    return notes
+
+
+def _damaged(
+    files: Mapping[str, Sequence[Path]], known: Mapping[Path, Fingerprint], skipping: bool
+) -> list[str]:
+    """Tell of files that could not be decoded, which their headers do not show."""
+    notes = []
+    for place, paths in files.items():
+        if not (bad := [path for path in paths if path not in known]):
+            continue
+        try:
+            open_image(bad[0])
+        except BadImageError as error:
+            text = f'{place}: {len(bad):,} of {len(paths):,} clean images are damaged. {error}'
+            if place != 'train_dataloader' or not skipping:
+                raise BadImageError(text) from error
+            notes.append(text)
     return notes
 
 

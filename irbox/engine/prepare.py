@@ -22,7 +22,7 @@ from torch import nn
 from irbox.engine.check_files import check_files
 from irbox.engine.check_leaks import check_leaks
 from irbox.engine.data_notes import data_notes, training_warnings
-from irbox.engine.memory import check_memory
+from irbox.engine.memory import check_batches, check_memory
 from irbox.engine.run_defaults import default_hooks, visualizer
 from irbox.engine.runner import RestorationRunner
 from irbox.engine.schedule import to_iterations
@@ -100,6 +100,7 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
     _fill_in(config, seed)
     check_wrapping(config)
     loader = build_loader(config, 'train_dataloader', training=True)
+    check_batches(loader, 'train_dataloader')
     # What a data set found and left out, then what was converted.
     notes = [*getattr(loader.dataset, 'notes', ())]
     notes += training_warnings(loader.dataset, strict=bool(config.get('strict_data')))

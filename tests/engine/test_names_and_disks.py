@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from irbox.config.load_config import load_config
+from irbox.engine import compat
 from irbox.engine.checkpoint import read_checkpoint, write_checkpoint
 from irbox.engine.hooks.predictions_hook import _distinct
 from irbox.engine.prepare import prepare_training
@@ -24,6 +25,7 @@ from support.paths import TINY
 
 
 def config(work_dir, **options):
+    compat.init()
     options = {key.replace('__', '.'): value for key, value in options.items()}
     return load_config(TINY, options | {'work_dir': str(work_dir)})
 
@@ -108,6 +110,21 @@ def test_a_test_leaves_no_file_open(whole, tmp_path):
 def test_a_model_that_cannot_fit_is_refused_before_it_is_built(tmp_path):
     with pytest.raises(ValueError, match=r'model: its weights need [\d,]+ GiB, this machine has'):
         prepare_training(config(tmp_path, model__network__width=10**12))
+
+
+@pytest.mark.filterwarnings('ignore:This DataLoader will create:UserWarning')
+@pytest.mark.parametrize('options', [{'batch_size': 10**7}, {'num_workers': 10**6}])
+def test_batches_that_cannot_fit_are_refused(options, tmp_path):
+    data = {
+        '_delete_': True,
+        'type': 'EmbeddedDataset',
+        'degradations': {'noise': {'type': 'GaussianNoise', 'sigma': 25}},
+    }
+    given = {f'train_dataloader__{key}': value for key, value in options.items()}
+    with pytest.raises(
+        ValueError, match=r'train_dataloader: the images of [\d,]+ batches of \d+ need'
+    ):
+        prepare_training(config(tmp_path, train_dataloader__dataset=data, **given))
 
 
 def test_bases_in_a_circle(tmp_path):

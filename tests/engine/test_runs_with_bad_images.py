@@ -95,6 +95,41 @@ def test_a_bad_file_of_a_validation_or_test_is_an_error_at_the_start(tmp_path):
         score(config, tmp_path / 'work' / 'final.pth')
 
 
+def test_damage_in_the_middle_of_a_clean_image_is_an_error_at_the_start(tmp_path):
+    root, other = write(tmp_path / 'data', count=4), write(tmp_path / 'other', count=2)
+    options = {'val_dataloader__dark__dataset__data_root': str(other)}
+    spoil(root, 2, flipped(image_bytes(2)), 'gt')
+    with pytest.raises(BadImageError, match=r'train_dataloader: 1 of 4 clean images are damaged'):
+        run(configured(root, tmp_path / 'work', **options))
+    spoil(root, 2, image_bytes(2), 'gt')
+    spoil(other, 1, flipped(image_bytes(1)), 'gt')
+    with pytest.raises(BadImageError, match=r'val_dataloader.dark: 1 of 2 .*other/gt/1.png'):
+        run(configured(root, tmp_path / 'work', **options))
+    assert not (tmp_path / 'work').exists()
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_damage_that_is_met_later_costs_no_step(workers, tmp_path):
+    root, other = write(tmp_path / 'data', count=30), write(tmp_path / 'other', count=1)
+    options = {
+        'val_dataloader__dark__dataset__data_root': str(other),
+        'optim_wrapper__accumulative_counts': 1,
+        'train_dataloader__num_workers': workers,
+        'default_hooks__checkpoint': {'type': 'CheckpointHook', 'interval': 100},
+    }
+    run(configured(root, tmp_path / 'whole', **options))
+    drawn = configured(root, tmp_path / 'work', **options)
+    spoil(root, 7, flipped(image_bytes(7)))
+    with pytest.raises(BadImageError, match='in/7.png'):
+        run(drawn)
+    (left,) = (tmp_path / 'work').glob('iter_*.pth')
+    assert 0 < int(left.stem[5:]) < 12
+    spoil(root, 7, image_bytes(7))
+    run(configured(root, tmp_path / 'work', **options), resume='auto')
+    one, two = (read_checkpoint(tmp_path / name / 'final.pth') for name in ('whole', 'work'))
+    assert all(value.equal(two['state_dict'][key]) for key, value in one['state_dict'].items())
+
+
 def weights(work_dir):
     return read_checkpoint(work_dir / 'iter_12.pth')['state_dict']
 
@@ -111,7 +146,7 @@ def test_skipped_files_are_counted_and_named_and_a_resumed_run_is_the_same(tmp_p
     told = f'{len(entries)} samples were left out, of 2 images that could not be used'
     assert told in output.out
     # Said at the start where that can be seen, once when it is drawn, and at the end.
-    assert output.out.count('in/1.png') == 2 and output.out.count('gt/2.png') == 1
+    assert output.out.count('in/1.png') == output.out.count('gt/2.png') == 2
     assert output.err.count('in/1.png') == output.err.count('gt/2.png') == 1
     assert {Path(entry['problem'].split()[1]).name for entry in entries} == {'1.png', '2.png'}
     expected = weights(tmp_path / 'whole')

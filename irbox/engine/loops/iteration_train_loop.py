@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +13,7 @@ from mmengine.runner.utils import calc_dynamic_intervals
 from torch import nn
 from torch.utils.data import DataLoader
 
+from irbox.datasets.read_image import BadImageError
 from irbox.engine.leaving import ValidationStopped
 from irbox.layers.shared_noise import seed_shared_noise
 from irbox.registry import LOOPS
@@ -95,7 +96,7 @@ class IterationTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]  # mmengine 
         while self._iter < self._max_iters and not self.stop_training and not self._leaves():
             self.runner.model.train()
             self._seed_generators(self._iter)
-            self.run_iter(next(batches))
+            self.run_iter(self._next(batches))
             self._validate_if_due()
         # Now, while Python is in good order: left to the garbage collector, worker processes are
         # waited for in vain, five seconds each.
@@ -106,6 +107,16 @@ class IterationTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]  # mmengine 
             self.runner.call_hook('after_train_epoch')
             self.runner.call_hook('after_train')
         return cast(nn.Module, self.runner.model)
+
+    def _next(self, batches: Iterator[Any]) -> Any:
+        """Give the next batch; write a checkpoint before a file that cannot be read ends it all."""
+        try:
+            return next(batches)
+        except BadImageError:
+            # Of several processes the others are in the step by now, and a checkpoint needs all.
+            if self.runner.world_size == 1 and self._between_steps():
+                self.runner.call_hook('before_leaving')
+            raise
 
     def _validate_if_due(self) -> None:
         due = self._iter % self.val_interval == 0 or self._iter == self._max_iters
@@ -121,8 +132,10 @@ class IterationTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]  # mmengine 
 
     def _leaves(self) -> bool:
         """Tell whether to stop here: not between batches that make up one step."""
-        counts = self.runner.optim_wrapper._accumulative_counts
-        return bool(self.runner.is_told_to_stop) and self._iter % counts == 0
+        return bool(self.runner.is_told_to_stop) and self._between_steps()
+
+    def _between_steps(self) -> bool:
+        return bool(self._iter % self.runner.optim_wrapper._accumulative_counts == 0)
 
     def repeat(self, batches: Sequence[Any]) -> None:
         """Take the latest step once more, with the same noise: while its last iteration ends.

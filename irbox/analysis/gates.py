@@ -134,7 +134,8 @@ def summarize(rows: Sequence[GateRow]) -> list[dict[str, Any]]:
     for place in dict.fromkeys(row.place for row in rows):
         here = [row for row in rows if row.place == place]
         for label, those in by_label(here).items():
-            line: dict[str, Any] = {'place': place, 'label': label, 'images': len(those)}
+            line: dict[str, Any] = {'place': place, 'weighs': those[0].weighs}
+            line |= {'label': label, 'images': len(those)}
             for name in (
                 'correlation',
                 'correlation_clean',
@@ -213,7 +214,7 @@ def _sheet(
             row = axes[1 + number % rows, left : left + wide]
             for axis, (title, values, limits) in zip(row, _panels(pair, channels), strict=True):
                 show_map(axis, values, f'{title}: {limits[0]:.3f} to {limits[1]:.3f}', limits)
-            row[0].set_ylabel(pair.place, fontsize=6)
+            row[0].set_ylabel(f'{pair.place}\nweighs: {pair.weighs}', fontsize=6)
         output.figure(figure, output.unused(f'gates_{file_name(sample.name)}'))
 
 
@@ -275,7 +276,12 @@ def _bars(found: Sequence[dict[str, Any]], output: Output) -> None:
                 )
             axis.axvline(0, color='black', linewidth=0.6)
             axis.set(xlim=(-1, 1), title=title)
-        figure.supxlabel('correlation with |degraded - clean|, mean and deviation over images')
+        weighed = ', '.join(dict.fromkeys(line['weighs'] for line in found))
+        figure.supxlabel(
+            f'gates that weigh {weighed}: correlation with |degraded - clean|,\n'
+            'mean and deviation over images',
+            fontsize=8,
+        )
         axes[0].set_yticks(range(len(places)), places)
         axes[0].set_ylim(len(places) - 0.5, -0.5)
         figure.legend(

@@ -74,13 +74,25 @@ def _run(
                 running.append((cost, process))
             except NotRunError as error:
                 cost.problem = str(error)
-        for number in range(rounds + 1):
-            # There and back, so that none always comes after the same neighbor.
-            for cost, process in running if number % 2 else reversed(running):
-                seconds = process.ask('time')['wall']
-                if number:
-                    cost.seconds.append(seconds)
+        running = _timed(running, rounds)
         for cost, process in running:
             held = process.ask('memory')
             cost.process_bytes = held['process']
             cost.device_bytes = 0 if setting.device == 'cpu' else held['peak']
+
+
+def _timed(running: Sequence[tuple[Cost, Process]], rounds: int) -> list[tuple[Cost, Process]]:
+    """Time each in turn; gives those that ran to the end."""
+    left = list(running)
+    for number in range(rounds + 1):
+        # There and back, so that none always comes after the same neighbor.
+        for cost, process in left[:] if number % 2 else left[::-1]:
+            try:
+                seconds = process.ask('time')['wall']
+            except NotRunError as error:  # memory that does not suffice, most of all
+                cost.problem, cost.seconds = str(error), []
+                left.remove((cost, process))
+                process.close()  # what it holds may be what the others need
+            else:
+                cost.seconds += [seconds] if number else []
+    return left

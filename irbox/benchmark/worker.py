@@ -249,10 +249,9 @@ def give_back_free_memory() -> None:
 
 
 def reset_peak(device: torch.device) -> None:
-    """Forget what building took at its peak, where the system can."""
+    """Forget what building took at its peak, of the process too, where the system can."""
     if device.type != 'cpu':
         torch.accelerator.reset_peak_memory_stats(device)
-        return
     with suppress(OSError):  # not Linux, or not allowed: the peak is that of the process
         Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
 

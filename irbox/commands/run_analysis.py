@@ -159,7 +159,8 @@ def _cost(args: argparse.Namespace, output: Output) -> list[str]:
     threads = f'{args.threads} thread{"s" * (args.threads > 1)}'
     machine = f'{setting.device}, {processor()}, {threads}'
     said = f'{width}x{height}, {args.precision}, {machine}, {args.rounds} runs after one'
-    return [cost.analyze(found, tables, output, said if args.rounds else f'{width}x{height}')]
+    table = cost.analyze(found, tables, output, said if args.rounds else f'{width}x{height}')
+    return [table, *(f'{one.method} did not run: {one.problem}' for one in found if one.problem)]
 
 
 def _summary(args: argparse.Namespace, output: Output) -> list[str]:

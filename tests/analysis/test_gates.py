@@ -111,7 +111,7 @@ def test_sums_over_images_by_hand():
         for n, values in enumerate([(0.1, nan, -0.4, 2.0), (0.3, nan, -0.2, 1.0), (nan,) * 4])
     ]
     (line,) = summarize([*rows])
-    assert line['images'] == 3
+    assert (line['images'], line['weighs']) == (3, 'attention')
     # What does not vary has no correlation, and is left out of the mean.
     assert line['correlation'] == pytest.approx(0.2)
     assert line['correlation_deviation'] == pytest.approx(0.1)

@@ -68,6 +68,27 @@ def read_file(path):
     return {'path': str(path), 'sha256': hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
+def check_written(folder, what, figures):
+    """Figures in three formats with their fonts inside, numbers in two, and where all is from."""
+    names = {path.name for path in folder.iterdir()}
+    assert {f'{stem}.{kind}' for stem in figures for kind in ('png', 'pdf', 'svg')} <= names
+    assert {f'{what}.csv', f'{what}.json'} <= names
+    for path in folder.glob('*.pdf'):
+        content = path.read_bytes()
+        # Every font is described, and its file is there: TrueType, nothing that is only named.
+        fonts = content.count(b'/Type /FontDescriptor')
+        assert fonts == content.count(b'/FontFile2') > 0
+        assert b'/Type3' not in content
+    content = provenance(folder)
+    assert content['analysis'] == what
+    assert content['command']
+    assert {'irbox', 'torch', 'numpy', 'matplotlib'} <= set(content['versions'])
+    sources = content.get('inputs') or content['models']
+    assert all(len(one.get('sha256') or one['weights_sha256']) == 64 for one in sources)
+    assert set(content['files']) == names - {'provenance.json'}
+    return content
+
+
 def analyse(*arguments):
     pytest.importorskip('matplotlib')
     pytest.importorskip('sklearn')
@@ -90,23 +111,14 @@ def analyse(*arguments):
 def test_an_analysis(folder, tmp_path, what, options, written):
     data = ['--data', folder / 'data.yaml', '--images', 2, '--crop', 32, '--out', tmp_path / what]
     analyse(what, folder / 'config.yaml', folder / 'final.pth', *data, *options)
-    for stem in written:
-        for kind in ('png', 'pdf', 'svg'):
-            assert (tmp_path / what / f'{stem}.{kind}').exists()
-    for kind in ('csv', 'json'):
-        assert (tmp_path / what / f'{what}.{kind}').exists()
-    content = provenance(tmp_path / what)
-    assert content['analysis'] == what
-    assert len(content['models'][0]['weights_sha256']) == 64
+    content = check_written(tmp_path / what, what, written)
+    assert set(content['seeds']) >= {'data'}
     assert content['data']['images'] == [
         'chelsea_haze_1',
         'chelsea_haze_2',
         'chelsea_noise_1',
         'chelsea_noise_2',
     ]
-    assert set(content['files']) == {
-        path.name for path in (tmp_path / what).iterdir() if path.name != 'provenance.json'
-    }
 
 
 def test_two_networks_beside_each_other(folder, tmp_path, capsys):
@@ -119,7 +131,8 @@ def test_two_networks_beside_each_other(folder, tmp_path, capsys):
     # The same network has the same features.
     assert rows[0]['silhouette'] == rows[2]['silhouette']
     assert 'bottleneck: silhouette' in capsys.readouterr().out
-    assert (tmp_path / 'features_pca.pdf').exists()
+    content = check_written(tmp_path, 'features', ['features_pca', 'features_tsne'])
+    assert content['seeds']['t-SNE'] == [0, 1]
 
 
 def test_compare_by_a_checkpoint_alone(folder, tmp_path):
@@ -129,6 +142,7 @@ def test_compare_by_a_checkpoint_alone(folder, tmp_path):
     rows = json.loads((tmp_path / 'compare.json').read_text())
     assert [row['method'] for row in rows] == ['degraded', 'one', 'two']
     assert rows[1]['psnr'] == rows[2]['psnr']
+    check_written(tmp_path, 'compare', [f'compare_{rows[0]["image"]}'])
     assert (tmp_path / 'compare.html').exists()
     with pytest.raises(ValueError, match='the name is taken'):
         analyse('compare', *pair, '--method', 'one=x.pth', '--name', 'one')
@@ -140,7 +154,7 @@ def test_costs_that_are_only_counted(folder, tmp_path, capsys):
     assert '| config | measured |' in capsys.readouterr().out
     rows = (tmp_path / 'cost.csv').read_text().splitlines()
     assert len(rows) == 1 + 1 + 11
-    content = provenance(tmp_path)
+    content = check_written(tmp_path, 'cost', ['cost'])
     assert content['inputs'] == [read_file(folder / 'config.yaml')]
     assert content['seeds'] == {'weights': 0}
 
@@ -154,9 +168,8 @@ def test_tables_of_two_systems(tmp_path):
         (tmp_path / name / 'table.json').write_text(json.dumps(content))
     analyse('summary', tmp_path / 'one', tmp_path / 'two', '--out', tmp_path / 'out')
     files = [tmp_path / name / 'table.json' for name in ('one', 'two')]
-    assert provenance(tmp_path / 'out')['inputs'] == [read_file(path) for path in files]
-    for stem in ('summary_bars', 'summary_radar'):
-        assert (tmp_path / 'out' / f'{stem}.png').exists()
+    content = check_written(tmp_path / 'out', 'summary', ['summary_bars', 'summary_radar'])
+    assert content['inputs'] == [read_file(path) for path in files]
 
 
 def test_so_many_images_as_the_paper_shows():

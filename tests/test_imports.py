@@ -131,6 +131,7 @@ def run(code):
 
 def test_importing_irbox_is_light():
     heavy = {
+        'numpy',
         'torch',
         'torchvision',
         'timm',
@@ -144,6 +145,14 @@ def test_importing_irbox_is_light():
     loaded = set(run('import sys, irbox; print(*sys.modules)'))
     assert not heavy & loaded
     assert not [name for name in loaded if name.startswith('irbox.')]
+
+
+def test_importing_irbox_takes_no_time():
+    """At most 0.15 s; by the processor's clock, as other programs may be running."""
+    code = (
+        'import time; start = time.process_time(); import irbox; print(time.process_time() - start)'
+    )
+    assert min(float(run(code)[0]) for _ in range(3)) < 0.15
 
 
 def test_building_a_network_stays_light():

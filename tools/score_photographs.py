@@ -24,6 +24,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from irbox.commands.model_options import add_offline
 from irbox.config.command_line import run_tool
 from irbox.evaluation import center_crop, score
 from irbox.evaluation.classical import REMEDIES, Remedy, Setting, tune
@@ -234,6 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('--model', help='a checkpoint, a folder or a name, as irbox.load takes it')
     parser.add_argument('--config', help='of a checkpoint that holds none')
+    add_offline(parser)
     parser.add_argument('--precision', default='fp32', help='fp32 (default), bf16 or auto')
     parser.add_argument('--classical', action='store_true', help='the classical remedies as well')
     parser.add_argument('--photographs', choices=sorted(SECTIONS), default='reserved')
@@ -259,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         import irbox
 
         what = (options.config, options.model) if options.config else options.model
-        model = irbox.load(what, precision=options.precision)
+        model = irbox.load(what, precision=options.precision, offline=options.offline)
         print(model, file=sys.stderr)
         scores = measure(model, dataset, options.tasks, twice=True)
         if options.sheet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from irbox.commands.model_options import add_offline
 from irbox.config.command_line import (
     add_config_options,
     box_in_pixels,
@@ -148,8 +149,10 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='NAME=PATH',
-        help='another method: a checkpoint, or a folder of images that irbox test --out wrote',
+        help='another method: what irbox restore --model takes, or a folder of images that irbox '
+        'test --out wrote',
     )
+    add_offline(parser)
     parser.add_argument('--name', help='of the first method (default: its checkpoint)')
     parser.add_argument('--protocol', default='aio', help='of the scores (default: aio)')
     parser.add_argument(

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from irbox.commands.model_options import add_offline
 from irbox.config.command_line import whole_number
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--threads', type=whole_number, default=1, help='of the processor (default: %(default)s)'
     )
+    add_offline(parser)
     seams = parser.add_argument_group('seams')
     seams.add_argument(
         '--side', type=whole_number, default=320, help='of the pictures (default: %(default)s)'
@@ -75,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
     from irbox.commands import restoring_memory, restoring_seams, restoring_speed
 
     torch.set_num_threads(args.threads)
-    model = open_model(args.model)
+    model = open_model(args.model, args.offline)
     if args.what == 'seams':
         restoring_seams.run(model, args.side, args.tile, args.overlap, args.figure)
     elif args.what == 'speed':
@@ -84,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
         restoring_memory.run(model, args.megapixels, args.tiles)
 
 
-def open_model(what: str) -> RestorationModel:
+def open_model(what: str, offline: bool = False) -> RestorationModel:
     """Load a model, or build the network of a config with random weights."""
     from irbox.config.load_config import load_config
     from irbox.engine.network import build_network
@@ -94,7 +96,7 @@ def open_model(what: str) -> RestorationModel:
 
     path = Path(what)
     if path.is_dir() or path.suffix not in ('', '.py', '.yaml', '.yml'):
-        return load(what)
+        return load(what, offline=offline)
     config = load_config(what, sections=['model']).to_dict()
     prior = config['model']['network'].get('prior')
     if prior and prior['type'] == 'DACLIPPrior':

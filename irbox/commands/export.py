@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from irbox.commands.model_options import add_model_options
 from irbox.config.command_line import width_by_height
 
 DESCRIPTION = """Write a model as a file that other programs run.
@@ -23,10 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument('model', help='as for irbox restore')
     parser.add_argument('out', type=Path, metavar='OUT', help='NAME.onnx, NAME.pt2 or NAME.dtmodel')
-    parser.add_argument('--config', help='of a checkpoint that does not hold its own')
-    parser.add_argument(
-        '--trust', action='store_true', help='run the plug-ins that a checkpoint names'
-    )
+    add_model_options(parser)
     parser.add_argument(
         '--prior',
         choices=('auto', 'inside', 'input'),
@@ -61,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     if args.out.exists() and not args.overwrite:
         raise ValueError(f'{args.out} exists. Choose another name, or give --overwrite.')
     what = (args.config, args.model) if args.config else args.model
-    model = load(what, 'cpu', 'fp32', args.trust)
+    model = load(what, 'cpu', 'fp32', args.trust, args.offline)
     if isinstance(model, ExportedModel):
         raise ValueError(f'{args.model} is exported already: give the model that it was made of.')
     print(f'{model.name}: tracing, {model.parameters:,} parameters. This may take minutes.')

@@ -6,6 +6,8 @@ import argparse
 import math
 from pathlib import Path
 
+from irbox.commands.model_options import add_model_options
+
 DESCRIPTION = 'Restore photographs. Nothing is written over, and nothing of a picture is lost.'
 EXAMPLES = """examples:
   irbox restore photo.jpg                              writes photo_restored.jpg beside it
@@ -88,13 +90,7 @@ def _add_models(group: argparse._ArgumentGroup) -> None:
         help='a checkpoint, a folder of config.json and model.safetensors, an address, or a name '
         'that irbox models lists; several, with commas, give a labelled sheet',
     )
-    group.add_argument('--config', help='of a checkpoint that does not hold its own')
-    group.add_argument(
-        '--trust', action='store_true', help='run the plug-ins that a checkpoint names'
-    )
-    group.add_argument(
-        '--offline', action='store_true', help='fetch nothing of what --model names by address'
-    )
+    add_model_options(group)
     group.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, mps, xpu')
     group.add_argument(
         '--precision',

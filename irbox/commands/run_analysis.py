@@ -123,7 +123,7 @@ def _compare(args: argparse.Namespace, output: Output) -> list[str]:
         if Path(path).is_dir() and not (Path(path) / 'config.yaml').is_file():
             methods[name] = compare.from_folder(Path(path))
         else:
-            models.append(load(path, device=args.device, precision='fp32'))
+            models.append(load(path, args.device, 'fp32', offline=args.offline))
             methods[name] = _restorer(models[-1])
     rules = find_protocol(args.protocol)
     samples = _samples(args, output, models, multiple=rules.crop_multiple or 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from irbox.commands.model_options import add_model_options
+
 DESCRIPTION = """Write a model as a folder in the layout of the Hugging Face hub.
 
 The folder holds config.json, model.safetensors and README.md; `irbox restore --model FOLDER` and
@@ -19,10 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument('model', help='as for irbox restore')
     parser.add_argument('folder', type=Path, metavar='FOLDER', help='new, or of a model')
-    parser.add_argument('--config', help='of a checkpoint that does not hold its own')
-    parser.add_argument(
-        '--trust', action='store_true', help='run the plug-ins that a checkpoint names'
-    )
+    add_model_options(parser)
     parser.add_argument('--name', help='what the model is called')
     parser.add_argument('--licence', help='of the weights, an SPDX identifier such as CC-BY-4.0')
     parser.add_argument('--tasks', nargs='+', help='degradations that it removes')
@@ -45,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     from irbox.restore.load import load
 
     what = (args.config, args.model) if args.config else args.model
-    model = load(what, 'cpu', 'fp32', args.trust)
+    model = load(what, 'cpu', 'fp32', args.trust, args.offline)
     told = {key: getattr(args, key) for key in ('name', 'licence', 'tasks', 'trained_on')}
     model.card = replace(model.card, **{key: value for key, value in told.items() if value})
     folder = model.save(args.folder, getattr(torch, args.dtype))

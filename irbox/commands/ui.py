@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from irbox.commands.model_options import add_model_options
+
 if TYPE_CHECKING:
     from irbox.page.desk import Desk
 
@@ -47,13 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='as for irbox restore; several, with commas, to choose from. By default those that '
         'come with irbox',
     )
-    models.add_argument('--config', help='of a checkpoint that does not hold its own')
-    models.add_argument(
-        '--trust', action='store_true', help='run the plug-ins that a checkpoint names'
-    )
-    models.add_argument(
-        '--offline', action='store_true', help='fetch nothing of what --model names by address'
-    )
+    add_model_options(models)
     models.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, mps, xpu')
     models.add_argument('--precision', choices=('auto', 'fp32', 'bf16', 'fp16'), default='auto')
     limits = parser.add_argument_group('what a visitor may ask for')

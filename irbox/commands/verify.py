@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from irbox.commands.model_options import add_model_options
+
 DESCRIPTION = 'Restore a picture again, as the record in its answer says, and compare.'
 EXAMPLES = """examples:
   irbox verify photo.jpg photo_restored.jpg --model final.pth
@@ -18,10 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('input', type=Path, metavar='IN', help='the picture as it was')
     parser.add_argument('output', type=Path, metavar='OUT', help='the answer that irbox wrote')
     parser.add_argument('--model', help='as for irbox restore; the one that the record names')
-    parser.add_argument('--config', help='of a checkpoint that does not hold its own')
-    parser.add_argument(
-        '--trust', action='store_true', help='run the plug-ins that a checkpoint names'
-    )
+    add_model_options(parser)
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, mps, xpu')
     parser.add_argument('--mask', type=Path, help='the mask that it was made with')
     parser.add_argument('--steer-mask', type=Path, help='the mask of --task or --not')
@@ -42,9 +41,8 @@ def run(args: argparse.Namespace) -> int:
             'Give it by --model.'
         )
     name = args.model or claim.model
-    model = load(
-        (args.config, name) if args.config else name, args.device, claim.precision, args.trust
-    )
+    what = (args.config, name) if args.config else name
+    model = load(what, args.device, claim.precision, args.trust, args.offline)
     verdict = verify(args.input, args.output, claim, model, args.mask, args.steer_mask)
     print(verdict.text)
     return 0 if verdict.same else 1

@@ -20,6 +20,18 @@ Drop one or several, or paste one. What belongs to a picture stays: format, size
 profile, metadata."""
 CSS = """
 footer {display: none !important}
+/* A phone has one column: what is pressed comes before what is seldom changed. */
+@media (max-width: 640px) {
+  #asked > * {order: 1}
+  #asked > #files, #asked > #examples, #asked > #buttons {order: 0}
+}
+"""
+# There the answer is below all that can be set: whoever asks for it is taken to it.
+TO_THE_ANSWER = """
+() => {
+  if (!matchMedia('(max-width: 640px)').matches) return;
+  document.querySelector('#slider').scrollIntoView({behavior: 'smooth'});
+}
 """
 # Pasting works wherever one is on the page: the picture goes the way of a chosen file.
 PASTE = """
@@ -59,7 +71,7 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
         add_api(desk)
         gr.Markdown(INTRODUCTION)
         with gr.Row():
-            with gr.Column(scale=1, min_width=300):
+            with gr.Column(scale=1, min_width=300, elem_id='asked'):
                 files = gr.File(
                     label=f'Pictures, up to {limits.pixels / 1e6:g} megapixels each',
                     file_count='multiple',
@@ -83,7 +95,12 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
                     visible=len(shelf.names) > 1,
                 )
                 with gr.Row():
-                    device = gr.Dropdown(['auto', *shelf.devices], value='auto', label='Device')
+                    device = gr.Dropdown(
+                        ['auto', *shelf.devices],
+                        value='auto',
+                        label='Device',
+                        info='auto: a GPU, if it has one',
+                    )
                     tile = gr.Dropdown(
                         ['auto', 'none', '256', '512', '1024'],
                         value='auto',
@@ -102,9 +119,10 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
                         gr.Slider(0, 1, value=0, step=0.01, label=name, interactive=True)
                         for name in names
                     ]
-                with gr.Row():
-                    go = gr.Button('Restore', variant='primary', elem_id='restore')
-                    cancel = gr.Button('Cancel', variant='stop', elem_id='cancel')
+                with gr.Row(elem_id='buttons'):
+                    narrow: dict[str, Any] = {'min_width': 120}  # beside each other on a phone
+                    go = gr.Button('Restore', variant='primary', elem_id='restore', **narrow)
+                    cancel = gr.Button('Cancel', variant='stop', elem_id='cancel', **narrow)
             with gr.Column(scale=2, min_width=320):
                 picture = gr.Image(
                     label='Picture: click on it to restore a part first',
@@ -196,6 +214,7 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
         samples.click(answers.example, samples, files, **hidden)
         files.change(answers.look, {files}, [picture, status], **hidden)
         go.click(answers.restore, asked, shown, show_progress_on=[slider, status], **hidden)
+        go.click(None, js=TO_THE_ANSWER, api_visibility='private')
         cancel.click(answers.cancel, None, status, queue=False, api_visibility='private')
         chooser.input(answers.show, asked, shown, **hidden)
         strength.release(

@@ -26,24 +26,19 @@ footer {display: none !important}
   #asked > #files, #asked > #examples, #asked > #buttons {order: 0}
 }
 """
-# There the answer is below all that can be set: whoever asks for it is taken to it.
-TO_THE_ANSWER = """
-() => {
-  if (!matchMedia('(max-width: 640px)').matches) return;
-  document.querySelector('#slider').scrollIntoView({behavior: 'smooth'});
-}
-"""
 # Pasting works wherever one is on the page: the picture goes the way of a chosen file.
-PASTE = """
-() => document.addEventListener('paste', event => {
-  const files = [...event.clipboardData.files].filter(file => file.type.startsWith('image/'));
-  const input = document.querySelector('#files input[type=file]');
-  if (!files.length || !input) return;
-  const given = new DataTransfer();
-  files.forEach(file => given.items.add(file));
-  input.files = given.files;
-  input.dispatchEvent(new Event('change', {bubbles: true}));
-})
+ON_LOAD = """
+() => {
+  document.addEventListener('paste', event => {
+    const files = [...event.clipboardData.files].filter(file => file.type.startsWith('image/'));
+    const input = document.querySelector('#files input[type=file]');
+    if (!files.length || !input) return;
+    const given = new DataTransfer();
+    files.forEach(file => given.items.add(file));
+    input.files = given.files;
+    input.dispatchEvent(new Event('change', {bubbles: true}));
+  });
+}
 """
 FONTS = ('system-ui', 'sans-serif')
 """Of the visitor's system: none is fetched."""
@@ -214,7 +209,6 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
         samples.click(answers.example, samples, files, **hidden)
         files.change(answers.look, {files}, [picture, status], **hidden)
         go.click(answers.restore, asked, shown, show_progress_on=[slider, status], **hidden)
-        go.click(None, js=TO_THE_ANSWER, api_visibility='private')
         cancel.click(answers.cancel, None, status, queue=False, api_visibility='private')
         chooser.input(answers.show, asked, shown, **hidden)
         strength.release(
@@ -231,7 +225,7 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
         look.click(answers.inside.look, asked, maps, **hidden)
         place.input(answers.inside.turn, {place, expert}, maps, show_progress='hidden', **hidden)
         expert.input(answers.inside.turn, {place, expert}, maps, show_progress='hidden', **hidden)
-        page.load(js=PASTE)
+        page.load(js=ON_LOAD)
         page.unload(answers.leave)
     page.queue(default_concurrency_limit=None, api_open=False)
     return page

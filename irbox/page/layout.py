@@ -26,7 +26,8 @@ footer {display: none !important}
   #asked > #files, #asked > #examples, #asked > #buttons {order: 0}
 }
 """
-# Pasting works wherever one is on the page: the picture goes the way of a chosen file.
+# Pasting works wherever one is on the page: the picture goes the way of a chosen file. On a phone
+# the answer is below all that can be set: whoever asks for it is taken to it.
 ON_LOAD = """
 () => {
   document.addEventListener('paste', event => {
@@ -37,6 +38,10 @@ ON_LOAD = """
     files.forEach(file => given.items.add(file));
     input.files = given.files;
     input.dispatchEvent(new Event('change', {bubbles: true}));
+  });
+  document.addEventListener('click', event => {
+    if (!event.target.closest('#restore') || !matchMedia('(max-width: 640px)').matches) return;
+    document.querySelector('#slider').scrollIntoView({behavior: 'smooth'});
   });
 }
 """

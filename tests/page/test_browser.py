@@ -329,7 +329,7 @@ PHONE = {'width': 390, 'height': 844, 'deviceScaleFactor': 1, 'mobile': True}
 
 
 def test_on_a_phone(open_browser, jpeg):
-    """Nothing is wider than the screen, and the button is near the top."""
+    """Nothing is wider than the screen, the button is near the top, the answer comes into view."""
     phone = open_browser()
     phone.browser.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', PHONE)
     phone.open().upload(jpeg)
@@ -339,3 +339,7 @@ def test_on_a_phone(open_browser, jpeg):
     button, model = phone.find('#restore'), phone.find('input[aria-label="Model"]')
     assert button.rect['y'] + button.rect['height'] < min(model.rect['y'], PHONE['height'])
     assert button.rect['y'] == phone.find('#cancel').rect['y']
+    phone.restore()
+    phone.finished('a_restored.jpg')
+    top = "return document.querySelector('#slider').getBoundingClientRect().top"
+    until(lambda: 0 <= phone.browser.execute_script(top) < PHONE['height'] - 200, 'the answer')

@@ -12,9 +12,12 @@ from irbox.analysis import features, frequency, gates, routing
 from irbox.analysis.output import Output
 from irbox.analysis.record import run
 from irbox.analysis.samples import Sample
+from irbox.config.load_config import load_config
+from irbox.engine.network import build_network
 from irbox.networks.restoration_network import RestorationNetwork
 from irbox.registry import BLOCKS, MODELS
 from irbox.structures import Bands, Context, Features, Gate, Routing
+from support.paths import ROOT
 
 
 def network(**places):
@@ -77,6 +80,26 @@ def test_bands_are_recorded():
     (one,) = run(network(decoder=decoder), torch.rand(1, 3, 16, 16)).of(Bands)
     assert one.place == 'decoder 2: before_upsample'
     assert one.what.low.shape == one.what.high.shape == (1, 16, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ('system', 'gates', 'bands'), [('m2ir', {'attention'}, 0), ('m2restore', {'cnn'}, 1)]
+)
+def test_what_each_system_records(system, gates, bands):
+    """Gates in both, M2IR's in every MST block and M2Restore's in the bottleneck; bands in one."""
+    small = {'depths': [1, 1], 'heads': [1, 2], 'dim': 8, 'refinement': 1}
+    changes = {f'model.network.{key}': value for key, value in small.items()}
+    path = ROOT / f'configs/_base_/models/{system}_demo.yaml'
+    one = build_network(load_config(path, changes, sections=['model'])).eval()
+    found = run(one, torch.rand(1, 3, 64, 64))
+    assert {gate.what.weighs for gate in found.of(Gate)} == gates
+    blocks = [type(part).__name__ for part in one.modules()]
+    assert len(found.of(Gate)) == blocks.count('MSTBlock') + blocks.count('MambaCNNBlock') > 0
+    assert all(
+        0 < float(g.what.values.min()) <= float(g.what.values.max()) < 1 for g in found.of(Gate)
+    )
+    assert len(found.of(Bands)) == bands
+    assert found.of(Routing) and found.of(Features)
 
 
 def test_recording_changes_nothing_and_leaves_nothing():

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from irbox.layers.shared_noise import repeated_noise
 from irbox.registry import BLOCKS
+from irbox.structures import Context
 
 
 def blocks_of(model: nn.Module) -> Iterator[nn.Module]:
@@ -60,11 +61,37 @@ def shard(model: nn.Module) -> nn.Module:
     device = next(iter(weights.values())).device.type
     mesh = init_device_mesh(device, (torch.distributed.get_world_size(),))
     for unit in [*blocks_of(model), model]:
+        unit.register_forward_pre_hook(_show_contexts, with_kwargs=True)
         fully_shard(unit, mesh=mesh, reshard_after_forward=True, ignored_params=frozen)
+        unit.register_forward_pre_hook(_hide_contexts, prepend=True, with_kwargs=True)
     for name, weight in model.named_parameters():
         # Such as which weights do not decay.
         vars(weight).update(marks[name])
     return model
+
+
+class _Hidden:
+    """A context on its way past FSDP, which copies dataclasses that hold gradients.
+
+    What a block recorded in a copy, a routing above all, would never reach the losses.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+
+def _hide_contexts(_: nn.Module, args: Any, kwargs: Any) -> Any:
+    def hide(value: Any) -> Any:
+        return _Hidden(value) if isinstance(value, Context) else value
+
+    return tuple(map(hide, args)), {key: hide(value) for key, value in kwargs.items()}
+
+
+def _show_contexts(_: nn.Module, args: Any, kwargs: Any) -> Any:
+    def show(value: Any) -> Any:
+        return value.context if isinstance(value, _Hidden) else value
+
+    return tuple(map(show, args)), {key: show(value) for key, value in kwargs.items()}
 
 
 def twin(model: nn.Module) -> nn.Module:

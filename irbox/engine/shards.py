@@ -8,6 +8,7 @@ large the files of the folder are; without it the folder counts for nothing.
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,10 @@ def with_shards(content: Any, path: str | Path, device: Any = 'cpu') -> Any:
         for key, one in shapes.items()
     }
     if not meta:
-        load(tensors, storage_reader=reader, no_dist=True)
+        with warnings.catch_warnings():
+            # It is a single process that reads, as the message says.
+            warnings.filterwarnings('ignore', message='torch.distributed is disabled')
+            load(tensors, storage_reader=reader, no_dist=True)
     whole: dict[Any, Any] = _copied(content)
     for key, value in tensors.items():
         *places, last = key.split(SEPARATOR)

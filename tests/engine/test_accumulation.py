@@ -4,7 +4,6 @@ import pytest
 import torch
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import build_optim_wrapper
-from torch import distributed
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
 from irbox.config.load_config import load_config
@@ -15,16 +14,9 @@ from irbox.registry import MODELS
 from support.paths import TINY
 
 
-@pytest.fixture
-def group():
-    """One process can tell as well: DDP asks for each reduction whatever the number."""
-    distributed.init_process_group('gloo', store=distributed.HashStore(), rank=0, world_size=1)
-    yield
-    distributed.destroy_process_group()
-
-
 @pytest.mark.parametrize(('counts', 'reductions'), [(1, 8), (4, 2), (3, 3)])
 def test_reductions_of_eight_batches(group, counts, reductions):
+    """One process can tell as well: DDP asks for each reduction whatever the number."""
     compat.init()
     config = load_config(TINY)
     model = MODELS.build(config.model)

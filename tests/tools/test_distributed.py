@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from irbox.config.load_config import load_config
 from irbox.engine.checkpoint import read_checkpoint
-from irbox.engine.train import find_checkpoint, train
 from support.paths import ROOT, TINY
 from support.torchrun import torchrun
+from support.training import train_here
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('elsewhere')]
 # Noise and norms differ between processes; Adam divides small gradients by themselves.
 ALIKE = {
     'model.network.noise': 0.0,
@@ -29,25 +28,15 @@ ALIKE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def alone(folder, resume=None, **options):
-    config = load_config(TINY, ALIKE | {'work_dir': folder} | options)
-    assert train(config, None, find_checkpoint(config, resume)) == 0
+    train_here(TINY, folder, resume, **(ALIKE | options))
 
 
 @pytest.fixture(scope='module')
 def one(tmp_path_factory):
     """One process with the whole batch."""
     folder = tmp_path_factory.mktemp('one')
-    alone(str(folder))
+    alone(folder)
     return read_checkpoint(folder / 'iter_8.pth')
 
 
@@ -100,8 +89,7 @@ def test_one_of_two_killed_and_resumed_by_one(one, tmp_path):
 
 
 def test_uneven_shards_have_the_scores_of_one_process():
-    config = load_config(TINY, ALIKE | {'work_dir': 'one'})
-    assert train(config) == 0
+    alone('one')
     whole = {
         'val_dataloader.dark.dataset.length': 3,
         'val_dataloader.mixed.dataset.length': 5,

@@ -9,9 +9,11 @@ import torch
 from irbox.config.load_config import load_config
 from irbox.engine.checkpoint import read_checkpoint
 from irbox.engine.prepare import prepare_training
-from irbox.engine.train import find_checkpoint, train
 from support.paths import ROOT, TINY
 from support.torchrun import torchrun
+from support.training import train_here
+
+pytestmark = pytest.mark.usefixtures('elsewhere')
 
 ALIKE = {
     'model.network.noise': 0.0,
@@ -29,18 +31,8 @@ SHARDED = ALIKE | {
 }
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def alone(folder, resume=None, **options):
-    config = load_config(TINY, ALIKE | {'work_dir': folder} | options)
-    assert train(config, None, find_checkpoint(config, resume)) == 0
+    train_here(TINY, folder, resume, **(ALIKE | options))
 
 
 def assert_alike(found, expected):
@@ -56,7 +48,7 @@ def assert_alike(found, expected):
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(tmp_path):
+def test_two_processes_equal_one():
     alone('one')
     whole = read_checkpoint('one/iter_8.pth')
     result = torchrun(2, 'train', TINY, '--work-dir', 'two', **SHARDED)
@@ -70,7 +62,7 @@ def test_two_processes_equal_one(tmp_path):
 
     # Resumed by one process, and by two that share the weights out.
     for name in ('two/iter_8.pth', 'two/iter_8.shards'):
-        (tmp_path / name).rename(tmp_path / name.replace('8', '8_aside'))
+        Path(name).rename(name.replace('8', '8_aside'))
     result = torchrun(2, 'train', TINY, '--work-dir', 'two', '--resume', **SHARDED)
     assert result.returncode == 0, result.stderr
     assert 'Resuming from two/iter_4.pth' in result.stdout
@@ -82,6 +74,32 @@ def test_two_processes_equal_one(tmp_path):
     main = runpy.run_path(str(ROOT / 'tools/consolidate.py'))['main']
     assert main(['two/iter_8.pth', 'whole.pth']) == 0
     assert_alike(torch.load('whole.pth', weights_only=True), whole)
+
+
+@pytest.mark.slow
+def test_four_processes_equal_one():
+    alone('one')
+    four = SHARDED | {'train_dataloader.batch_size': 1}
+    result = torchrun(4, 'train', TINY, '--work-dir', 'four', **four)
+    assert result.returncode == 0, result.stderr
+    assert_alike(*(read_checkpoint(f'{name}/iter_8.pth') for name in ('four', 'one')))
+
+
+@pytest.mark.slow
+def test_bfloat16_learns_and_keeps_float32():
+    """By autocast; what is gathered, reduced, averaged and saved stays float32."""
+    options = {'amp': 'bf16', 'train_cfg.max_iters': 24, 'train_cfg.val_interval': 24}
+    result = torchrun(2, 'train', TINY, '--work-dir', 'two', **(SHARDED | options))
+    assert result.returncode == 0, result.stderr
+    found = read_checkpoint('two/iter_24.pth')
+    for part in ('state_dict', 'ema_state_dict'):
+        kinds = {v.dtype for v in found[part].values() if v.is_floating_point()}
+        assert kinds == {torch.float32}
+    alone('one', **options)
+    whole = read_checkpoint('one/iter_24.pth')
+    losses = [one['message_hub']['log_scalars']['train/loss'][0] for one in (found, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
+    assert sum(losses[0][-8:]) < 0.75 * sum(losses[0][:8])
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from irbox.config.command_line import run_tool
 from irbox.engine.checkpoint import read_checkpoint
 from support.paths import ROOT
 
+pytestmark = pytest.mark.usefixtures('elsewhere')
 TOOL = ROOT / 'tools/train.py'
 TINY = ROOT / 'tests/support/tiny.yaml'
 
@@ -39,18 +40,6 @@ def errors(capsys):
     """Lines on stderr, mmengine's warnings aside."""
     lines = capsys.readouterr().err.splitlines()
     return [line for line in lines if not line.startswith('WARNING: ')]
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """Every test starts in an empty folder outside the repository, on one thread."""
-    folder = tmp_path / 'cwd'
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield folder
-    torch.set_num_threads(threads)
 
 
 def test_trains_in_a_folder_named_for_the_config(elsewhere, capsys):
@@ -258,28 +247,3 @@ def test_two_processes_equal_one_with_twice_the_batch(elsewhere):
     # The loss is the mean over the processes.
     for key in ('train/loss', 'val/mean/psnr', 'val/dark/input_psnr', 'val/mixed/darker/ssim'):
         assert scores[0][key][0] == pytest.approx(scores[1][key][0], rel=1e-4)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('system', ['m2restore', 'm2ir'])
-def test_routers_on_two_processes_decide_as_on_one(elsewhere, system):
-    """Noise belongs to the image, and the load is that of the whole batch."""
-    config = ROOT / f'configs/{system}_demo.py'
-    options = [
-        'val_cfg=null',
-        'val_dataloader=null',
-        'val_evaluator=null',
-        'train_cfg.max_iters=3',
-        'train_dataloader.dataset.patch_size=32',
-        'train_dataloader.num_workers=0',
-        'optim_wrapper.optimizer={_delete_: true, type: SGD, lr: 0.05}',
-    ]
-    torchrun = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
-    shared = ['--launcher', 'pytorch', '--work-dir', 'two', '--cfg-options', *options]
-    result = in_process(config, *shared, 'train_dataloader.batch_size=2', launcher=torchrun)
-    assert result.returncode == 0, result.stderr
-    alone = ['--work-dir', 'one', '--cfg-options', *options, 'train_dataloader.batch_size=4']
-    assert train(config, *alone) == 0
-    two, one = (read_checkpoint(elsewhere / name / 'final.pth') for name in ('two', 'one'))
-    for key, value in one['state_dict'].items():
-        torch.testing.assert_close(two['state_dict'][key], value, rtol=0, atol=1e-6)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from irbox.engine.optim.optim_wrapper import OptimWrapper
+from irbox.engine.sharding import is_sharded
 from irbox.registry import OPTIM_WRAPPERS
 
 
@@ -32,5 +33,8 @@ class AutocastOptimWrapper(OptimWrapper):
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Give the context that a loss is computed in."""
         device = next(model.parameters()).device.type
-        with super().optim_context(model), torch.autocast(device, dtype=torch.bfloat16):
+        # A block's weights, gathered for a moment, would stay as copies in bfloat16.
+        cached = not is_sharded(model)
+        autocast = torch.autocast(device, dtype=torch.bfloat16, cache_enabled=cached)
+        with super().optim_context(model), autocast:
             yield

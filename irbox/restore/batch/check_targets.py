@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from irbox.restore.batch.done_list import DoneList
+from irbox.restore.batch.done_list import DoneList, State
 from irbox.restore.batch.job import STANDARD_STREAM, Job
 
 SHEET = '_compare'
@@ -84,17 +84,41 @@ def what_is_left(
     """
     state = done_list.state(job) if done_list is not None else None
     there = next((path for path in _written(job, sheets) if path.exists()), None)
+    is_input = there is not None and place(there) in inputs
+    return judge(there, state, existing, is_answer=there == job.target, is_input=is_input)
+
+
+def judge(
+    there: object | None,
+    state: State | None,
+    existing: Existing,
+    *,
+    is_answer: bool = True,
+    is_input: bool = False,
+) -> Left:
+    """Tell whether an answer is to be made; the one rule for files and for addresses.
+
+    Args:
+        there: Path or address of what stands at its place; None for nothing.
+        state: How far an earlier run had come with it.
+        existing: What becomes of answers that exist.
+        is_answer: It is the answer, not what stands beside it.
+        is_input: It is an input, too.
+
+    Raises:
+        FileExistsError: Something stands there and may not be overwritten.
+    """
     if there is None or state == 'begun':
         return 'to do'
-    if state == 'done' and job.target.exists():
+    if state == 'done' and is_answer:
         return 'done'
     if existing == 'overwrite':
         return 'to do'
-    if place(there) in inputs:
+    if is_input:
         raise FileExistsError(
             f'{there} is an input. Choose --out or --suffix, or add --overwrite to replace it.'
         )
-    if existing == 'skip' and there == job.target:
+    if existing == 'skip' and is_answer:
         return 'skipped'
     raise FileExistsError(
         f'{there} exists. Add --overwrite to replace it, --skip-existing to keep it, '

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from irbox.pictures import EXTENSIONS, suffix_of
-from irbox.restore.batch.check_targets import Existing
+from irbox.restore.batch.check_targets import Existing, judge
 from irbox.restore.batch.done_list import DoneList
 from irbox.restore.batch.find_pictures import HEAD, first_bytes
 from irbox.restore.batch.list_jobs import list_jobs
@@ -86,17 +86,12 @@ def list_items(
         if text not in plain
         for one in _find(text, recursive)
     ]
-    there = _answers(out) if found and is_address(out) else None
+    answers = _answers(out) if found and is_address(out) else None
     for item in found:
-        exists = os.path.exists(item.target) if there is None else item.target in there
-        is_done = done_list is not None and done_list.state(item) == 'done'
-        if exists and not is_done and existing == 'refuse':
-            raise FileExistsError(
-                f'{item.target} exists. Add --overwrite to replace it, --skip-existing to keep it, '
-                'or choose --out.'
-            )
-        keeps = exists and (is_done or existing == 'skip')
-        (items.skipped if keeps else items.left).append(item)
+        exists = os.path.exists(item.target) if answers is None else item.target in answers
+        state = None if done_list is None else done_list.state(item)
+        left = judge(item.target if exists else None, state, existing)
+        (items.left if left == 'to do' else items.skipped).append(item)
     _check_names([*items.left, *items.skipped])
     return items
 

@@ -127,8 +127,7 @@ def run(args: argparse.Namespace) -> int:
 
     console.print(f'{sweep.title}: {len(campaign.runs)} runs in {work_dir}')
     if args.submit:
-        jobs = args.jobs or (1 if args.submit == 'local' else len(campaign.runs))
-        slots = environments(jobs, ()) if args.submit == 'local' else [{} for _ in range(jobs)]
+        slots = slots_of(args, len(campaign.runs))
         submit_all(campaign.runs, TOOLS, args.submit, work_dir / JOBS, resources, slots, done)
     else:
         run_all(campaign.runs, TOOLS, environments(args.jobs, gpus), done)
@@ -142,31 +141,75 @@ def run(args: argparse.Namespace) -> int:
 
 def search(args: argparse.Namespace) -> int:
     """Try what a search file asks for, beside other processes that do; gives the exit code."""
-    from irbox.sweeps import Study, read_search
+    from irbox.sweeps import Searcher, Study, check_resources, read_search, submit_all
     from irbox.utils.console import console
 
     found = read_search(args.search)
     folder = args.work_dir or Path('work_dirs/searches', args.search.stem)
+    searcher = Searcher(found, folder.resolve())
+    resources = {searcher.row: args.resources}
+    if args.submit:
+        check_resources(args.submit, folder / JOBS, resources)
     if args.dry_run:
         console().print(f'{found.title}: {found.trials} trials of {", ".join(found.space)}')
         return 0
-    failed = Study(found, folder, TOOLS, lambda text: console().print(text)).run()
+
+    def say(text: str) -> None:
+        console().print(text)
+
+    study, failed = Study(found, folder, TOOLS, say), False
+    if args.submit:
+        list(study.news())  # what an earlier start has told
+
+        def done(_: Searcher, failure: str | None) -> None:
+            nonlocal failed
+            failed = failed or failure is not None
+            if failure:
+                say(f'A job ended: {failure}')
+
+        def look() -> None:
+            for line in study.news():
+                say(line)
+
+        slots = slots_of(args, 1)
+        several = [searcher] * len(slots)
+        submit_all(several, TOOLS, args.submit, folder / JOBS, resources, slots, done, look)
+    else:
+        failed = study.run() > 0
     best = folder / 'best.yaml'
-    console().print(f'The best: {best}' if best.is_file() else 'No trial has ended by itself.')
+    say(f'The best: {best}' if best.is_file() else 'No trial has ended by itself.')
     return 1 if failed else 0
+
+
+def slots_of(args: argparse.Namespace, number: int) -> list[dict[str, str]]:
+    """Give what is added to the environment of each job that there may be at a time.
+
+    Args:
+        args: The options.
+        number: Of jobs of a cluster, where ``--jobs`` does not say; on this machine it is one.
+    """
+    from irbox.sweeps import environments
+
+    if args.submit == 'local':
+        return environments(args.jobs or 1, ())
+    return [{} for _ in range(args.jobs or number)]
 
 
 def check_submitting(args: argparse.Namespace) -> None:
     """Refuse options that mean nothing together."""
     if bool(args.sweep) == bool(args.search):
         raise ValueError('Give a sweep, or --search FILE.')
-    others = ('submit', 'resources', 'base', 'rows', 'seeds', 'jobs', 'gpus', 'out', 'cfg_options')
+    others = ('base', 'rows', 'seeds', 'gpus', 'out', 'cfg_options')
     for name in others if args.search else ():
         if getattr(args, name):
             raise ValueError(
-                f'--{name.replace("_", "-")} is of sweeps. A search has its values in its '
-                'file, and goes on in as many processes as start it.'
+                f'--{name.replace("_", "-")} is of sweeps. A search has its values in its file.'
             )
+    if args.search and args.jobs and not args.submit:
+        raise ValueError(
+            '--jobs: a search goes on in as many processes as start it. Start it so often, or add '
+            '--submit slurm or --submit local.'
+        )
     if args.submit and args.gpus:
         raise ValueError('--gpus: a job gets its GPUs by --resources gpus_per_node=1.')
     if args.resources and not args.submit:

@@ -9,6 +9,7 @@ from irbox.sweeps.pool import check_gpus, environments, run_all
 from irbox.sweeps.read_sweep import check_seeds, read_sweep
 from irbox.sweeps.run import Run
 from irbox.sweeps.search import Search, read_search
+from irbox.sweeps.searcher import Searcher
 from irbox.sweeps.study import Study
 from irbox.sweeps.submit import check_resources, submit_all
 from irbox.sweeps.sweep import Row, Sweep, resolve
@@ -21,6 +22,7 @@ __all__ = [
     'Found',
     'Row',
     'Search',
+    'Searcher',
     'Study',
     'Run',
     'Sweep',

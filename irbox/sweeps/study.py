@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mmengine.config import Config
@@ -36,6 +37,8 @@ class Study:
         folder: The same for all processes; file systems of several machines will do.
         tools: Folder of ``train.py``; None for the commands of the package.
         say: Told of what happened, a line each.
+        environment: Added to that of each training.
+        started: Told of each training's process.
 
     Raises:
         ImportError: Optuna is not installed.
@@ -43,12 +46,20 @@ class Study:
     """
 
     def __init__(
-        self, search: Search, folder: Path, tools: Path | None, say: Callable[[str], None]
+        self,
+        search: Search,
+        folder: Path,
+        tools: Path | None,
+        say: Callable[[str], None],
+        environment: Mapping[str, str] = MappingProxyType({}),
+        started: Callable[[subprocess.Popen[bytes]], None] | None = None,
     ) -> None:
         optuna: Any = require('optuna', needed_by='--search')
         from optuna.storages.journal import JournalFileBackend
 
         self.search, self.folder, self.tools, self.say = search, folder, tools, say
+        self.environment, self.started = dict(environment), started
+        self._told: set[int] = set()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         folder.mkdir(parents=True, exist_ok=True)
         self.lock = folder / '.study.lock'
@@ -80,6 +91,22 @@ class Study:
                 failed += not self._try(trial)
                 with locked(self.lock, WAIT):
                     self._write_best()
+
+    def news(self) -> Iterator[str]:
+        """Say what became of trials, here and elsewhere, that ended since this was asked last."""
+        for trial in self.study.get_trials(deepcopy=False):
+            if trial.state.is_finished() and trial.number not in self._told:
+                self._told.add(trial.number)
+                yield self._line(trial)
+
+    def _line(self, trial: Any) -> str:
+        name, state = f'trial_{trial.number}', trial.state.name
+        shown = ', '.join(f'{key}={value}' for key, value in trial.params.items())
+        if state == 'PRUNED':
+            return f'{name}: given up, {shown}'
+        if state == 'FAIL':
+            return f'{name}: failed, {shown}: {trial.user_attrs.get("reason", "")}'
+        return f'{name}: {self.search.score} {trial.value:.4g}, {shown}'
 
     def _next(self, stack: ExitStack) -> Any:
         """Give a trial that nobody works at, held by a lock of its own; None at the end."""
@@ -117,34 +144,37 @@ class Study:
         import optuna
 
         state = optuna.trial.TrialState
-        name, values = f'trial_{trial.number}', dict(trial.params)
-        shown = ', '.join(f'{key}={value}' for key, value in values.items())
+        name = f'trial_{trial.number}'
         run = Run(
             name,
             self.search.seed,
-            config_text(self._config(values)),
+            config_text(self._config(trial.params)),
             self.folder / name,
             tested=False,
         )
         watch = _Watch(trial, self.search.score, run.folder)
+
+        def started(process: subprocess.Popen[bytes]) -> None:
+            watch.started(process)
+            if self.started is not None:
+                self.started(process)
+
         try:
-            failure = run.execute(self.tools, {}, watch.started, threading.Event())
+            failure = run.execute(self.tools, self.environment, started, threading.Event())
         finally:
             watch.stop()
         scores = watch.scores()
+        failed = not watch.given_up and (bool(failure) or not scores)
         if watch.given_up:
             self.study.tell(trial, state=state.PRUNED)
-            self.say(f'{name}: given up, {shown}')
-        elif failure or not scores:
-            self.study.tell(trial, state=state.FAIL)
+        elif failed:
             reason = failure or f'no validation gave {self.search.score}'
-            self.say(f'{name}: failed, {shown}: {reason}')
-            return False
+            trial.set_user_attr('reason', reason)
+            self.study.tell(trial, state=state.FAIL)
         else:
-            value = scores[max(scores)]
-            self.study.tell(trial, value)
-            self.say(f'{name}: {self.search.score} {value:.4g}, {shown}')
-        return True
+            self.study.tell(trial, scores[max(scores)])
+        self.say(self._line(self.study.get_trials(deepcopy=False)[trial.number]))
+        return not failed
 
     def _write_best(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The runs of a sweep as jobs of a cluster."""
+"""The runs of a sweep, and the processes of a search, as jobs of a cluster."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
-from irbox.sweeps.run import Run
 from irbox.utils.optional import require
 
 Cluster = Literal['slurm', 'local']
@@ -20,6 +19,26 @@ POLL, LEAVING = {'slurm': 10.0, 'local': 0.2}, 80.0
 # How often a job may be put back; a training that makes no progress refuses to start by itself.
 PUT_BACK = 1000
 A_MONTH = 60 * 24 * 30
+
+
+class Work(Protocol):
+    """What a job does: a ``Run``, or a ``Searcher``."""
+
+    @property
+    def row(self) -> str:
+        """Name whose resources it gets."""
+
+    def execute(
+        self,
+        tools: Path | None,
+        environment: Mapping[str, str],
+        started: Callable[[subprocess.Popen[bytes]], None],
+        stopping: threading.Event,
+    ) -> str | None:
+        """Do it; see ``Run.execute``."""
+
+
+SomeWork = TypeVar('SomeWork', bound=Work)
 
 
 class Job:
@@ -34,7 +53,7 @@ class Job:
         environment: Added to that of the process.
     """
 
-    def __init__(self, run: Run, tools: Path | None, environment: Mapping[str, str]) -> None:
+    def __init__(self, run: Work, tools: Path | None, environment: Mapping[str, str]) -> None:
         self.run, self.tools, self.environment = run, tools, dict(environment)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -70,13 +89,14 @@ class Job:
 
 
 def submit_all(
-    runs: Sequence[Run],
+    runs: Sequence[SomeWork],
     tools: Path | None,
     cluster: Cluster,
     folder: Path,
     resources: Mapping[str, Mapping[str, Any]],
     environments: Sequence[Mapping[str, str]],
-    done: Callable[[Run, str | None], None],
+    done: Callable[[SomeWork, str | None], None],
+    look: Callable[[], None] = lambda: None,
 ) -> None:
     """Submit each run as a job and wait for them; interrupted, it cancels them.
 
@@ -88,6 +108,7 @@ def submit_all(
         resources: Of the runs of a row, by its name: submitit's parameters.
         environments: Of the jobs that there may be at a time, queued ones too.
         done: Told of every run that ended, and why it failed.
+        look: Called again and again while jobs go on.
 
     Raises:
         ImportError: submitit is not installed.
@@ -98,7 +119,7 @@ def submit_all(
         for row in dict.fromkeys(run.row for run in runs)
     }
     waiting, free = list(runs), list(environments)
-    jobs: list[tuple[Any, Run, Mapping[str, str]]] = []
+    jobs: list[tuple[Any, SomeWork, Mapping[str, str]]] = []
     try:
         while waiting or jobs:
             while waiting and free:
@@ -109,6 +130,7 @@ def submit_all(
                 jobs.remove(one)
                 free.append(one[2])
                 done(one[1], _failure(one[0]))
+            look()
             time.sleep(POLL[cluster])
     except BaseException:
         for job, _, _ in jobs:

@@ -14,6 +14,7 @@ from irbox.config.load_config import load_config
 from irbox.sweeps import Study, read_search
 from irbox.sweeps.search import Range
 from support.paths import ROOT, TINY
+from support.sweeps import run_sweep
 
 optuna = pytest.importorskip('optuna')
 LR = 'optim_wrapper.optimizer.lr'
@@ -27,7 +28,7 @@ SEARCH = {
 }
 # Stands in for the tool: the score is the learning rate's; bad ones never end by themselves.
 TRAIN = """
-import json, pathlib, sys, time
+import json, os, pathlib, sys, time
 import yaml
 folder = pathlib.Path(sys.argv[sys.argv.index('--work-dir') + 1])
 config = yaml.safe_load(pathlib.Path(sys.argv[1]).read_text())
@@ -40,7 +41,7 @@ number = int(folder.name.rpartition('_')[2])
 score = 30.0 - number if number < 3 else 10.0
 log.write_text('\\n'.join(json.dumps({'mean/psnr': score, 'step': step}) for step in (4, 8)))
 if (folder.parent / 'hang').exists() or number >= 3:
-    (folder / 'waits').touch()
+    (folder / 'waits').write_text(str(os.getppid()))
     time.sleep(60)
 (folder / 'final.pth').touch()
 """
@@ -136,6 +137,71 @@ def test_two_processes_on_one_study_with_the_real_tool(search, tmp_path):
     best = max(trials, key=lambda one: one.value)
     assert load_config('work/best.yaml').model.network.width == best.params['model.network.width']
     assert all(Path(f'work/trial_{number}/final.pth').is_file() for number in range(3))
+
+
+@pytest.mark.slow
+def test_two_jobs_on_one_study(search, tmp_path, capsys):
+    """As many processes as the command submits, on submitit's cluster of one machine."""
+    pytest.importorskip('submitit')
+    path = search(trials=3)
+    command = ['--search', path, '--work-dir', 'work', '--submit', 'local', '--jobs', 2]
+    assert run_sweep(tmp_path / 'tools', *command) == 0
+    assert [one.state.name for one in study('work').trials] == ['COMPLETE'] * 3
+    assert sorted(Path('work/calls').read_text().split()) == ['trial_0', 'trial_1', 'trial_2']
+    logs = [file.read_text() for file in Path('work/jobs').glob('*_log.out')]
+    assert len(logs) == 2
+    told = capsys.readouterr().out
+    for number in range(3):
+        line = f'trial_{number}: mean/psnr {30 - number}'
+        assert told.count(line) == 1 and sum(log.count(line) for log in logs) == 1
+    assert 'The best: work/best.yaml' in told
+    # Nothing is left, and what is known is not told again.
+    assert run_sweep(tmp_path / 'tools', *command) == 0
+    assert 'trial_' not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_job_of_a_search_that_has_to_leave_goes_on_with_its_trial(search, tmp_path):
+    pytest.importorskip('submitit')
+    path = search(trials=1)
+    Path('work').mkdir()
+    Path('work/hang').touch()
+    code = (
+        'import sys\nfrom pathlib import Path\n'
+        f'sys.path.insert(0, {str(ROOT / "tests")!r})\n'
+        'from support.sweeps import run_sweep\n'
+        f'options = ["--search", {str(path)!r}, "--work-dir", "work", "--submit", "local"]\n'
+        'sys.exit(run_sweep(Path("tools"), *options))\n'
+    )
+    process = subprocess.Popen([sys.executable, '-c', code])
+    end = time.monotonic() + 240
+    while not Path('work/trial_0/waits').exists() or not Path('work/trial_0/waits').read_text():
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.05)
+    Path('work/hang').unlink()
+    os.kill(int(Path('work/trial_0/waits').read_text()), signal.SIGUSR2)
+    assert process.wait(240) == 0
+    (only,) = study('work').trials
+    assert only.state.name == 'COMPLETE'
+    assert Path('work/calls').read_text().split() == ['trial_0', 'trial_0']
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--submit', 'slurm'], 'how many minutes'),
+        (['--jobs', 2], 'in as many processes as start it'),
+        (['--resources', 'mem_gb=8'], 'add --submit'),
+        (['--submit', 'local', '--seeds', 1], '--seeds is of sweeps'),
+    ],
+)
+def test_options_that_mean_nothing_are_told_before_anything_runs(
+    search, tmp_path, capsys, arguments, message
+):
+    command = ['--search', search(), '--work-dir', 'work', *arguments]
+    assert run_sweep(tmp_path / 'tools', *command) == 2
+    assert message in capsys.readouterr().err
+    assert not Path('work/study.journal').exists()
 
 
 @pytest.mark.parametrize(

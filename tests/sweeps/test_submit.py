@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -12,11 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-import irbox.commands.sweep
-from irbox.config.command_line import run_tool
 from irbox.sweeps.run import Run
 from irbox.sweeps.submit import Job
-from support.paths import ROOT, TINY
+from support.paths import TINY
+from support.sweeps import run_sweep
 
 pytest.importorskip('submitit')
 # Stand in for the two tools; a training waits to be told to leave where a file says so.
@@ -63,14 +61,8 @@ def sweep(tmp_path, monkeypatch):
 
     def run(*arguments, **changes):
         Path('sweep.yaml').write_text(yaml.safe_dump(SWEEP | changes))
-        main = runpy.run_path(str(ROOT / 'tools/sweep.py'))['main']
-        monkeypatch.setattr(irbox.commands.sweep, 'TOOLS', tools)
-        options = ['sweep.yaml', '--work-dir', 'runs', '--size', '16x16', *map(str, arguments)]
-        try:
-            run_tool(lambda: main(options))
-        except SystemExit as leaving:
-            return leaving.code
-        return 0
+        options = ['sweep.yaml', '--work-dir', 'runs', '--size', '16x16', *arguments]
+        return run_sweep(tools, *options)
 
     return run
 

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-import irbox.commands.sweep
-from irbox.config.command_line import run_tool
 from irbox.sweeps import differences, environments, read_sweep
 from irbox.sweeps.table import BEGIN, END
 from support.paths import ROOT
+from support.sweeps import run_sweep
 
 TOOL = ROOT / 'tools/sweep.py'
 TINY = ROOT / 'tests/support/tiny.yaml'
@@ -77,14 +76,8 @@ def sweep(tmp_path, monkeypatch):
 
     def run(*arguments, **changes):
         (tmp_path / 'sweep.yaml').write_text(yaml.safe_dump(SWEEP | changes))
-        main = runpy.run_path(str(TOOL))['main']
-        monkeypatch.setattr(irbox.commands.sweep, 'TOOLS', tools)
-        options = ['sweep.yaml', '--work-dir', 'runs', '--size', '16x16', *map(str, arguments)]
-        try:
-            run_tool(lambda: main(options))
-        except SystemExit as leaving:
-            return leaving.code
-        return 0
+        options = ['sweep.yaml', '--work-dir', 'runs', '--size', '16x16', *arguments]
+        return run_sweep(tools, *options)
 
     return run
 

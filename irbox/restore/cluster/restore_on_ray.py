@@ -224,6 +224,8 @@ def _started(data: Any, args: argparse.Namespace) -> Iterator[Callable[..., Any]
         workers = workers or max(by_devices if args.gpus_per_worker else by_processors, 1)
     else:
         workers = workers or max((os.cpu_count() or 1) // each, 1)
+        # Its processes would let all others of the machine go first, as the plain command does not.
+        os.environ.setdefault('RAY_worker_niceness', '0')
         # Decoding and encoding take little: they have room beside the workers.
         ray.init(num_cpus=workers * each + 1, include_dashboard=False, **options)
     context = data.DataContext.get_current()

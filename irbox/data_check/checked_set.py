@@ -121,7 +121,7 @@ def _find_sources(checked: CheckedSet) -> list[Finding]:
             findings.append(Finding('source', where, str(error)))
             continue
         checked.sources.append(data_source)
-        findings += _counts(where, data_source, source)
+        findings += _counts(where, data_source)
         findings += [
             Finding('split', where, text, remedy='Name the folder of the right half as root.')
             for text in data_source.half.objections(checked.training)
@@ -143,10 +143,8 @@ def _can_be_used(name: str, source: Mapping[str, Any], data_root: Any, strict: b
     return True
 
 
-def _counts(place: str, source: DataSource, given: Mapping[str, Any]) -> list[Finding]:
-    # Who takes images out knows that there are fewer.
-    own = ('exclude_ids', 'exclude_ids_from', 'exclude_copies_of', 'allow_list', 'names')
-    serious = not any(given.get(key) for key in own)
+def _counts(place: str, source: DataSource) -> list[Finding]:
+    serious = not source.selected
     return [Finding('count', place, text, serious=serious) for text in source.differences()]
 
 

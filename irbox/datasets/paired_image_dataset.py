@@ -140,7 +140,9 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         self.halves: list[Half] = []
         """What each source is for."""
         self.differences: list[str] = []
-        """A sentence for each count, or look, that is not as published."""
+        """A sentence for each count, or look, that is not as published, and that nobody chose."""
+        self.chosen: list[str] = []
+        """The same, where the source itself takes images out."""
         parts: list[Part] = []
         named = {name: source for name, source in sources.items() if source is not None}
         if not named:
@@ -153,7 +155,7 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
             differences = source.differences()
             self.notes.append(report_source(parts[-1], left_out, differences))
             self.halves.append(source.half)
-            self.differences += differences
+            (self.chosen if source.selected else self.differences).extend(differences)
         self.pairs = PairList(parts)
         if not self.pairs:
             raise ValueError(

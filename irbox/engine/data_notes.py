@@ -23,15 +23,16 @@ def data_notes(loaders: DataLoader[Any] | Mapping[str, DataLoader[Any]]) -> list
     return [_sentence(name, loader.dataset) for name, loader in sets.items()]
 
 
-def training_warnings(dataset: Any, strict: bool = False) -> list[str]:
+def training_warnings(dataset: Any, strict: bool = True) -> list[str]:
     """Say which images should not be trained on, and which counts are not as published.
 
     Args:
         dataset: Only sets of image files are looked at.
-        strict: Refuse them (``strict_data`` of a config).
+        strict: Refuse them (``strict_data`` of a config), but for counts of sources that themselves
+            take images out.
 
     Raises:
-        ValueError: It is ``strict``, and there is something to say.
+        ValueError: It is ``strict``, and there is something to refuse.
     """
     if not isinstance(dataset, PairedImageDataset):
         return []
@@ -39,9 +40,11 @@ def training_warnings(dataset: Any, strict: bool = False) -> list[str]:
     wrong += dataset.differences
     if wrong and strict:
         raise ValueError(
-            f'train_dataloader: {" ".join(wrong)} Without strict_data it would be trained on.'
+            f'train_dataloader: {" ".join(wrong)} Name the right folder, or complete the set. A '
+            'part of a set is named by allow_list or exclude_ids; --cfg-options strict_data=false '
+            'trains on the images as they are.'
         )
-    return [f'WARNING: {text}' for text in wrong]
+    return [f'WARNING: {text}' for text in [*wrong, *dataset.chosen]]
 
 
 def _sentence(name: str, dataset: Any) -> str:

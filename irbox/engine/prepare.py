@@ -103,7 +103,7 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
     check_batches(loader, 'train_dataloader')
     # What a data set found and left out, then what was converted.
     notes = [*getattr(loader.dataset, 'notes', ())]
-    notes += training_warnings(loader.dataset, strict=bool(config.get('strict_data')))
+    notes += training_warnings(loader.dataset, strict=config.get('strict_data', True))
     notes += to_iterations(config, size(loader), get_world_size())
     sections = {
         'train_dataloader': loader,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from irbox.config.command_line import users_mistake
+from irbox.commands.main import main
+from irbox.config.command_line import run_tool, users_mistake
 from irbox.config.load_config import load_config
 from irbox.data_check import check_data
 from irbox.datasets import image_store, paired_image_dataset
@@ -16,7 +17,7 @@ from irbox.engine import compat
 from irbox.engine.prepare import prepare_training
 from irbox.engine.train import find_checkpoint, train
 from support.paths import TINY
-from support.wrong_trees import TREES, plant
+from support.wrong_trees import TRAIN, TREES, plant
 
 
 @pytest.fixture(autouse=True)
@@ -62,14 +63,14 @@ def refused(config):
 
 
 def test_the_right_tree_is_trained_on_without_a_word(root):
-    notes = prepare_training(configured(root, strict_data=True)).notes
+    notes = prepare_training(configured(root)).notes
     assert not [note for note in notes if 'WARNING' in note] and '6 pairs' in notes[0]
 
 
 @pytest.mark.parametrize('tree', TREES, ids=str)
 def test_one_message_and_nothing_trained(tree, root):
     tree.spoil(root)
-    config = configured(root, tree.source, tree.tested, strict_data=tree.strict)
+    config = configured(root, tree.source, tree.tested, **tree.options)
     if not tree.says:
         notes = prepare_training(config).notes
         assert not [note for note in notes if 'WARNING' in note] and '6 pairs' in notes[0]
@@ -77,10 +78,41 @@ def test_one_message_and_nothing_trained(tree, root):
         return
     message = refused(config)
     assert [part for part in tree.says if part not in message] == []
-    if tree.strict:
-        config = configured(root, tree.source, tree.tested)
-        assert any(note.startswith('WARNING: ') for note in prepare_training(config).notes)
+    assert tree.by_hand == ('strict_data=false' in message)
+    if tree.by_hand:
+        config = configured(root, tree.source, tree.tested, strict_data=False)
+        warnings = [note for note in prepare_training(config).notes if 'WARNING: ' in note]
+        assert warnings and all(note.removeprefix('WARNING: ') in message for note in warnings)
         assert any(one.serious for one in check_data(config).findings)
+
+
+@pytest.mark.parametrize(
+    'selection',
+    [
+        {'allow_list': 'four.txt'},
+        {'exclude_ids': {'pattern': r'rain-(\d+)', 'first': 4, 'last': 5}},
+    ],
+    ids=str,
+)
+def test_a_part_of_a_set_that_is_named_is_trained_on(selection, root):
+    (root / 'four.txt').write_text(''.join(f'rain-{i}.png\n' for i in range(4)))
+    notes = prepare_training(configured(root, selection)).notes
+    assert [note for note in notes if 'WARNING' in note] == [
+        'WARNING: Data source rain: mine (train) is known with 6 pairs; 4 were found.'
+    ]
+
+
+def test_the_command_refuses_a_part_of_a_set_with_one_message(root, capsys):
+    for side in ('input', 'gt'):
+        (root / 'train' / side / TRAIN[5]).unlink()
+    path = root / 'config.yaml'
+    configured(root).dump(path)
+    with pytest.raises(SystemExit) as caught:
+        run_tool(lambda: main(['train', str(path)]))
+    *_, said = capsys.readouterr().err.splitlines()
+    assert caught.value.code == 2 and said.startswith('Error: train_dataloader: ')
+    assert 'known with 6 pairs; 5 were found' in said and 'strict_data=false' in said
+    assert not (root / 'work').exists()
 
 
 def vanish_after(reads, root, monkeypatch):

@@ -23,8 +23,8 @@ def wrong_trees(trees):
     rows = ['| done wrong, or so it seems | what is said | a training |', '|---|---|---|']
     for tree in trees:
         does = 'is refused' if tree.says else 'begins without a word'
-        if tree.strict:
-            does = 'begins with a warning; is refused with `strict_data: true`'
+        if tree.by_hand:
+            does += '; with `strict_data: false`, begins with a warning'
         rows.append(f'| {tree.wrong} | {tree.answer} | {does} |')
     return rows
 

@@ -49,8 +49,10 @@ class WrongTree:
     """What is done to the right tree."""
     says: tuple[str, ...] = ()
     """What the one message holds; nothing, where the data are taken as if nothing were."""
-    strict: bool = False
-    """Refused with ``strict_data``, else a warning."""
+    by_hand: bool = False
+    """A warning with ``strict_data: false``, since it may be meant."""
+    options: dict = field(default_factory=dict)
+    """Keys of the config."""
     source: dict = field(default_factory=dict)
     """What the training's source says beside the set."""
     tested: dict = field(default_factory=dict)
@@ -168,9 +170,10 @@ TREES = [
         answer='the test half is not offered',
     ),
     WrongTree(
-        'training on the test half, of which the config has a test',
+        'training on the test half, of which the config has a test, with `strict_data: false`',
         nothing,
         ('3 of 3 clean images of the training are images of test_dataloader',),
+        options={'strict_data': False},
         source=BY_HAND,
         answer='names the first image of both',
     ),
@@ -178,7 +181,7 @@ TREES = [
         'training on the test half, by hand',
         nothing,
         ('3 pairs', 'is named for testing', 'as many pairs as mine (test)', 'known with 6 pairs'),
-        strict=True,
+        by_hand=True,
         source=BY_HAND,
         tested={'set': None, 'input': 'train/input', 'target': 'train/gt', 'only': None},
         answer='the wrong half, its count and the published one',
@@ -213,7 +216,7 @@ TREES = [
         'half-copied: half of the pairs are missing',
         _remove(*(f'train/{side}/{name}' for side in ('input', 'gt') for name in TRAIN[4:])),
         ('mine (train) is known with 6 pairs; 4 were found',),
-        strict=True,
+        by_hand=True,
         answer='the published count and the one that was found',
     ),
     WrongTree(
@@ -226,7 +229,7 @@ TREES = [
         'doubled archive: `rain-0 (1).png` beside each',
         _doubled,
         ('mine (train) is known with 6 pairs; 12 were found',),
-        strict=True,
+        by_hand=True,
         answer='the published count and the one that was found',
     ),
     WrongTree('doubled archive: unpacked once more inside', _nested, answer='the outer one'),

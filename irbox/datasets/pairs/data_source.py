@@ -27,6 +27,15 @@ _FIELDS = [field.name for field in fields(PairedSource) if field.name != 'root']
 # What may stand beside either kind.
 _COMMON = (*RULES, 'strict', 'exclude_ids_from', 'allow_list', 'only', 'repeat', 'degrade', 'depth')
 _PATHS = ('exclude_ids_from', 'allow_list')
+# Who says one of these takes images out, and knows that there are fewer.
+_SELECTION = (
+    'exclude_ids',
+    'exclude_ids_from',
+    'exclude_copies_of',
+    'allow_list',
+    'names',
+    'choices',
+)
 # null says that a base's is not wanted, and nothing more.
 _PLACES = ('set', 'split', 'root', 'input', 'target', 'packed')
 
@@ -53,6 +62,8 @@ class DataSource:
     """How degraded the set is, see ``looks_like_another``."""
     depth: DepthMaps | None = None
     """Of the clean images, for the degradations."""
+    selected: bool = False
+    """Whether the entry itself takes images out, so that other counts than published are meant."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -162,8 +173,20 @@ def find_source(
     folder = pairs[0].degraded.parent
     named = named_half(folder, base)
     half = Half(name, title, declared, named, folder, len(pairs), others)
+    selected = any(entry.get(key) for key in _SELECTION)
     return DataSource(
-        name, pairs, left_out, published, title, repeat, chain, recipe, half, input_psnr, depth
+        name,
+        pairs,
+        left_out,
+        published,
+        title,
+        repeat,
+        chain,
+        recipe,
+        half,
+        input_psnr,
+        depth,
+        selected,
     )
 
 

@@ -148,14 +148,18 @@ def test_the_wrong_half_by_hand_is_warned_of(tmp_path, monkeypatch):
     ]
     assert said[2:] == warnings
     count = 'Data source x: lol_v1 (train) is known with 485 pairs; 15 were found.'
-    assert training_warnings(dataset) == [f'WARNING: {text}' for text in (*warnings, count)]
+    everything = [*warnings, count]
+    assert training_warnings(dataset, strict=False) == [f'WARNING: {one}' for one in everything]
+    with pytest.raises(ValueError, match='strict_data=false') as caught:
+        training_warnings(dataset)
+    assert ' '.join(everything) in str(caught.value)
 
 
 def test_two_folders_of_a_test_half_are_warned_of_where_they_are_trained_on(tmp_path):
     fifteen(tmp_path, 'test')
     dataset = build(tmp_path, {'input': 'test/low', 'target': 'test/high'})
     assert dataset.halves[0].objections() == []
-    (warning,) = training_warnings(dataset)
+    (warning,) = training_warnings(dataset, strict=False)
     assert 'used for training with 15 pairs, but' in warning and 'named for testing' in warning
 
 

@@ -5,6 +5,7 @@ from irbox.losses.charbonnier_loss import CharbonnierLoss
 from irbox.losses.correlation_loss import CorrelationLoss
 from irbox.losses.degradation_label_loss import DegradationLabelLoss
 from irbox.losses.fft_loss import FFTLoss
+from irbox.losses.hog_loss import HOGLoss
 from irbox.losses.l1_loss import L1Loss
 from irbox.losses.psnr_loss import PSNRLoss
 
@@ -14,6 +15,7 @@ __all__ = [
     'CorrelationLoss',
     'DegradationLabelLoss',
     'FFTLoss',
+    'HOGLoss',
     'L1Loss',
     'PSNRLoss',
 ]

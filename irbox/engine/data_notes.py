@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from irbox.datasets import PairedImageDataset
 from irbox.datasets.packed.packed_pairs import PackedPairs
+from irbox.datasets.pairs.file_pairs import FilePairs
 
 
 def data_notes(loaders: DataLoader[Any] | Mapping[str, DataLoader[Any]]) -> list[str]:
@@ -63,6 +64,8 @@ def _common(dataset: PairedImageDataset) -> str:
     for part in dataset.pairs.parts:
         if isinstance(part.pairs, PackedPairs):
             folders.add(part.pairs.folder)
+        elif isinstance(part.pairs, FilePairs):
+            folders |= part.pairs.folders()
         else:
             folders.update(pair.degraded.parent for pair in part.pairs)
     return os.path.commonpath(folders)

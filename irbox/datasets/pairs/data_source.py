@@ -15,6 +15,7 @@ from irbox.datasets.depth_maps import DepthMaps, depth_maps
 from irbox.datasets.packed.packed_index import open_index
 from irbox.datasets.packed.packed_pairs import PackedPairs
 from irbox.datasets.pairs.declaration_file import RULES
+from irbox.datasets.pairs.file_pairs import FilePairs
 from irbox.datasets.pairs.halves import Half, named_half
 from irbox.datasets.pairs.image_selection import missing_folder
 from irbox.datasets.pairs.look import looks_like_another
@@ -192,7 +193,7 @@ def find_source(
 
 def labels_of(pairs: Sequence[ImagePair]) -> np.ndarray:
     """Give the label of each pair, (N,) of text."""
-    if isinstance(pairs, PackedPairs):
+    if isinstance(pairs, PackedPairs | FilePairs):
         return pairs.all_labels()
     return np.array([pair.label for pair in pairs], dtype=np.str_)
 

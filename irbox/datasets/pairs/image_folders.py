@@ -11,7 +11,7 @@ from typing import NamedTuple
 from irbox.datasets.image_store import SUFFIX, is_database, names_in_database
 from irbox.datasets.read_image import SUFFIXES
 
-_NUMBERS = re.compile(r'(\d+)')
+_NUMBERS = re.compile(r'\d+')
 Choices = Mapping[str, Sequence[str] | Mapping[str, str]]
 
 _PLACEHOLDER = re.compile(r'\{(\w+)\}')
@@ -25,10 +25,17 @@ class Folder(NamedTuple):
     values: Mapping[str, str]
 
 
-def natural_key(name: str) -> tuple[list[str | int], str]:
+def natural_key(name: str) -> str:
     """Sort key by which 2 comes before 10."""
+    # One text compares faster than a list of texts and numbers. Names have no \0 in them.
     # The name itself decides between 1 and 01: folders are listed in any order.
-    return [int(part) if part.isdecimal() else part for part in _NUMBERS.split(name)], name
+    return f'{_NUMBERS.sub(_comparable, name)}\0\0{name}'
+
+
+def _comparable(match: re.Match[str]) -> str:
+    """Write a number so that it compares as one: the longer number is the larger."""
+    number = str(int(match[0]))
+    return f'\0{chr(len(number))}{number}'
 
 
 def stem_of(name: str) -> str:
@@ -36,7 +43,8 @@ def stem_of(name: str) -> str:
 
     ``0001_0.8_0.2`` is a whole stem, although it has a dot.
     """
-    name = name.replace('\\', '/').rpartition('/')[2]
+    if '/' in name or '\\' in name:
+        name = name.replace('\\', '/').rpartition('/')[2]
     stem, dot, suffix = name.rpartition('.')
     return stem if dot and f'.{suffix}'.lower() in SUFFIXES else name
 

@@ -13,6 +13,7 @@ import numpy as np
 from irbox.datasets.packed.packed_pairs import PackedPairs
 from irbox.datasets.pairs.data_source import DataSource, labels_of
 from irbox.datasets.pairs.distinct_names import distinct_names
+from irbox.datasets.pairs.file_pairs import FilePairs
 from irbox.datasets.pairs.paired_source import ImagePair
 
 
@@ -29,7 +30,10 @@ class Part:
         """Name the pairs of a source, all differently, with something before it."""
         if isinstance(pairs, PackedPairs):
             return cls(source, pairs, _Prefixed(prefix, pairs.title))
-        names = distinct_names([pair.degraded for pair in pairs])
+        if isinstance(pairs, FilePairs):
+            names = pairs.titles()
+        else:
+            names = distinct_names([pair.degraded for pair in pairs])
         return cls(source, pairs, _Prefixed(prefix, names.__getitem__))
 
     def labels(self) -> np.ndarray:

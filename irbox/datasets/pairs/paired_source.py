@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
+from irbox.datasets.pairs.file_pairs import FilePairs, ImagePair
 from irbox.datasets.pairs.image_folders import (
     Choices,
     Folder,
@@ -35,19 +35,9 @@ from irbox.datasets.pairs.pairing_rule import (
 from irbox.datasets.pairs.schema import as_list
 from irbox.datasets.read_image import SUFFIXES
 
-__all__ = ['ImagePair', 'PairedSource', 'UnmatchedImagesError', 'natural_key']
+__all__ = ['FilePairs', 'ImagePair', 'PairedSource', 'UnmatchedImagesError', 'natural_key']
 
-Indices = dict[tuple[Path, Callable[[str], Key]], dict[Key, list[str]]]
-"""Folder and the key of its clean names, to names by key."""
 LabelRule = tuple[re.Pattern[str], str]
-
-
-class ImagePair(NamedTuple):
-    """A degraded image file, its clean one, and what is wrong with it."""
-
-    degraded: Path
-    clean: Path
-    label: str
 
 
 class UnmatchedImagesError(ValueError):
@@ -106,7 +96,7 @@ class PairedSource(ImageSelection):
                     f'{str(self.input)!r} nor in choices, so it can be anything.'
                 )
 
-    def find_pairs(self, strict: bool = True) -> tuple[list[ImagePair], dict[str, int]]:
+    def find_pairs(self, strict: bool = True) -> tuple[FilePairs, dict[str, int]]:
         """Look for all pairs, in natural order of folders and names.
 
         Args:
@@ -121,28 +111,21 @@ class PairedSource(ImageSelection):
                 a name has no label; ``UnmatchedImagesError`` where clean images are missing.
         """
         images, left_out = self.select(self._degraded(), self.root / self.input)
-        listed: dict[Path, list[str]] = {}
-        # Many degraded images share a clean one: its path is made once.
-        paths: dict[Path, dict[str, Path]] = {}
-        indices: Indices = {}
         rules = self._rules()
-        pairs, missing = [], []
+        clean_images: dict[Path, _CleanImages] = {}
+        pairs, missing = FilePairs(), []
         for degraded_folder, of_folder in _by_folder(images).items():
             clean_folder = self._clean_folder(of_folder[0].folder)
-            if clean_folder not in listed:
-                listed[clean_folder] = list_images(clean_folder)
-            if not listed[clean_folder]:
-                raise no_images(clean_folder)
-            clean_paths = paths.setdefault(clean_folder, {})
+            if clean_folder not in clean_images:
+                clean_images[clean_folder] = _CleanImages(clean_folder, rules)
+            partner = clean_images[clean_folder].partner
+            pairs.enter(degraded_folder, clean_folder)
             for image in of_folder:
-                name = _clean_name(image, rules, clean_folder, listed[clean_folder], indices)
+                name = partner(image)
                 if name is None:
                     missing.append(image)
-                    continue
-                if name not in clean_paths:
-                    clean_paths[name] = clean_folder / name
-                degraded = degraded_folder / image.name
-                pairs.append(ImagePair(degraded, clean_paths[name], image.label))
+                else:
+                    pairs.add(image.name, name, image.label)
         if missing and (strict or not pairs):
             folder = missing[0].folder
             files = [
@@ -224,25 +207,34 @@ def _by_folder(images: Iterable[FoundImage]) -> dict[Path, list[FoundImage]]:
     return folders
 
 
-def _clean_name(
-    image: FoundImage,
-    rules: Sequence[PairingRule],
-    folder: Path,
-    names: Sequence[str],
-    indices: Indices,
-) -> str | None:
-    for rule in rules:
-        key = rule.degraded_key(image.stem)
-        if key is None:
-            continue
-        index_key = (folder, rule.clean_key)
-        if index_key not in indices:
-            index = indices[index_key] = {}
-            for name in names:
-                index.setdefault(rule.clean_key(stem_of(name)), []).append(name)
-        if partners := indices[index_key].get(key):
-            return _closest(partners, image, folder)
-    return None
+class _CleanImages:
+    """Finds the clean image of a degraded one in a folder, by the first rule that has one."""
+
+    def __init__(self, folder: Path, rules: Sequence[PairingRule]) -> None:
+        self.folder, self.rules = folder, rules
+        self.names = list_images(folder)
+        if not self.names:
+            raise no_images(folder)
+        self._indices: dict[Callable[[str], Key], dict[Key, list[str]]] = {}
+
+    def partner(self, image: FoundImage) -> str | None:
+        for rule in self.rules:
+            key = rule.degraded_key(image.stem)
+            if key is None:
+                continue
+            index = self._indices.get(rule.clean_key)
+            if index is None:
+                index = self._indices[rule.clean_key] = self._index(rule.clean_key)
+            if partners := index.get(key):
+                return _closest(partners, image, self.folder)
+        return None
+
+    def _index(self, clean_key: Callable[[str], Key]) -> dict[Key, list[str]]:
+        """Map keys to the names of clean images."""
+        index: dict[Key, list[str]] = {}
+        for name in self.names:
+            index.setdefault(clean_key(stem_of(name)), []).append(name)
+        return index
 
 
 def _closest(names: list[str], image: FoundImage, folder: Path) -> str:

@@ -1,3 +1,5 @@
+import random
+import re
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,15 @@ def test_stems():
 def test_natural_keys_tell_all_names_apart():
     names = ['x²', 'x10', 'x2', 'x02']
     assert sorted(names, key=natural_key) == ['x02', 'x2', 'x10', 'x²']
+
+
+def test_natural_keys_compare_numbers_and_the_texts_between_them():
+    def slow(name):
+        parts = re.split(r'(\d+)', name)
+        return [int(part) if part.isdecimal() else part for part in parts], name
+
+    rng = random.Random(0)
+    names = {
+        ''.join(rng.choice('0019-. _aB٣') for _ in range(rng.randint(1, 12))) for _ in range(2000)
+    } | {'9' * 30, '1' + '0' * 30, 'a', 'a-', 'a1', 'a1-', 'a01', 'a001', 'a1b', 'a1.5', 'a1.10'}
+    assert sorted(names, key=natural_key) == sorted(names, key=slow)

@@ -28,6 +28,8 @@ from irbox.degradations.streaks import Streaks, measure_streaks
 from irbox.utils.contact_sheet import contact_sheet
 
 SIDE, DRAWS = 256, 24
+# Of a streak: those of long exposures are hardly above 0.02, which would cut them in pieces.
+FAINTEST = 0.01
 # Windows of the dark channel, in pixels (He, Sun, Tang, 2011).
 WINDOW = 15
 WEATHER: Mapping[str, Degradation] = {
@@ -95,7 +97,8 @@ def falling_alone(weather: Degradation, seed: int) -> np.ndarray:
 
 def streaks_of(weather: Degradation) -> Streaks:
     """Measure the single streaks, or flakes, of many drawn masks."""
-    measured = [measure_streaks(falling_alone(weather, seed)) for seed in range(DRAWS)]
+    masks = [falling_alone(weather, seed) for seed in range(DRAWS)]
+    measured = [measure_streaks(mask, FAINTEST) for mask in masks]
     return Streaks(*(np.concatenate(values) for values in zip(*measured, strict=True)))
 
 

@@ -152,8 +152,9 @@ def coverage(
     drawn = np.rint(wide).clip(1)
     greys = particles.opacities[seen] * (wide / drawn).clip(0, 1)
     paths = finer * particles.paths[seen]
-    for path, thick, grey in zip(paths, drawn.tolist(), greys.tolist(), strict=True):
-        draw_one(draw, path, thick, grey)
+    # The faint first: drawn over it, they would cut what hides more.
+    for one in np.argsort(greys, kind='stable'):
+        draw_one(draw, paths[one], float(drawn[one]), float(greys[one]))
     drawing = np.asarray(sheet.reduce(finer) if finer > 1 else sheet, dtype=np.float32)
     hidden: np.ndarray = ndimage.gaussian_filter(drawing, max(0.3, DISC * blur)).clip(0, 1)
     return hidden

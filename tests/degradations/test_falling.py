@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from skimage.measure import label
 
 from irbox.degradations import RainStreaks, Snowfall
 from irbox.degradations.falling import Camera, Particles, coverage, metres
@@ -37,6 +38,21 @@ def test_a_streak_is_as_long_and_wide_as_it_is_drawn():
     assert length == pytest.approx(160 * 2 / 3**0.5, rel=0.03)
     assert width == pytest.approx(6 * 2 / 3**0.5, rel=0.2)
     assert angle == pytest.approx(np.rad2deg(np.arctan(10 / 160)), abs=0.5)
+
+
+@pytest.mark.parametrize('lean', [3, 10, 40])
+def test_a_thin_and_faint_streak_is_in_one_piece(lean):
+    drawn = coverage(one([[100, 40], [100 + lean, 200]], 0.3, 0.1), (256, 256), 0)
+    # Where it passes from a column to the next, a pixel sees two thirds of it.
+    assert label(drawn > 0.6 * drawn.max()).max() == 1
+
+
+@pytest.mark.parametrize('order', [[0, 1], [1, 0]])
+def test_a_faint_streak_does_not_cut_a_bright_one(order):
+    paths = np.array([[[128, 40], [128, 200]], [[60, 120], [200, 120]]], dtype=float)[order]
+    both = Particles(paths, np.full(2, 4.0)[order], np.array([0.8, 0.1])[order])
+    drawn = coverage(both, (256, 256), 0)
+    assert drawn[45:195, 128].min() > 0.75
 
 
 def test_defocus_spreads_a_particle_and_keeps_its_light():

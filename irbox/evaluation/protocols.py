@@ -76,8 +76,10 @@ PROTOCOLS = {
     'cdd11': Protocol(eight_bit=True),
     # MoCE-IR, on CDD11: whole images, a Gaussian window.
     'cdd11_gauss': Protocol(window='gaussian'),
-    # WeatherDiffusion's family; Restormer for rain, which rounds Y to 8 bits.
+    # WeatherDiffusion's family.
     'y601': _Y601,
+    # Restormer, for rain: MATLAB's Y of 8-bit images, which is 8 bits.
+    'restormer_rain': replace(_Y601, color_space='y601_rounded'),
     # Histoformer, on All-weather.
     'histoformer': Protocol(
         eight_bit=True,

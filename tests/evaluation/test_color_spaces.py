@@ -23,6 +23,14 @@ def test_luma_of_known_colors_and_of_grey_errors():
     assert 20 * math.log10(0.1 / shrunk.item()) == pytest.approx(1.32, abs=0.005)
 
 
+def test_rounded_luma_is_whole_levels_of_8_bits():
+    pixels = torch.randint(0, 256, (1, 3, 40, 50), generator=torch.Generator().manual_seed(0))
+    red, green, blue = pixels[0].double().numpy()
+    luma = 16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255
+    found = 255 * to_color_space(pixels.double() / 255, 'y601_rounded')[0, 0]
+    np.testing.assert_allclose(found, np.floor(luma + 0.5), rtol=0, atol=1e-9)
+
+
 def test_what_the_public_evaluator_takes_for_luma():
     image = torch.rand(2, 3, 4, 5, dtype=torch.float64)
     found = to_color_space(image.to(memory_format=torch.channels_last), 'legacy')
@@ -35,5 +43,5 @@ def test_what_the_public_evaluator_takes_for_luma():
 
 
 def test_another_space():
-    with pytest.raises(ValueError, match="'lab' is unknown. Choose one of 'rgb', 'y601', 'y601_s"):
+    with pytest.raises(ValueError, match="'lab' is unknown. Choose one of 'rgb', 'y601', 'y601_r"):
         to_color_space(torch.zeros(1, 3, 1, 1), 'lab')

@@ -55,6 +55,7 @@ GOLDEN = {
     'cdd11': (26.446417438458, 0.813006846059),
     'cdd11_gauss': (26.449731791024, 0.755846902532),
     'y601': (31.752006965865, 0.866415002302),
+    'restormer_rain': (31.739227380842, 0.866192098581),
     'histoformer': (32.310383388720, 0.944344056433),
     'modem': (31.752006965865, 0.862707156193),
     'basicsr': (26.446417438458, 0.967580926377),
@@ -95,6 +96,18 @@ def test_y601_is_luma_with_gaussian_windows_and_population_variances():
         psnr = 20 * np.log10(255 / np.sqrt(np.mean((ours - clean) ** 2)))
         ssim = structural_similarity(clean, ours, data_range=255, **GAUSSIAN)
         assert_scores(scores, index, psnr, ssim)
+
+
+def test_restormers_rain_is_y601_of_whole_levels():
+    restored, target = rough(noise=0.01)
+    scores = score(restored, target, 'restormer_rain')
+    for index in range(2):
+        both = (np.floor(luma(pixels(one[index])) + 0.5) for one in (restored, target))
+        ours, clean = both
+        psnr = 20 * np.log10(255 / np.sqrt(np.mean((ours - clean) ** 2)))
+        ssim = structural_similarity(clean, ours, data_range=255, **GAUSSIAN)
+        assert_scores(scores, index, psnr, ssim)
+    assert (scores['psnr'] - score(restored, target, 'y601')['psnr']).abs().min() > 1e-3
 
 
 def test_gaussian_ssim_is_a_double_sum_over_the_valid_region():

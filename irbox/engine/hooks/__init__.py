@@ -9,6 +9,7 @@ from irbox.engine.hooks.final_weights_hook import FinalWeightsHook
 from irbox.engine.hooks.finite_steps_hook import FiniteStepsHook
 from irbox.engine.hooks.predictions_hook import PredictionsHook
 from irbox.engine.hooks.progress_hook import ProgressHook
+from irbox.engine.hooks.progressive_patches_hook import ProgressivePatchesHook
 from irbox.engine.hooks.replicas_hook import ReplicasHook
 from irbox.engine.hooks.runtime_info_hook import RuntimeInfoHook
 from irbox.engine.hooks.signs_of_life_hook import SignsOfLifeHook
@@ -25,6 +26,7 @@ __all__ = [
     'FiniteStepsHook',
     'PredictionsHook',
     'ProgressHook',
+    'ProgressivePatchesHook',
     'ReplicasHook',
     'RuntimeInfoHook',
     'SignsOfLifeHook',

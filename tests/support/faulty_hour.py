@@ -160,11 +160,42 @@ def run(folder, seconds, every, seed=0):
     }
 
 
+def share_of_saves(folder, iterations=100):
+    """Share of a training's time in which it waits for its checkpoints; it is not broken."""
+    from irbox.config.load_config import load_config
+    from irbox.engine.runner import RestorationRunner
+    from irbox.engine.train import train
+
+    whole, inner, spent = RestorationRunner.train, RestorationRunner.save_checkpoint, []
+
+    def timed(function, found):
+        def run(*arguments, **options):
+            start = time.monotonic()
+            try:
+                return function(*arguments, **options)
+            finally:
+                found.append(time.monotonic() - start)
+
+        return run
+
+    total = []
+    RestorationRunner.train = timed(whole, total)
+    RestorationRunner.save_checkpoint = timed(inner, spent)
+    options = OPTIONS | {'train_cfg.max_iters': iterations, 'work_dir': str(folder)}
+    train(load_config(ROOT / 'configs/m2restore_demo.py', options | {'val_dataloader': None}))
+    return {'saves': len(spent), 'seconds each': spent, 'share': sum(spent) / total[0]}
+
+
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('folder', type=Path)
     parser.add_argument('--minutes', type=float, default=60)
     parser.add_argument('--every', type=float, default=120, help='seconds between faults')
+    parser.add_argument('--saves', action='store_true', help='measure checkpoints instead')
     given = parser.parse_args()
     shutil.rmtree(given.folder, ignore_errors=True)
-    print(json.dumps(run(given.folder, 60 * given.minutes, given.every), indent=1))
+    if given.saves:
+        found = share_of_saves(given.folder)
+    else:
+        found = run(given.folder, 60 * given.minutes, given.every)
+    print(json.dumps(found, indent=1))

@@ -121,5 +121,5 @@ def test_arguments(name, files, tmp_path, monkeypatch):
             else:
                 assert code in (None, 0, 1, 2)
 
-    fuzz(check, arguments(name, files), examples=6)
+    fuzz(check, arguments(name, files), examples=3)
     assert os.path.exists(files[0])

@@ -26,7 +26,7 @@ def test_the_check_passes_or_names_a_place(path):
             known = place.split('.')[0] in {*SECTIONS, *content}
             assert known or re.match(r'[\w.]+$', place), error
 
-    fuzz(check, changed(load_config(path).to_dict()), examples=8)
+    fuzz(check, changed(load_config(path).to_dict()), examples=4)
 
 
 def test_what_passes_is_built_or_refused(tmp_path, monkeypatch):
@@ -46,4 +46,4 @@ def test_what_passes_is_built_or_refused(tmp_path, monkeypatch):
             assert str(error)
         assert not (tmp_path / 'work').exists()
 
-    fuzz(check, changed(whole), examples=40)
+    fuzz(check, changed(whole), examples=20)

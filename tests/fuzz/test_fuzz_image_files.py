@@ -44,7 +44,7 @@ def test_data_sets(name, tmp_path):
         facts = read_facts([path], False)[path]
         assert '\n' not in (facts.problem or '')
 
-    fuzz(check, damaged(files_of(name)), examples=25)
+    fuzz(check, damaged(files_of(name)), examples=12)
 
 
 def _write_back(picture):
@@ -72,4 +72,4 @@ def test_restoring(name, tmp_path):
             assert picture.pixels.ndim == 3 and picture.pixels.dtype.kind in 'uf'
             _write_back(picture)
 
-    fuzz(check, damaged(files_of(name)), examples=25)
+    fuzz(check, damaged(files_of(name)), examples=12)

@@ -75,4 +75,4 @@ def test_lines(path, tmp_path):
     source = path.read_text()
     for name in {part.__name__ for one in before for part in one.values()}:
         source = source.replace(f'class {name}(', f'class {name}OfOurs(')
-    fuzz(check, other_lines(source), examples=30)
+    fuzz(check, other_lines(source), examples=15)

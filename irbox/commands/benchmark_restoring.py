@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
 
 def open_model(what: str, offline: bool = False) -> RestorationModel:
     """Load a model, or build the network of a config with random weights."""
-    from irbox.config.load_config import load_config
+    from irbox.config.load_config import check_sections, load_config
     from irbox.engine.network import build_network
     from irbox.restore.load import load
     from irbox.restore.model_card import ModelCard
@@ -97,7 +97,9 @@ def open_model(what: str, offline: bool = False) -> RestorationModel:
     path = Path(what)
     if path.is_dir() or path.suffix not in ('', '.py', '.yaml', '.yml'):
         return load(what, offline=offline)
-    config = load_config(what, sections=['model']).to_dict()
+    read = load_config(what, sections=['model'])
+    check_sections(read, 'model')
+    config = read.to_dict()
     prior = config['model']['network'].get('prior')
     if prior and prior['type'] == 'DACLIPPrior':
         prior |= {'checkpoint': None, 'allow_random': True}

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from irbox.config.load_config import load_config
+    from irbox.config.load_config import check_sections, load_config
     from irbox.datasets.packed.write_packed import write_packed
     from irbox.datasets.pairs.data_source import find_source
     from irbox.datasets.pairs.distinct_names import distinct_names
@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> None:
 
     compat.init()
     config = load_config(args.config, args.cfg_options, sections=['train_dataloader'])
+    check_sections(config, 'train_dataloader')
     dataset = config.to_dict()['train_dataloader']['dataset']
     if dataset.get('type') != 'PairedImageDataset':
         raise ValueError(

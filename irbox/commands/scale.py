@@ -140,12 +140,13 @@ def _training(args: argparse.Namespace) -> tuple[Any, int]:
     from irbox.analysis.count_macs import count_macs
     from irbox.benchmark.launches import count_launches
     from irbox.benchmark.scale import Training
-    from irbox.config.load_config import load_config
+    from irbox.config.load_config import check_sections, load_config
     from irbox.engine import compat
     from irbox.engine.network import build_network
 
     compat.init()
     config = load_config(args.config, args.cfg_options)
+    check_sections(config, 'model', 'train_dataloader', 'train_cfg')
     content = config.to_dict()
     loader = content['train_dataloader']
     epochs = content['train_cfg'].get('max_epochs')

@@ -246,3 +246,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def check_sections(config: Config, *sections: str) -> None:
+    """Refuse a config without the sections that somebody needs.
+
+    Raises:
+        ValueError: One is not there, or ``null``.
+    """
+    for name in sections:
+        if config.get(name) is None:
+            raise ValueError(f'{config.filename} has no `{name}`, which is needed here.')

@@ -8,23 +8,13 @@ import pytest
 
 from irbox.config.check_config import check_config
 from irbox.config.load_config import load_config
+from support.fuzz import places
 from support.paths import ROOT, TINY
 
 PATHS = [TINY, *(ROOT / 'configs' / f'{name}.py' for name in ('m2ir_demo', 'm2restore_allweather'))]
 COUNT = 120
 VALUES = ['3', '', 'x', 1.5, -1, 0, True, None, [], {}, [None], ['x', 2], {1: 2}, {'type': 3}]
 EXTREMES = [10**30, float('inf'), float('nan'), b'x', {'type': ['a']}, [[1]], object()]
-
-
-def places(value, keys=()):
-    """All places in a config, from the outside in."""
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, item in items if isinstance(value, (dict, list, tuple)) else ():
-        if not keys and str(key).startswith('_'):
-            continue
-        yield (*keys, key)
-        if isinstance(item, (dict, list, tuple)):
-            yield from places(item, (*keys, key))
 
 
 def mutate(content, keys, value):

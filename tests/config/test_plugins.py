@@ -267,6 +267,7 @@ def test_an_installed_part_is_found_where_the_key_does_not_tell_its_kind(install
         check_nested({'anything': {'type': 'NoSuchPartAnywhere'}}, 'model')
 
 
+@pytest.mark.slow
 def test_a_taken_name_is_the_plugins_mistake_also_before_irboxs_parts_are_imported(tmp_path):
     (tmp_path / 'taken.py').write_text(
         'from irbox.registry import EXPERTS\n\n\n'

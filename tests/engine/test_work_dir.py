@@ -118,6 +118,7 @@ def test_a_used_folder_is_set_aside(tmp_path, whole):
     assert names(tmp_path / 'previous-2') == ['iter_4.pth']
 
 
+@pytest.mark.slow
 def test_killed_in_a_used_folder_and_resumed_is_the_new_run(tmp_path, whole):
     """20ad5ae took the older run's higher number and called it finished."""
     shutil.copytree(whole, tmp_path, dirs_exist_ok=True)

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 SECONDS = float(os.environ.get('FUZZ_SECONDS', 0))
-NUMBERS = (0, 1, 2, 3, 8, 16, 127, 128, 255)
 ODD_TEXTS = (
     '',
     'x',

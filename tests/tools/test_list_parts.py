@@ -127,6 +127,7 @@ def test_mistakes(listed, arguments, text):
     assert text in listed(*arguments).err
 
 
+@pytest.mark.slow
 def test_broken_plugins(listed, tmp_path, monkeypatch):
     (tmp_path / 'broken.py').write_text('x = 1\n1 / 0\n')
     assert 'ZeroDivisionError: division by zero' in listed(tmp_path / 'broken.py').err

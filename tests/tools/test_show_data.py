@@ -26,6 +26,7 @@ def show(folder, *arguments):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_writes_a_sheet(tmp_path):
     result = show(
         tmp_path, CONFIG, '--num', 3, '--cfg-options', 'train_dataloader.dataset.patch_size=32'

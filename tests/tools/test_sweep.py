@@ -317,6 +317,7 @@ def test_mistakes_on_the_command_line(arguments, message, sweep, capsys):
     assert not Path('runs').exists()
 
 
+@pytest.mark.slow
 def test_ended_from_outside_it_ends_its_runs(sweep, tmp_path):
     """And a run that is going on is not started a second time beside it."""
     slow = {'rows': [{'name': 'slow', 'options': {WIDTH: 99}}], 'seeds': [0, 1]}

@@ -36,6 +36,7 @@ def gradients(network, image):
     return [p.grad.clone() for p in network.parameters() if p.grad is not None]
 
 
+@pytest.mark.slow
 def test_same_gradients_and_weights(network):
     image = torch.rand(2, 3, 16, 16)
     expected, names = gradients(network, image), list(network.state_dict())

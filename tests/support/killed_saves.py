@@ -53,6 +53,8 @@ def run(folder, resume=None, place=None, until=12):
         os.dup2(nowhere.fileno(), 1)
     options = {'work_dir': str(folder), 'train_cfg.max_iters': until}
     options |= {'default_hooks.watchdog': None, 'model.network.norm': False}
+    # It writes by the clock: on a busy machine in the middle of the save.
+    options |= {'default_hooks.progress': None}
     # One that does not depend on the length.
     options |= {'param_scheduler': None}
     # No validation beside the save, and older files that it deletes.

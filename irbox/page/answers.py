@@ -173,12 +173,24 @@ class Answers:
     def again(
         self, given: Mapping[Any, Any], request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> dict[Any, Any]:
-        """Restore the part anew that is shown, where the bars say something else than before."""
+        """Restore the part anew that is shown, where the bars say something else than before.
+
+        What fails is told, and no error: a browser forgets what waits behind one that fails, here
+        the bar that was moved meanwhile.
+        """
         files = self._files(given)
         part = self.desk.visitors.of(session_of(request)).part
-        if part is None or files[:1] != [part[0]] or self._settings(given) == part[2]:
+        if part is None or files[:1] != [part[0]]:
             return {}
-        return self._part(given, part[1], request, progress)
+        try:
+            settings = self._settings(given)
+            said = settings.degradations
+            if settings == part[2] or (said is not None and not any(said.values())):
+                return {}
+            return self._part(given, part[1], request, progress)
+        except (gr.Error, ValueError) as error:
+            gr.Warning(str(error.message if isinstance(error, gr.Error) else error))
+            return {}
 
     def _part(
         self,
@@ -204,7 +216,8 @@ class Answers:
                     lambda share, text: progress(share, desc=text),
                 )
             except Cancelled:
-                raise gr.Error('Cancelled.', title='Cancelled', print_exception=False) from None
+                # No error: the button has said that it was pressed.
+                return {}
             except (ValueError, OSError) as error:
                 raise told(error, files) from error
             visitor.part = files[0], point, settings
@@ -224,7 +237,8 @@ class Answers:
         weights = None
         if self._of(given, 'steer'):
             names = self.desk.shelf.get(self._of(given, 'model')).card.degradations
-            weights = {name: float(given[self.weights[name]]) for name in names}
+            # A field that somebody has just emptied has no number.
+            weights = {name: float(given[self.weights[name]] or 0) for name in names}
         return self.desk.settings(self._of(given, 'tile'), self._of(given, 'strength'), weights)
 
     def _chosen(self, given: Mapping[Any, Any], visitor: Visitor) -> int:

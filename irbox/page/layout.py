@@ -224,9 +224,15 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
             **hidden,
         )
         picture.select(answers.preview, asked, [slider, status, beliefs], **hidden)
-        redone: dict[str, Any] = {'trigger_mode': 'always_last', **hidden}
-        for moved in (steer.input, *(weight.release for weight in weights)):
-            moved(answers.again, asked, [slider, status, beliefs], **redone)
+        # One event for all bars: of several that are moved at once, the last is answered last.
+        gr.on(
+            [steer.input, *(weight.release for weight in weights)],
+            answers.again,
+            asked,
+            [slider, status, beliefs],
+            trigger_mode='always_last',
+            **hidden,
+        )
         look.click(answers.inside.look, asked, maps, **hidden)
         place.input(answers.inside.turn, {place, expert}, maps, show_progress='hidden', **hidden)
         expert.input(answers.inside.turn, {place, expert}, maps, show_progress='hidden', **hidden)

@@ -10,7 +10,7 @@ import gradio as gr
 
 from irbox.page.desk import Desk, pack
 from irbox.page.inside_answers import InsideAnswers
-from irbox.page.messages import reasons, session_of, told
+from irbox.page.messages import reasons, session_of, status_of, told
 from irbox.page.preview import preview_part
 from irbox.page.steps import Finished
 from irbox.page.turns import Cancelled
@@ -259,7 +259,7 @@ class Answers:
         names = [(one.job.source.name, index) for index, one in enumerate(all_done)]
         return {
             parts['slider']: (str(done.views.before), str(done.views.after)),
-            parts['status']: _status(done, failed),
+            parts['status']: status_of(done, failed),
             parts['chooser']: gr.update(choices=names, value=number, visible=several),
             parts['download']: gr.update(
                 value=str(target), label=f'Download {target.name}', visible=True
@@ -293,14 +293,3 @@ class Answers:
 
 def _bars(beliefs: Mapping[str, float]) -> Any:
     return gr.update(value=dict(beliefs) or None, visible=bool(beliefs))
-
-
-def _status(done: Finished, failed: Sequence[Outcome]) -> str:
-    report = done.report
-    width, height = report.size[1], report.size[0]
-    tiles = f'{report.tiles} tiles' if report.tiles > 1 else 'in one piece'
-    lines = [
-        f'{width}x{height} pixels, {report.seconds:.1f} s, {tiles}, {report.device}, '
-        f'{report.precision.partition(":")[0]}, by {done.model.name}'
-    ]
-    return '\n\n'.join([*lines, *done.notes, *(reasons([one]) for one in failed)])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from irbox.page.steps import Finished
 from irbox.restore.batch.job import Outcome
 
 
@@ -26,3 +27,15 @@ def told(error: Exception, files: Sequence[Path]) -> gr.Error:
     for file in files:
         text = text.replace(str(file), file.name)
     return gr.Error(text, print_exception=False)
+
+
+def status_of(done: Finished, failed: Sequence[Outcome]) -> str:
+    """Say how a picture was restored, what is to be known of it, and which others failed."""
+    report = done.report
+    width, height = report.size[1], report.size[0]
+    tiles = f'{report.tiles} tiles' if report.tiles > 1 else 'in one piece'
+    lines = [
+        f'{width}x{height} pixels, {report.seconds:.1f} s, {tiles}, {report.device}, '
+        f'{report.precision.partition(":")[0]}, by {done.model.name}'
+    ]
+    return '\n\n'.join([*lines, *done.notes, *(reasons([one]) for one in failed)])

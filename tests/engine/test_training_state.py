@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -153,10 +154,14 @@ def test_a_checkpoint_of_the_first_version_goes_on_as_it_would_have(whole, tmp_p
     shutil.copy(OLD / '20ad5ae_iter_8.pt', tmp_path / 'iter_8.pth')
     run(tmp_path, 'auto')
     old, new = (read_checkpoint(folder / 'iter_12.pth') for folder in (tmp_path, whole))
+    # Its four steps move a weight by about 1e-2; another processor rounds otherwise.
+    alike = {'rtol': 0, 'atol': 1e-5}
+    begin = read_checkpoint(OLD / '20ad5ae_iter_8.pt')['state_dict']
+    assert max((old['state_dict'][name] - begin[name]).abs().max() for name in begin) > 1e-3
     for key in ('state_dict', 'ema_state_dict'):
-        assert all(torch.equal(old[key][name], new[key][name]) for name in new[key])
+        torch.testing.assert_close(old[key], new[key], **alike)
     final = read_checkpoint(OLD / '20ad5ae_final.pt')['state_dict']
-    assert all(torch.equal(final[name], old['state_dict'][name]) for name in final)
+    torch.testing.assert_close({name: old['state_dict'][name] for name in final}, final, **alike)
 
 
 def test_weights_of_the_first_version_are_tested(whole, tmp_path):
@@ -164,7 +169,11 @@ def test_weights_of_the_first_version_are_tested(whole, tmp_path):
         score(load_config(TINY, {'work_dir': str(tmp_path)}), path)
         for path in (OLD / '20ad5ae_final.pt', whole / 'final.pth')
     ]
-    assert rows[0] == rows[1]
+    for old, new in zip(*rows, strict=True):
+        # Weights of another processor; see the test before.
+        scores = (old.psnr, old.ssim), (new.psnr, new.ssim)
+        assert scores[0] == pytest.approx(scores[1], rel=0, abs=1e-4)
+        assert replace(old, psnr=new.psnr, ssim=new.ssim) == new
 
 
 def test_bytes_that_were_flipped_are_noticed_and_the_older_file_is_taken(whole, tmp_path, capsys):

@@ -69,6 +69,23 @@ def test_a_static_graph_and_buckets_of_another_size():
     assert_alike(*(read_checkpoint(f'{name}/iter_8.pth') for name in ('many', 'one')))
 
 
+def test_bfloat16_on_two_processes_as_on_one():
+    """Products are rounded; what is exchanged and kept is float32."""
+    options = ALIKE | {'amp': 'bf16'}
+    torchrun_options = options | {'train_dataloader.batch_size': 4}
+    result = torchrun(2, 'train', TINY, '--work-dir', 'many', **torchrun_options)
+    assert result.returncode == 0, result.stderr
+    alone('one', amp='bf16')
+    alone('exact')
+    many, one, exact = (
+        read_checkpoint(f'{name}/iter_8.pth')['state_dict'] for name in ('many', 'one', 'exact')
+    )
+    assert {value.dtype for value in many.values()} == {torch.float32}
+    for key, value in one.items():
+        rounding = (value - exact[key]).abs().max()
+        assert (many[key] - value).abs().max() <= max(rounding, 1e-6), key
+
+
 def test_one_of_two_killed_and_resumed_by_one(one, tmp_path):
     """The other ends within a minute; the samples go on where they were."""
     path = tmp_path / 'killed.yaml'

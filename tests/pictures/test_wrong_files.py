@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 
 import numpy as np
 import pytest
@@ -174,3 +175,25 @@ def test_channels_without_end(tmp_path):
     values = np.zeros((4, 4, 40), np.uint16)
     data = tiff(values, photometric='minisblack', planarconfig='contig', compression='zlib')
     assert 'it has 40 channels; 16 are read at most' in message(tmp_path / 'a.tif', data)
+
+
+@pytest.mark.filterwarnings('ignore:Metadata Warning:UserWarning')
+@pytest.mark.parametrize('tag', [256, 257])
+def test_a_tiff_whose_width_or_height_is_no_number(tmp_path, tag):
+    """Of each type of its directory, none, one or several: tifffile gives what it finds."""
+    data = saved(photograph(), 'TIFF')
+    directory = struct.unpack_from('<L', data, 4)[0]
+    (count,) = struct.unpack_from('<H', data, directory)
+    places = [directory + 2 + 12 * number for number in range(count)]
+    place = next(one for one in places if struct.unpack_from('<H', data, one)[0] == tag)
+    refused = 0
+    for kind in range(20):
+        for values in (0, 1, 2, 5):
+            changed = bytearray(data)
+            struct.pack_into('<HL', changed, place + 2, kind, values)
+            try:
+                read_picture(bytes(changed))
+            except ValueError as error:
+                refused += 1
+                assert str(error).startswith('Picture given as bytes')
+    assert refused > 40

@@ -11,7 +11,7 @@ from irbox.data_check.checked_set import CheckedSet
 from irbox.data_check.finding import Finding, as_text
 from irbox.datasets.file_facts import FileFacts
 from irbox.datasets.pairs.data_source import DataSource
-from irbox.datasets.pairs.paired_source import ImagePair
+from irbox.datasets.pairs.pairs import ImagePair
 
 Size = tuple[int, int]
 Facts = Mapping[Path, FileFacts]

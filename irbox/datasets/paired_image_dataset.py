@@ -34,7 +34,7 @@ from irbox.datasets.pair_operations import (
 from irbox.datasets.pairs.data_source import DataSource, find_source
 from irbox.datasets.pairs.halves import Half
 from irbox.datasets.pairs.pair_list import PairList, Part
-from irbox.datasets.pairs.paired_source import ImagePair
+from irbox.datasets.pairs.pairs import ImagePair
 from irbox.datasets.read_image import BadImageError, image_size, open_image
 from irbox.datasets.source_report import report_source
 from irbox.degradations.degradation import as_in_a_file

@@ -15,7 +15,7 @@ from irbox.data_check.unused import check_unused
 from irbox.datasets.file_facts import FileFacts
 from irbox.datasets.pairs.data_source import DataSource
 from irbox.datasets.pairs.halves import Half
-from irbox.datasets.pairs.paired_source import ImagePair
+from irbox.datasets.pairs.pairs import ImagePair
 
 
 def source(name, *degraded, label='', repeat=1, left_out=()):

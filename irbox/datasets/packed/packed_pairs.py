@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
 from irbox.datasets.packed.packed_index import open_index
-from irbox.datasets.pairs.paired_source import ImagePair
+from irbox.datasets.pairs.pairs import ImagePair, Pairs
 
 
-class PackedPairs(Sequence[ImagePair]):
+class PackedPairs(Pairs):
     """Gives pairs as they are asked for: nothing is kept for each of a million.
 
     Args:
@@ -37,17 +35,8 @@ class PackedPairs(Sequence[ImagePair]):
     def __len__(self) -> int:
         return len(open_index(self.folder))
 
-    @overload
-    def __getitem__(self, number: int) -> ImagePair: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> list[ImagePair]: ...
-
-    def __getitem__(self, number: int | slice) -> ImagePair | list[ImagePair]:
-        if isinstance(number, slice):
-            return [self[one] for one in range(*number.indices(len(self)))]
-        if not -len(self) <= number < len(self):
-            raise IndexError(f'There are {len(self)} pairs, and no number {number}.')
-        index, place = open_index(self.folder), number % len(self)
-        degraded, clean = (index.path(place, side) for side in ('input', 'target'))
-        return ImagePair(degraded, clean, index.label(place))
+    def pair(self, number: int) -> ImagePair:
+        """Read one from the index."""
+        index = open_index(self.folder)
+        degraded, clean = (index.path(number, side) for side in ('input', 'target'))
+        return ImagePair(degraded, clean, index.label(number))

@@ -20,7 +20,7 @@ from irbox.datasets.packed.packed_index import (
     shard_file,
     write_index,
 )
-from irbox.datasets.pairs.paired_source import ImagePair
+from irbox.datasets.pairs.pairs import ImagePair
 from irbox.datasets.read_image import open_image
 from irbox.utils.files import atomic_write, remove_leftovers
 

@@ -19,7 +19,8 @@ from irbox.datasets.pairs.file_pairs import FilePairs
 from irbox.datasets.pairs.halves import Half, named_half
 from irbox.datasets.pairs.image_selection import missing_folder
 from irbox.datasets.pairs.look import looks_like_another
-from irbox.datasets.pairs.paired_source import ImagePair, PairedSource
+from irbox.datasets.pairs.paired_source import PairedSource
+from irbox.datasets.pairs.pairs import ImagePair
 from irbox.datasets.pairs.schema import as_list, check_rule_values, is_list, is_whole
 from irbox.datasets.pairs.set_declaration import is_file_name, load_declaration
 from irbox.registry import TRANSFORMS, suggest

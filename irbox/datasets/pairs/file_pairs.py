@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, overload
 
 import numpy as np
 
 from irbox.datasets.pairs.distinct_names import distinct_names
+from irbox.datasets.pairs.pairs import ImagePair, Pairs
 
 
-class ImagePair(NamedTuple):
-    """A degraded image file, its clean one, and what is wrong with it."""
-
-    degraded: Path
-    clean: Path
-    label: str
-
-
-class FilePairs(Sequence[ImagePair]):
+class FilePairs(Pairs):
     """Keeps the names of files and makes paths of them as they are asked for.
 
     A path takes several times the memory of a name, and a hundred thousand of them a second.
@@ -64,21 +56,11 @@ class FilePairs(Sequence[ImagePair]):
     def __len__(self) -> int:
         return len(self._degraded)
 
-    @overload
-    def __getitem__(self, number: int) -> ImagePair: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> list[ImagePair]: ...
-
-    def __getitem__(self, number: int | slice) -> ImagePair | list[ImagePair]:
-        if isinstance(number, slice):
-            return [self[one] for one in range(*number.indices(len(self)))]
-        if not -len(self) <= number < len(self):
-            raise IndexError(f'There are {len(self)} pairs, and no number {number}.')
-        place = number % len(self)
-        degraded, clean = self._folders[bisect_right(self._starts, place) - 1]
-        names = self._degraded[place], self._clean[place]
-        return ImagePair(degraded / names[0], clean / names[1], self._labels[place])
+    def pair(self, number: int) -> ImagePair:
+        """Make the paths of one."""
+        degraded, clean = self._folders[bisect_right(self._starts, number) - 1]
+        names = self._degraded[number], self._clean[number]
+        return ImagePair(degraded / names[0], clean / names[1], self._labels[number])
 
     def __iter__(self) -> Iterator[ImagePair]:
         ends = [*self._starts[1:], len(self)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from irbox.datasets.pairs.paired_source import ImagePair
+from irbox.datasets.pairs.pairs import ImagePair
 from irbox.datasets.read_image import read_image
 
 LOOKED_AT = 5

@@ -6,7 +6,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import overload
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from irbox.datasets.packed.packed_pairs import PackedPairs
 from irbox.datasets.pairs.data_source import DataSource, labels_of
 from irbox.datasets.pairs.distinct_names import distinct_names
 from irbox.datasets.pairs.file_pairs import FilePairs
-from irbox.datasets.pairs.paired_source import ImagePair
+from irbox.datasets.pairs.pairs import ImagePair, Pairs
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class _Prefixed:
         return self.prefix + self.name(number)
 
 
-class PairList(Sequence[ImagePair]):
+class PairList(Pairs):
     """The pairs of all sources, one behind the other, each as often as it is repeated.
 
     Args:
@@ -64,15 +63,8 @@ class PairList(Sequence[ImagePair]):
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
 
-    @overload
-    def __getitem__(self, number: int) -> ImagePair: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> list[ImagePair]: ...
-
-    def __getitem__(self, number: int | slice) -> ImagePair | list[ImagePair]:
-        if isinstance(number, slice):
-            return [self[one] for one in range(*number.indices(len(self)))]
+    def pair(self, number: int) -> ImagePair:
+        """Take one from its part."""
         part, inner = self._place(number)
         return part.pairs[inner]
 
@@ -90,8 +82,7 @@ class PairList(Sequence[ImagePair]):
         return np.concatenate([np.tile(one.labels(), one.source.repeat) for one in self.parts])
 
     def _place(self, number: int) -> tuple[Part, int]:
-        if not 0 <= number < len(self):
-            raise IndexError(f'index {number} is out of range: there are {len(self)} samples.')
+        number = self.at(number)
         at = bisect_right(self.ends, number)
         part = self.parts[at]
         start = self.ends[at - 1] if at else 0

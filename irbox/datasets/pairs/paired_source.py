@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from irbox.datasets.pairs.file_pairs import FilePairs, ImagePair
+from irbox.datasets.pairs.file_pairs import FilePairs
 from irbox.datasets.pairs.image_folders import (
     Choices,
     Folder,
@@ -35,7 +35,7 @@ from irbox.datasets.pairs.pairing_rule import (
 from irbox.datasets.pairs.schema import as_list
 from irbox.datasets.read_image import SUFFIXES
 
-__all__ = ['FilePairs', 'ImagePair', 'PairedSource', 'UnmatchedImagesError', 'natural_key']
+__all__ = ['PairedSource', 'UnmatchedImagesError', 'natural_key']
 
 LabelRule = tuple[re.Pattern[str], str]
 

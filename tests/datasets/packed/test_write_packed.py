@@ -13,7 +13,7 @@ from irbox.datasets.image_store import file_length, file_state, open_file
 from irbox.datasets.packed.packed_index import open_index, shard_file
 from irbox.datasets.packed.packed_pairs import PackedPairs
 from irbox.datasets.packed.write_packed import write_packed
-from irbox.datasets.pairs.paired_source import ImagePair
+from irbox.datasets.pairs.pairs import ImagePair
 
 NUMBER = 7
 

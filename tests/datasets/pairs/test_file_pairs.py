@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from irbox.datasets.pairs.distinct_names import distinct_names
-from irbox.datasets.pairs.file_pairs import FilePairs, ImagePair
+from irbox.datasets.pairs.file_pairs import FilePairs
+from irbox.datasets.pairs.pairs import ImagePair
 
 FOLDERS = [(Path('a/blur'), Path('a/sharp')), (Path('none'), Path('of it')), (Path('b'), Path('b'))]
 NAMES = [

@@ -37,6 +37,7 @@ from irbox.engine.sections import (
 )
 from irbox.engine.wrapping import check_wrapping
 from irbox.evaluation import RestorationMetric
+from irbox.utils.console import warnings_held
 
 DEFAULT_WORK_DIRS = Path('work_dirs')
 LOOPS_OF = {'val': 'MultiValLoop', 'test': 'MultiTestLoop'}
@@ -99,11 +100,12 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
             raise ValueError(f'The config has no `{key}`, which training needs.')
     _fill_in(config, seed)
     check_wrapping(config)
-    loader = build_loader(config, 'train_dataloader', training=True)
-    check_batches(loader, 'train_dataloader')
-    # What a data set found and left out, then what was converted.
-    notes = [*getattr(loader.dataset, 'notes', ())]
-    notes += training_warnings(loader.dataset, strict=config.get('strict_data', True))
+    with warnings_held():  # a refusal has the data set's own
+        loader = build_loader(config, 'train_dataloader', training=True)
+        check_batches(loader, 'train_dataloader')
+        # What a data set found and left out, then what was converted.
+        notes = [*getattr(loader.dataset, 'notes', ())]
+        notes += training_warnings(loader.dataset, strict=config.get('strict_data', True))
     notes += to_iterations(config, size(loader), get_world_size())
     sections = {
         'train_dataloader': loader,

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
+from mmengine.logging import MMLogger
 from rich.console import Console
+
+WIDTH = 160
 
 
 def console() -> Console:
-    """Give the terminal, wherever standard output goes at the moment."""
-    return Console(soft_wrap=True, highlight=False, markup=False)
+    """Give the terminal, wherever standard output goes at the moment.
+
+    A file or a pipe has no width: tables have ``WIDTH`` there, unless ``COLUMNS`` says otherwise.
+    """
+    found = Console(soft_wrap=True, highlight=False, markup=False)
+    if not found.is_terminal and 'COLUMNS' not in os.environ:
+        found.width = WIDTH
+    return found
 
 
 class DropMessages(logging.Filter):
@@ -65,3 +77,25 @@ def quieten(logger: logging.Logger, keep_all: bool = False) -> None:
         logger.removeHandler(handler)
         level = max(handler.level, logging.WARNING)
         logger.addHandler(ConsoleHandler(level))
+
+
+@contextmanager
+def warnings_held() -> Iterator[None]:
+    """Keep the current log's warnings until all went well; an error drops them, and says its own.
+
+    For what refuses by the reasons that it, or a part of it, also warns of.
+    """
+    logger, held = MMLogger.get_current_instance(), list[logging.LogRecord]()
+
+    def passes(record: logging.LogRecord) -> bool:
+        if record.levelno == logging.WARNING:
+            held.append(record)
+        return record.levelno != logging.WARNING
+
+    logger.addFilter(passes)
+    try:
+        yield
+    finally:
+        logger.removeFilter(passes)
+    for record in held:
+        logger.handle(record)

@@ -109,10 +109,18 @@ def test_the_command_refuses_a_part_of_a_set_with_one_message(root, capsys):
     configured(root).dump(path)
     with pytest.raises(SystemExit) as caught:
         run_tool(lambda: main(['train', str(path)]))
-    *_, said = capsys.readouterr().err.splitlines()
+    (said,) = capsys.readouterr().err.splitlines()
     assert caught.value.code == 2 and said.startswith('Error: train_dataloader: ')
     assert 'known with 6 pairs; 5 were found' in said and 'strict_data=false' in said
     assert not (root / 'work').exists()
+
+
+def test_the_same_part_by_hand_is_warned_of_once(root, capsys):
+    for side in ('input', 'gt'):
+        (root / 'train' / side / TRAIN[5]).unlink()
+    prepare_training(configured(root, strict_data=False))
+    said = capsys.readouterr()
+    assert (said.out + said.err).count('known with 6 pairs; 5 were found') == 1
 
 
 def vanish_after(reads, root, monkeypatch):

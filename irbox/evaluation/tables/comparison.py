@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from irbox.evaluation.score_info import SIMILARITY, ScoreInfo
 from irbox.evaluation.tables.image_scores import ImageRow
@@ -117,7 +117,8 @@ def interval_table(
     names = list(dict.fromkeys(name for row in rows for name in row.scores))
     table = Table(title='Means over images [95 % bootstrap interval]')
     for column in ('task', 'images', *names, 'protocol'):
-        table.add_column(column, justify='left' if column in ('task', 'protocol') else 'right')
+        side: Literal['left', 'right'] = 'left' if column in ('task', 'protocol') else 'right'
+        table.add_column(column, justify=side, overflow='fold')  # no digit is left out
     for protocol in _protocols(rows):
         by_score = {name: _values(rows, protocol, name, unique=False) for name in names}
         groups = {
@@ -147,8 +148,9 @@ def comparison_table(found: Sequence[Comparison], title: str = '') -> Table:
 
     table = Table(title=title or None)
     for column in ('task', 'score', 'images', 'A', 'B', 'B - A', 'B higher / lower / equal', 'p'):
-        table.add_column(column, justify='left' if column in ('task', 'score') else 'right')
-    table.add_column('protocol')
+        side: Literal['left', 'right'] = 'left' if column in ('task', 'score') else 'right'
+        table.add_column(column, justify=side, overflow='fold')
+    table.add_column('protocol', overflow='fold')
     previous = None
     for one in found:
         if previous not in (None, (one.protocol, one.score)):

@@ -81,6 +81,21 @@ def test_what_cannot_be_compared():
         compare_images(rows(0) + rows(0), rows(0))
 
 
+def test_a_narrow_terminal_leaves_no_digit_out(capsys):
+    found = compare_images(rows(0), rows(1, 0.3))
+    terminal = console()
+    terminal.width = 80
+    terminal.print(comparison_table(found))
+    text = capsys.readouterr().out
+    cells = [line.split('│')[1:-1] for line in text.splitlines() if line.startswith('│')]
+    columns = [''.join(lines).replace(' ', '') for lines in zip(*cells, strict=True)]
+    for number, one in enumerate(('first', 'second', 'difference')):
+        digits = [2, 4] if number < 2 else [3, 5]
+        sign = '+' if number == 2 else ''
+        texts = [getattr(c, one).text(digits[c.score == 'ssim'], sign) for c in found]
+        assert columns[3 + number] == ''.join(texts).replace(' ', '')
+
+
 def test_tables(capsys):
     terminal = console()
     terminal.width = 200

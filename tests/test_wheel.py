@@ -3,13 +3,12 @@
 import os
 import subprocess
 import sys
-import sysconfig
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from support.environments import own_environment
 from support.paths import ROOT
 from support.tiny_model import photograph, tiny_model
 
@@ -39,13 +38,8 @@ def wheel(tmp_path_factory):
 def run(wheel, tmp_path_factory):
     """Runs a program of an environment that has the wheel, in a folder that is no checkout."""
     place = tmp_path_factory.mktemp('elsewhere')
-    venv.create(place / 'env', with_pip=False)
-    scheme = {'base': str(place / 'env'), 'platbase': str(place / 'env')}
-    site = Path(sysconfig.get_path('purelib', 'venv', scheme))
     # The dependencies are those of these tests; irbox itself is the wheel's.
-    others = [p for p in sys.path if p.endswith('site-packages')]
-    (site / 'dependencies.pth').write_text('\n'.join(others))
-    python = place / 'env/bin/python'
+    python = own_environment(place / 'env')
     install = ['install', '-q', '--no-deps', '--no-index', '--ignore-installed', str(wheel)]
     pip = [sys.executable, '-m', 'pip', '--python', str(python)]
     subprocess.run([*pip, *install], check=True)

@@ -5,6 +5,10 @@ import torch
 from torch.nn import functional as F
 
 from irbox.analysis.count_macs import count_macs
+from irbox.config.load_config import load_config
+from irbox.registry import DATASETS
+from support.data_trees import save
+from support.paths import ROOT
 from support.peers import build, keeps_its_promises, loads_whole, parameters, plugin, trains
 
 plugin('naf_block.py')
@@ -53,6 +57,7 @@ def published_shapes(width, encoder, middle, decoder):
     [
         ('nafnet_deblur.yaml', 32, DEBLUR, 17_111_907, 15.96),
         ('nafnet_deblur_64.yaml', 64, DEBLUR, 67_888_835, 63.06),
+        ('nafnet_reds.yaml', 64, DEBLUR, 67_888_835, 63.06),
         ('nafnet_denoise.yaml', 32, DENOISE, 29_159_715, 16.05),
         ('nafnet_denoise_64.yaml', 64, DENOISE, 115_982_915, 63.24),
     ],
@@ -66,6 +71,27 @@ def test_parameters_keys_and_cost(name, width, layout, count, gmacs):
     # The published count leaves out biases: at most two values a channel and layer here.
     macs = count_macs(network, 256, 256).total() / 1e9
     assert macs == pytest.approx(gmacs, rel=0.02)
+
+
+@pytest.mark.parametrize('inner', ['', '{sequence}'])
+def test_reds_as_pairs_of_equal_names_and_as_frames_of_sequences(inner, tmp_path):
+    for half in ('train', 'val'):
+        for side in ('input', 'target'):
+            for sequence in ('000', '001') if inner else ('',):
+                save(tmp_path / 'REDS' / half / side / sequence / f'{half}_1.png')
+    changes = {'data_root': str(tmp_path)}
+    if inner:
+        for section in ('train_dataloader', 'val_dataloader.reds'):
+            half = section[: section.index('_')]
+            changes[f'{section}.dataset.sources.reds'] = {
+                '_delete_': True,
+                **{side: f'REDS/{half}/{side}/{inner}' for side in ('input', 'target')},
+            }
+    config = load_config(ROOT / 'configs/plugins/nafnet_reds.yaml', changes)
+    assert [name for name, one in config.val_dataloader.items() if one] == ['reds']
+    assert config.val_evaluator.protocol == 'basicsr' and config.train_cfg.max_iters == 400_000
+    for loader in (config.train_dataloader, config.val_dataloader.reds):
+        assert DATASETS.build(loader.dataset).task_counts == {'reds': 2 if inner else 1}
 
 
 @pytest.mark.parametrize('name', ['nafnet_deblur.yaml', 'nafnet_denoise.yaml'])

@@ -144,7 +144,7 @@ def _facts(
     more: Arrays,
     dtype: DataType,
 ) -> ExportedFacts:
-    config, module, image = model.config, program.module(), torch.rand(1, 3, 32, 32)
+    config, module, smallest = model.config, program.module(), smallest_side(program)
     beliefs = {name: torch.from_numpy(one) for name, one in more.items()}
     # What other programs hold is like the graph's run in torch: whole maps, and every expert.
 
@@ -152,7 +152,8 @@ def _facts(
         answer: Tensor = module(image=image, **beliefs)
         return answer
 
-    need = measure_need(run, Context(image), torch.device('cpu'), torch.float32)
+    context, cpu = Context(torch.zeros(1, 3, 1, 1)), torch.device('cpu')
+    need = measure_need(run, context, cpu, torch.float32, smallest)
     return ExportedFacts(
         model.card,
         {
@@ -160,7 +161,7 @@ def _facts(
             'plugins': [str(one) for one in config.get('plugins') or ()],
         },
         model.multiple,
-        smallest_side(program),
+        smallest,
         need,
         model.parameters,
         as_input,

@@ -40,7 +40,11 @@ class MemoryNeed:
 
 @torch.inference_mode()
 def measure_need(
-    network: Callable[..., Tensor], context: Any, device: torch.device, dtype: torch.dtype
+    network: Callable[..., Tensor],
+    context: Any,
+    device: torch.device,
+    dtype: torch.dtype,
+    smallest: int = 1,
 ) -> MemoryNeed:
     """Run a network on two small images and draw the line through what they took.
 
@@ -53,14 +57,16 @@ def measure_need(
         context: Of one image; its own image and routings are not used.
         device: The network's.
         dtype: That the tiles will be computed in.
+        smallest: Side that the network takes at least; the images are a multiple of theirs then.
     """
-    network(*_example(context, device, SIDES[0]))  # what is set up once does not count
+    sides = [side * -(-smallest // SIDES[0]) for side in SIDES]
+    network(*_example(context, device, sides[0]))  # what is set up once does not count
     peaks = []
-    for side in SIDES:
+    for side in sides:
         image, own = _example(context, device, side)
         with computing_in(device, dtype):
             peaks.append(_peak(partial(network, image, own), device))
-    pixels = [side * side for side in SIDES]
+    pixels = [side * side for side in sides]
     slope = max((peaks[1] - peaks[0]) / (pixels[1] - pixels[0]), peaks[1] / pixels[1] / 2, 1.0)
     factor, fixed = RESERVE['cpu' if device.type == 'cpu' else 'device']
     return MemoryNeed(fixed + factor * max(peaks[1] - slope * pixels[1], 0), factor * slope)

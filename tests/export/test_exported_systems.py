@@ -23,6 +23,7 @@ SYSTEMS = {
     'm2restore': ('_base_/models/m2restore_demo.yaml', SHALLOW),
     'm2restore_official': ('_base_/models/m2restore_official.yaml', SHALLOW),
     'm2ir': ('_base_/models/m2ir_demo.yaml', SHALLOW),
+    'm2ir_timm': ('_base_/models/m2ir_timm_demo.yaml', SHALLOW),
     'promptir': ('plugins/promptir.yaml', DEEP | {'prompt_dims': [8, 8, 8]}),
     'adair': ('plugins/adair.yaml', SHALLOW),
     'restormer_bias_free': ('_base_/models/restormer_bias_free.yaml', SHALLOW),
@@ -55,8 +56,10 @@ def system(name):
 def test_a_system_is_the_same_in_other_programs(name, tmp_path):
     model, prior = system(name)
     path = tmp_path / f'{name}.onnx'
-    compared = export_model(model, path, prior=prior, sizes=SIZES)
-    assert path.is_file() and len(compared) >= 6
+    # A backbone of timm takes no side below 33.
+    sizes = SIZES[1:] if name == 'm2ir_timm' else SIZES
+    compared = export_model(model, path, prior=prior, sizes=sizes)
+    assert path.is_file() and len(compared) >= 2 * len(sizes)
     assert max(one.difference for one in compared) <= LIMIT
 
 

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -45,6 +46,19 @@ def test_the_line_holds_for_larger_images():
     with torch.inference_mode(), LiveTensors() as live:
         network(image, context)
     assert live.peak <= need.of(200 * 160) <= 2 * live.peak + 2**27
+
+
+def test_no_image_is_smaller_than_the_network_takes():
+    sides = []
+
+    def network(image, context):
+        sides.append(image.shape[-1])
+        return image + 1
+
+    context = Context(torch.zeros(1, 3, 8, 8))
+    needs = [measure_need(network, context, CPU, torch.float32, least) for least in (1, 32, 33)]
+    assert sides == [32, 32, 64, 32, 32, 64, 64, 64, 128]
+    assert needs[0].per_pixel == pytest.approx(needs[2].per_pixel)
 
 
 def test_nothing_fits_into_nothing():

@@ -54,9 +54,12 @@ def trace(
 
 
 def example(network: Any, images: int, given_prior: bool) -> dict[str, Tensor]:
-    """Make inputs of no special size: neither multiples nor small nor alike."""
+    """Make inputs of no special size: neither multiples nor alike, nor small.
+
+    What a part does with a small image, such as widening it, would be in the graph for every size.
+    """
     multiple = network.multiple
-    height, width = (16 + blocks * multiple + 3 for blocks in (4, 3))
+    height, width = (64 + blocks * multiple + 3 for blocks in (4, 3))
     inputs = {'image': torch.rand(images, 3, height, width)}
     if given_prior:
         prior = network.prior

@@ -120,6 +120,7 @@ print(3 * min(grown) / 2**20)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(not os.path.exists('/proc/self/statm'), reason='memory is read as on Linux')
 def test_memory_stays_flat(jpeg, tmp_path):
     """1,000 requests, after 100, hold less than 200 pictures of 28 KB would."""

@@ -17,6 +17,8 @@ EXAMPLES = """examples:
   irbox test CONFIG B.pth --per-image b.csv
   irbox compare-results a.csv b.csv
 """
+WIDTH = 180
+"""Columns of a table in a file, which hold a row in one line."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +51,8 @@ def run(args: argparse.Namespace) -> None:
     (first, what_a), (second, what_b) = map(read_image_scores, (args.first, args.second))
     found = compare_images(first, second, args.scores, resamples=args.resamples, seed=args.seed)
     terminal = console()
+    if not terminal.is_terminal:
+        terminal.width = max(terminal.width, WIDTH)  # a file has none of its own
     terminal.print(f'A: {args.first}, {what_a}\nB: {args.second}, {what_b}')
     terminal.print(comparison_table(found))
     terminal.print(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,18 +11,10 @@ from typing import TextIO
 from mmengine.logging import MMLogger
 from rich.console import Console
 
-WIDTH = 160
-
 
 def console() -> Console:
-    """Give the terminal, wherever standard output goes at the moment.
-
-    A file or a pipe has no width: tables have ``WIDTH`` there, unless ``COLUMNS`` says otherwise.
-    """
-    found = Console(soft_wrap=True, highlight=False, markup=False)
-    if not found.is_terminal and 'COLUMNS' not in os.environ:
-        found.width = WIDTH
-    return found
+    """Give the terminal, wherever standard output goes at the moment."""
+    return Console(soft_wrap=True, highlight=False, markup=False)
 
 
 class DropMessages(logging.Filter):

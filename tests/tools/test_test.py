@@ -146,7 +146,8 @@ def test_scores_of_images(checkpoint, elsewhere, capsys):
     found = json.loads(Path('new/c.json').read_text())['comparisons']
     assert {one['task'] for one in found} == {'dark', 'mixed/dark', 'mixed/darker', 'mean'}
     assert all(one['difference']['mean'] == 0 and one['signs']['p'] == 1 for one in found)
-    assert '+0.000' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert '+0.000 [+0.000, +0.000]' in printed and '…' not in printed
 
 
 def test_scores_of_images_into_what_cannot_be_written(checkpoint, capsys):

@@ -1,18 +1,11 @@
-"""How wide what is printed may be, and warnings that a refusal makes needless."""
+"""Warnings that a refusal makes needless."""
 
 import logging
 
 import pytest
 from mmengine.logging import MMLogger, print_log
 
-from irbox.utils.console import WIDTH, console, warnings_held
-
-
-def test_what_is_no_terminal_has_room_for_tables(monkeypatch):
-    monkeypatch.delenv('COLUMNS', raising=False)
-    assert console().width == WIDTH
-    monkeypatch.setenv('COLUMNS', '70')
-    assert console().width == 70
+from irbox.utils.console import warnings_held
 
 
 @pytest.fixture

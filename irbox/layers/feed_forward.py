@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from irbox.layers.gate import gelu_gate
+from irbox.layers.gate import StripGate, gelu_gate
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strips import (
@@ -58,14 +57,13 @@ class GatedFeedForward(nn.Module):
         """The same on strips of rows; with a norm, ``x + self(norm(x))``."""
         pixels, dtype = pixels_of(x), computing_dtype(x)
         narrow, narrow_bias = weights_of(self.project_out, dtype, given=1)
-
+        gate = StripGate()
         answer = pixels.new_empty(pixels.shape, dtype=dtype if norm is None else pixels.dtype)
         with full_precision(x):
             for images, rows, wide in widen_in_strips(
                 pixels, self.project_in, self.dwconv, dtype, branches=2, norm=norm
             ):
-                gate, value = wide.chunk(2, dim=-1)
-                gated = F.gelu(gate).mul_(value)
+                gated = gate(wide)
                 out = answer[images, rows]
                 if norm is None:
                     project(gated, narrow, narrow_bias, out)

@@ -29,6 +29,26 @@ def gelu_gate(x: Tensor, dim: int = -1) -> Tensor:
     return F.gelu(gate) * value
 
 
+class StripGate:
+    """``gelu_gate`` of strips of pixels, with nothing to differentiate, in memory that it keeps.
+
+    GELU is twice as fast on a map that lies in one piece, which a half of one does not.
+    """
+
+    def __init__(self) -> None:
+        self._memory = torch.empty(2, 0)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Gate pixels (..., 2 C) -> (..., C), valid until the next call."""
+        gate, value = x.chunk(2, dim=-1)
+        if self._memory.shape[1] < gate.numel() or self._memory.dtype != x.dtype:
+            self._memory = x.new_empty(2, gate.numel())
+        whole, answer = (part[: gate.numel()].view(gate.shape) for part in self._memory)
+        whole.copy_(gate)
+        torch.ops.aten.gelu.out(whole, out=answer)
+        return answer.mul_(value)
+
+
 class _GELUGate(torch.autograd.Function):
     """Differentiable itself, twice and more."""
 

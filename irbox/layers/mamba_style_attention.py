@@ -147,7 +147,7 @@ class MambaStyleAttention(nn.Module):
             record(gate.permute(0, 3, 1, 2))
         attended = pixels_of(self.attn(mask.permute(0, 3, 1, 2)))
         with full_precision(x):
-            for images, rows in strips(shape, dim):
+            for images, rows in strips(shape, dim, dtype):
                 gated = attended[images, rows] * gate[images, rows]
                 project_onto(pixels[images, rows], gated, last, last_bias, answer[images, rows])
         return answer.permute(0, 3, 1, 2)

@@ -8,9 +8,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from irbox.layers.strips import BYTES, can_run_in_strips
 from irbox.structures import Routing
 
 Combine = Literal['sum', 'logexp']
+ROUTED = 2
+"""Maps as wide as the input that pixels taken together may fill: those of an expert are wider, but
+few."""
 
 
 class MixtureOfExperts(nn.Module):
@@ -80,26 +84,39 @@ class MixtureOfExperts(nn.Module):
         batch, dim, height, width = x.shape
         pixels = x.permute(0, 2, 3, 1).reshape(-1, dim)
         weights = weights.permute(0, 2, 3, 1).reshape(-1, len(self.experts))
+        if can_run_in_strips(x, self) and len(pixels):
+            parts = pixels.split(max(1, BYTES // (ROUTED * dim * pixels.element_size())))
+            out = pixels.new_empty(pixels.shape, dtype=torch.float32)
+            start = 0
+            for part in parts:
+                rows = slice(start, start + len(part))
+                out[rows] = self._mix(part, weights[rows])
+                start = rows.stop
+        else:
+            out = self._mix(pixels, weights)
+        return out.view(batch, height, width, dim).permute(0, 3, 1, 2)
+
+    def _mix(self, pixels: Tensor, weights: Tensor) -> Tensor:
+        """Mix what the experts make of pixels (P, C), routed by (P, N): (P, C), float32."""
         rows, answers = [], []
         for number, expert in enumerate(self.experts):
             # An expert that no pixel chose still runs, on no pixels, so that its weights get a
             # gradient of zero: distributed training waits for every gradient.
             row = weights[:, number].nonzero().squeeze(1)
             chosen = pixels.index_select(0, row)
-            answer = expert(chosen.view(1, -1, 1, dim).permute(0, 3, 1, 2))
-            answer = answer.permute(0, 2, 3, 1).reshape(-1, dim).float()
+            answer = expert(chosen.view(1, -1, 1, pixels.shape[1]).permute(0, 3, 1, 2))
+            answer = answer.permute(0, 2, 3, 1).reshape(chosen.shape).float()
             weight = weights[:, number].index_select(0, row).unsqueeze(1)
             rows.append(row)
             answers.append(weight * answer if self.combine == 'sum' else answer + weight.log())
-        out = torch.zeros(pixels.shape, dtype=torch.float32, device=x.device)
+        out = torch.zeros(pixels.shape, dtype=torch.float32, device=pixels.device)
         if self.combine == 'sum':
             for row, answer in zip(rows, answers, strict=True):
                 out = out.index_add(0, row, answer)
-        else:
-            peak = torch.full_like(out, -torch.inf)
-            for row, answer in zip(rows, answers, strict=True):
-                peak[row] = torch.maximum(peak[row], answer.detach())
-            for row, answer in zip(rows, answers, strict=True):
-                out = out.index_add(0, row, (answer - peak[row]).exp())
-            out = peak + out.log()
-        return out.view(batch, height, width, dim).permute(0, 3, 1, 2)
+            return out
+        peak = torch.full_like(out, -torch.inf)
+        for row, answer in zip(rows, answers, strict=True):
+            peak[row] = torch.maximum(peak[row], answer.detach())
+        for row, answer in zip(rows, answers, strict=True):
+            out = out.index_add(0, row, (answer - peak[row]).exp())
+        return peak + out.log()

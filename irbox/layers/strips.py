@@ -15,7 +15,7 @@ from torch.nn.modules import module as module_state
 
 from irbox.layers.norm import LayerNorm2d
 
-ELEMENTS = 2**18
+BYTES = 2**21
 """Of the wide map that a strip holds: longer ones leave the cache, shorter ones cost more calls."""
 LANES = 16
 """Channels that a vector unit takes at once: matrix products with other widths are slower."""
@@ -121,18 +121,21 @@ def project_onto(base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, o
         answer.add_(bias)
 
 
-def strips(shape: tuple[int, int, int], channels: int) -> Iterator[tuple[slice, slice]]:
+def strips(
+    shape: tuple[int, int, int], channels: int, dtype: torch.dtype
+) -> Iterator[tuple[slice, slice]]:
     """Cut a batch of maps into strips of rows: several small maps, or a part of a large one.
 
     Args:
         shape: B, H and W.
         channels: Of the widest map that is made of a strip.
+        dtype: Of that map.
 
     Yields:
         Which images, and which of their rows.
     """
     batch, height, width = shape
-    rows = max(1, ELEMENTS // (channels * width))
+    rows = max(1, BYTES // (channels * width * dtype.itemsize))
     together = max(1, rows // height)
     for first in range(0, batch, together):
         images = slice(first, min(first + together, batch))
@@ -158,7 +161,7 @@ def convolve_in_strips(
     """
     channels, (_, height, width) = weight.shape[0], shape
     window = weight.new_empty(0)
-    for images, rows in strips(shape, channels):
+    for images, rows in strips(shape, channels, weight.dtype):
         count = rows.stop - rows.start
         whole = count == height
         if whole:

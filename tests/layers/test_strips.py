@@ -21,9 +21,9 @@ BLOCKS = {
 }
 
 
-@pytest.fixture(params=[1, 2000, 2**19], ids=['row by row', 'a few rows', 'whole'])
+@pytest.fixture(params=[1, 8000, 2**21], ids=['row by row', 'a few rows', 'whole'])
 def length(request, monkeypatch):
-    monkeypatch.setattr(strips, 'ELEMENTS', request.param)
+    monkeypatch.setattr(strips, 'BYTES', request.param)
 
 
 def answers(block, x, autocast):
@@ -74,7 +74,7 @@ def test_a_convolution_in_strips():
 @pytest.mark.usefixtures('length')
 def test_every_row_is_in_one_strip():
     seen = torch.zeros(5, 11)
-    for images, rows in strips.strips((5, 11, 3), channels=16):
+    for images, rows in strips.strips((5, 11, 3), 16, torch.float32):
         seen[images, rows] += 1
     assert (seen == 1).all()
 

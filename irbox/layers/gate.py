@@ -43,10 +43,11 @@ class StripGate:
         gate, value = x.chunk(2, dim=-1)
         if self._memory.shape[1] < gate.numel() or self._memory.dtype != x.dtype:
             self._memory = x.new_empty(2, gate.numel())
-        whole, answer = (part[: gate.numel()].view(gate.shape) for part in self._memory)
+        whole, answer = (part[: gate.numel()].view(gate.shape) for part in self._memory.unbind())
         whole.copy_(gate)
         torch.ops.aten.gelu.out(whole, out=answer)
-        return answer.mul_(value)
+        answer.mul_(value)
+        return answer
 
 
 class _GELUGate(torch.autograd.Function):

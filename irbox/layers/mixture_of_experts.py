@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from irbox.layers.strips import BYTES, can_run_in_strips
+from irbox.layers.strips import can_run_in_strips, pixels_in_strip
 from irbox.structures import Routing
 
 Combine = Literal['sum', 'logexp']
@@ -84,14 +84,12 @@ class MixtureOfExperts(nn.Module):
         batch, dim, height, width = x.shape
         pixels = x.permute(0, 2, 3, 1).reshape(-1, dim)
         weights = weights.permute(0, 2, 3, 1).reshape(-1, len(self.experts))
-        if can_run_in_strips(x, self) and len(pixels):
-            parts = pixels.split(max(1, BYTES // (ROUTED * dim * pixels.element_size())))
+        if can_run_in_strips(x, self):
+            length = pixels_in_strip(ROUTED * dim, x.dtype)
             out = pixels.new_empty(pixels.shape, dtype=torch.float32)
-            start = 0
-            for part in parts:
-                rows = slice(start, start + len(part))
-                out[rows] = self._mix(part, weights[rows])
-                start = rows.stop
+            for start in range(0, len(pixels), length):
+                rows = slice(start, start + length)
+                out[rows] = self._mix(pixels[rows], weights[rows])
         else:
             out = self._mix(pixels, weights)
         return out.view(batch, height, width, dim).permute(0, 3, 1, 2)

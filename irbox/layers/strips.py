@@ -121,6 +121,11 @@ def project_onto(base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, o
         answer.add_(bias)
 
 
+def pixels_in_strip(channels: int, dtype: torch.dtype) -> int:
+    """Say how many pixels of a map make a strip."""
+    return max(1, BYTES // (channels * dtype.itemsize))
+
+
 def strips(
     shape: tuple[int, int, int], channels: int, dtype: torch.dtype
 ) -> Iterator[tuple[slice, slice]]:
@@ -135,7 +140,7 @@ def strips(
         Which images, and which of their rows.
     """
     batch, height, width = shape
-    rows = max(1, BYTES // (channels * width * dtype.itemsize))
+    rows = max(1, pixels_in_strip(channels, dtype) // width)
     together = max(1, rows // height)
     for first in range(0, batch, together):
         images = slice(first, min(first + together, batch))

@@ -6,9 +6,19 @@ from torch import nn
 from torch.nn import functional as F
 
 from irbox.blocks import MSTBlock, TransformerBlock
-from irbox.layers import attention, feed_forward, mamba_style_attention, strips
+from irbox.experts import MLPExpert
+from irbox.layers import (
+    attention,
+    feed_forward,
+    mamba_style_attention,
+    mixture_of_experts,
+    strips,
+)
+from irbox.layers.attention import TransposedCrossAttention
 from irbox.layers.feed_forward import GatedFeedForward
-from irbox.structures import Context, Stage
+from irbox.layers.mixture_of_experts import MixtureOfExperts
+from irbox.layers.top_k import top_k_weights
+from irbox.structures import Context, Routing, Stage
 
 SIZES = [(1, 1, 1), (2, 7, 5), (3, 16, 9), (1, 13, 2), (2, 2, 31)]
 BLOCKS = {
@@ -52,6 +62,36 @@ def test_strips_give_what_the_whole_map_gives(name, size, dtype, autocast, toler
     for ours, plain in zip(found, answers(block, x, autocast), strict=True):
         assert ours.dtype == plain.dtype
         assert (ours - plain).abs().max() <= tolerance * plain.abs().max()
+
+
+@pytest.mark.usefixtures('length')
+@pytest.mark.parametrize('size', SIZES, ids=str)
+@pytest.mark.parametrize('query_norm', ['channel', 'head'])
+@pytest.mark.parametrize('bias', [False, True])
+def test_a_map_that_asks_another_in_strips(size, query_norm, bias, monkeypatch):
+    layer = TransposedCrossAttention(24, 3, bias, query_norm).requires_grad_(False).double()
+    batch, height, width = size
+    asking, source = torch.randn(2, batch, 24, height, width, dtype=torch.float64)
+    # A query that is the same everywhere is a view without memory of its own.
+    for query in (asking, asking[..., :1, :1].expand_as(source)):
+        found = layer(query, source)
+        with monkeypatch.context() as patch:
+            patch.setattr(attention, 'can_run_in_strips', lambda *_: False)
+            torch.testing.assert_close(found, layer(query, source))
+
+
+@pytest.mark.usefixtures('length')
+@pytest.mark.parametrize('size', SIZES, ids=str)
+@pytest.mark.parametrize('combine', ['sum', 'logexp'])
+def test_experts_in_strips(size, combine, monkeypatch):
+    experts = MixtureOfExperts([MLPExpert(24) for _ in range(4)], combine, MLPExpert(24))
+    experts.requires_grad_(False)
+    batch, height, width = size
+    x, scores = torch.randn(batch, 24, height, width), torch.randn(batch, 4, height, width)
+    routing = Routing(top_k_weights(scores, 2), torch.ones(4))
+    found = experts(x, routing)
+    monkeypatch.setattr(mixture_of_experts, 'can_run_in_strips', lambda *_: False)
+    torch.testing.assert_close(found, experts(x, routing))
 
 
 @pytest.mark.usefixtures('length')

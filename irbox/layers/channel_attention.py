@@ -1,0 +1,136 @@
+"""What attention across channels computes, on pixels."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from irbox.utils.precision import full_precision
+
+QueryNorm = Literal['channel', 'head']
+
+
+def channel_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    temperature: Tensor,
+    projection: nn.Conv2d | None,
+    query_norm: QueryNorm = 'channel',
+) -> Tensor:
+    """Let channels attend to channels with several heads, and project the answer.
+
+    Equal to L2-normalising query and key over the pixels, ``softmax(q k^T * temperature) v`` and a
+    1x1 convolution, but cheaper: the norms divide the small product instead of the maps, and the
+    attention weights are folded into the projection, so that the values are multiplied once.
+
+    Args:
+        query: (B, C, H, W).
+        key: (B, C, H, W).
+        value: (B, C, H, W).
+        temperature: (heads, 1, 1).
+        projection: 1x1 convolution, C -> C, or None.
+        query_norm: See ``TransposedCrossAttention``.
+
+    Returns:
+        (B, C, H, W).
+    """
+    batch, dim, height, width = value.shape
+    heads = temperature.shape[0]
+
+    def split(x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1).reshape(batch, height * width, heads, dim // heads)
+
+    query, key = split(query), split(key)
+    with full_precision(value):
+        of_query = inverse_norms(exact(query).square().sum(1), query_norm)
+        of_key = inverse_norms(exact(key).square().sum(1))
+        if query.dtype == torch.float16:
+            # Sums over all pixels leave half precision's range: up for large maps, down for small.
+            query = (query * of_query.unsqueeze(1)).half()
+            key = (key * of_key.unsqueeze(1)).half()
+            scores = torch.einsum('bphc,bphd->bhcd', query, key).float()
+            weights = (scores * temperature.float()).softmax(-1)
+        else:
+            product = torch.einsum('bphc,bphd->bhcd', query, key)
+            weights = weigh(product, of_query, of_key, temperature)
+        out = apply(value.permute(0, 2, 3, 1), weights, projection)
+    return out.permute(0, 3, 1, 2)
+
+
+def weigh(product: Tensor, of_query: Tensor, of_key: Tensor, temperature: Tensor) -> Tensor:
+    """``softmax(q k^T * temperature)`` of what is left of it without the norms.
+
+    Args:
+        product: (B, heads, C, C), of the query and the key as they are.
+        of_query: (B, heads, C), one over the query's norms.
+        of_key: (B, heads, C), one over the key's.
+        temperature: (heads, 1, 1).
+
+    Returns:
+        (B, heads, C, C), float32 or float64.
+    """
+    scores = exact(product) * of_query.unsqueeze(-1) * of_key.unsqueeze(-2)
+    return (scores * temperature.to(scores.dtype)).softmax(-1)
+
+
+def apply(value: Tensor, weights: Tensor, projection: nn.Conv2d | None) -> Tensor:
+    """Multiply values by attention and project the answer.
+
+    Args:
+        value: (B, H, W, C).
+        weights: (B, heads, c, c).
+        projection: C -> C_out, or None.
+
+    Returns:
+        (B, H, W, C_out).
+    """
+    out = torch.bmm(value.flatten(1, 2), fold(weights, projection).to(value.dtype))
+    bias = None if projection is None else projection.bias
+    out = out if bias is None else out + bias.to(out.dtype)
+    return out.view(*value.shape[:3], -1)
+
+
+def fold(weights: Tensor, projection: nn.Conv2d | None) -> Tensor:
+    """Projection and attention in one matrix per image: (B, heads, c, c) -> (B, C, C_out)."""
+    batch, heads, width = weights.shape[:3]
+    if projection is None:
+        # (heads, c, d) -> (heads, d, heads, c), zero between heads.
+        apart = torch.eye(heads, dtype=weights.dtype, device=weights.device)
+        matrix = torch.einsum('hk,bhcd->bhdkc', apart, weights)
+    else:
+        # (C_out, heads, c) x (heads, c, d) -> (heads, d, C_out).
+        kernel = projection.weight.to(weights.dtype).reshape(-1, heads, width)
+        matrix = torch.einsum('ohc,bhcd->bhdo', kernel, weights)
+    return matrix.reshape(batch, heads * width, -1)
+
+
+def products(query: Tensor, key: Tensor, heads: int) -> Tensor:
+    """``q^T k`` of each head, (B, H, W, C) twice -> (B, heads, c, c).
+
+    One by one: a batch of products that sum over so many pixels takes twice as long in bfloat16.
+    """
+    batch, _, _, dim = query.shape
+    query, key = (x.reshape(batch, -1, heads, dim // heads) for x in (query, key))
+    found = [
+        torch.mm(query[image, :, head].t(), key[image, :, head])
+        for image in range(batch)
+        for head in range(heads)
+    ]
+    return torch.stack(found).view(batch, heads, dim // heads, dim // heads)
+
+
+def inverse_norms(squares: Tensor, norm: QueryNorm = 'channel') -> Tensor:
+    """One over L2 norms, given their squares, (B, heads, C) -> same shape."""
+    if norm == 'head':
+        squares = squares.mean(-1, keepdim=True).expand_as(squares)
+    # A channel that is zero everywhere (an empty band) has no direction. It gets none, and no
+    # gradient: the quotient's would be infinite.
+    return torch.where(squares > 1e-24, squares.clamp_min(1e-24).rsqrt(), 0)
+
+
+def exact(x: Tensor) -> Tensor:
+    """``x`` in float32, or in float64 if it is."""
+    return x if x.dtype == torch.float64 else x.float()

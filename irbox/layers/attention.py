@@ -12,6 +12,7 @@ from irbox.layers.channel_attention import (
     fold,
     inverse_norms,
     products,
+    squares_of,
     weigh,
 )
 from irbox.layers.norm import LayerNorm2d
@@ -61,8 +62,14 @@ class TransposedAttention(nn.Module):
         """Attend, (B, C, H, W) -> same shape."""
         if self._can_run_in_strips(x):
             return self._in_strips(x)
-        query, key, value = self.qkv_dwconv(self.qkv(x)).chunk(3, dim=1)
-        return channel_attention(query, key, value, self.temperature, self.project_out)
+        wide = self.qkv_dwconv(self.qkv(x))
+        query, key, value = wide.chunk(3, dim=1)
+        with full_precision(x):
+            both = wide[:, : 2 * query.shape[1]].permute(0, 2, 3, 1)
+            squares = squares_of(both.flatten(1, 2))
+        return channel_attention(
+            query, key, value, self.temperature, self.project_out, squares=squares
+        )
 
     def add_to(self, x: Tensor, norm: LayerNorm2d) -> Tensor:
         """Compute ``x + self(norm(x))``, (B, C, H, W) -> same shape."""
@@ -90,12 +97,10 @@ class TransposedAttention(nn.Module):
             ):
                 query, key, value = wide[..., : 3 * dim].chunk(3, dim=-1)
                 product[images] += products(query, key, heads)
-                squares[images] += wide[..., : 2 * dim].to(exact).square().sum((1, 2))
+                squares[images] += squares_of(wide[..., : 2 * dim].flatten(1, 2))
                 values[images, rows] = value
-            of_query, of_key = squares.view(batch, 2, heads, dim // heads).unbind(1)
-            weights = weigh(
-                product, inverse_norms(of_query), inverse_norms(of_key), self.temperature
-            )
+            norms = inverse_norms(squares.view(batch, 2, heads, dim // heads))
+            weights = weigh(product, norms, self.temperature)
             if norm is None:
                 answer = apply(values, weights, self.project_out)
             else:
@@ -164,20 +169,16 @@ class TransposedCrossAttention(nn.Module):
         queries, values = (pixels.new_empty(pixels.shape, dtype=dtype) for _ in range(2))
         exact = torch.promote_types(dtype, torch.float32)
         product = pixels.new_zeros(batch, heads, dim // heads, dim // heads, dtype=exact)
-        of_query, of_key = (pixels.new_zeros(batch, dim, dtype=exact) for _ in range(2))
+        squares = pixels.new_zeros(batch, 2, dim, dtype=exact)
         with full_precision(source):
             for images, rows, wide in widen_in_strips(asking, self.q, self.q_dwconv, dtype):
                 queries[images, rows] = wide[..., :dim]
-                of_query[images] += wide[..., :dim].to(exact).square().sum((1, 2))
+                squares[images, 0] += squares_of(wide[..., :dim].flatten(1, 2))
             for images, rows, wide in widen_in_strips(pixels, self.kv, self.kv_dwconv, dtype):
                 key, value = wide[..., : 2 * dim].chunk(2, dim=-1)
                 product[images] += products(queries[images, rows], key, heads)
-                of_key[images] += key.to(exact).square().sum((1, 2))
+                squares[images, 1] += squares_of(key.flatten(1, 2))
                 values[images, rows] = value
-            weights = weigh(
-                product,
-                inverse_norms(of_query.view(batch, heads, -1), self.query_norm),
-                inverse_norms(of_key.view(batch, heads, -1)),
-                self.temperature,
-            )
+            norms = inverse_norms(squares.view(batch, 2, heads, dim // heads), self.query_norm)
+            weights = weigh(product, norms, self.temperature)
             return apply(values, weights, self.project_out).permute(0, 3, 1, 2)

@@ -19,6 +19,7 @@ def channel_attention(
     temperature: Tensor,
     projection: nn.Conv2d | None,
     query_norm: QueryNorm = 'channel',
+    squares: Tensor | None = None,
 ) -> Tensor:
     """Let channels attend to channels with several heads, and project the answer.
 
@@ -33,6 +34,8 @@ def channel_attention(
         temperature: (heads, 1, 1).
         projection: 1x1 convolution, C -> C, or None.
         query_norm: See ``TransposedCrossAttention``.
+        squares: (B, 2 C), summed over the pixels, of the query and of the key, where somebody has
+            them.
 
     Returns:
         (B, C, H, W).
@@ -45,33 +48,36 @@ def channel_attention(
 
     query, key = split(query), split(key)
     with full_precision(value):
-        of_query = inverse_norms(exact(query).square().sum(1), query_norm)
-        of_key = inverse_norms(exact(key).square().sum(1))
+        if squares is None:
+            squares = torch.stack([squares_of(query), squares_of(key)], 1)
+        norms = inverse_norms(squares.view(batch, 2, heads, dim // heads), query_norm)
         if query.dtype == torch.float16:
             # Sums over all pixels leave half precision's range: up for large maps, down for small.
-            query = (query * of_query.unsqueeze(1)).half()
-            key = (key * of_key.unsqueeze(1)).half()
+            query, key = (
+                (x * norm.unsqueeze(1)).half()
+                for x, norm in zip((query, key), norms.unbind(1), strict=True)
+            )
             scores = torch.einsum('bphc,bphd->bhcd', query, key).float()
             weights = (scores * temperature.float()).softmax(-1)
         else:
             product = torch.einsum('bphc,bphd->bhcd', query, key)
-            weights = weigh(product, of_query, of_key, temperature)
+            weights = weigh(product, norms, temperature)
         out = apply(value.permute(0, 2, 3, 1), weights, projection)
     return out.permute(0, 3, 1, 2)
 
 
-def weigh(product: Tensor, of_query: Tensor, of_key: Tensor, temperature: Tensor) -> Tensor:
+def weigh(product: Tensor, norms: Tensor, temperature: Tensor) -> Tensor:
     """``softmax(q k^T * temperature)`` of what is left of it without the norms.
 
     Args:
         product: (B, heads, C, C), of the query and the key as they are.
-        of_query: (B, heads, C), one over the query's norms.
-        of_key: (B, heads, C), one over the key's.
+        norms: (B, 2, heads, C), one over the norms of the query and of the key.
         temperature: (heads, 1, 1).
 
     Returns:
         (B, heads, C, C), float32 or float64.
     """
+    of_query, of_key = norms.unbind(1)
     scores = exact(product) * of_query.unsqueeze(-1) * of_key.unsqueeze(-2)
     return (scores * temperature.to(scores.dtype)).softmax(-1)
 
@@ -122,13 +128,19 @@ def products(query: Tensor, key: Tensor, heads: int) -> Tensor:
     return torch.stack(found).view(batch, heads, dim // heads, dim // heads)
 
 
-def inverse_norms(squares: Tensor, norm: QueryNorm = 'channel') -> Tensor:
-    """One over L2 norms, given their squares, (B, heads, C) -> same shape."""
-    if norm == 'head':
-        squares = squares.mean(-1, keepdim=True).expand_as(squares)
+def squares_of(x: Tensor) -> Tensor:
+    """Sum the squares over the pixels, (B, pixels, ...) -> (B, ...), float32 or float64."""
+    return exact(x).square().sum(1)
+
+
+def inverse_norms(squares: Tensor, query_norm: QueryNorm = 'channel') -> Tensor:
+    """One over L2 norms, of the query and of the key, given their squares: (B, 2, heads, C)."""
+    if query_norm == 'head':
+        query, key = squares.unbind(1)
+        squares = torch.stack([query.mean(-1, keepdim=True).expand_as(key), key], 1)
     # A channel that is zero everywhere (an empty band) has no direction. It gets none, and no
     # gradient: the quotient's would be infinite.
-    return torch.where(squares > 1e-24, squares.clamp_min(1e-24).rsqrt(), 0)
+    return squares.masked_fill(squares <= 1e-24, torch.inf).rsqrt()
 
 
 def exact(x: Tensor) -> Tensor:

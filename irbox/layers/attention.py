@@ -153,6 +153,7 @@ class TransposedCrossAttention(nn.Module):
     def forward(self, query: Tensor, source: Tensor) -> Tensor:
         """Attend from ``query`` (B, C, H, W) to ``source`` (B, C, H, W) -> same shape."""
         ours = type(self).forward is TransposedCrossAttention.forward
+        ours = ours and self.q_dwconv.kernel_size == self.kv_dwconv.kernel_size == (3, 3)
         if ours and can_run_in_strips(query, self) and can_run_in_strips(source):
             return self._in_strips(query, source)
         key, value = self.kv_dwconv(self.kv(source)).chunk(2, dim=1)
@@ -164,9 +165,8 @@ class TransposedCrossAttention(nn.Module):
     def _in_strips(self, query: Tensor, source: Tensor) -> Tensor:
         """The same on strips of rows."""
         asking, pixels, dtype = pixels_of(query), pixels_of(source), computing_dtype(source)
-        batch, dim = pixels.shape[0], pixels.shape[3]
-        heads = self.temperature.shape[0]
-        queries, values = (pixels.new_empty(pixels.shape, dtype=dtype) for _ in range(2))
+        batch, dim, heads = pixels.shape[0], pixels.shape[3], self.temperature.shape[0]
+        queries, values = (torch.empty_like(pixels, dtype=dtype) for _ in range(2))
         exact = torch.promote_types(dtype, torch.float32)
         product = pixels.new_zeros(batch, heads, dim // heads, dim // heads, dtype=exact)
         squares = pixels.new_zeros(batch, 2, dim, dtype=exact)

@@ -68,8 +68,12 @@ def test_strips_give_what_the_whole_map_gives(name, size, dtype, autocast, toler
 @pytest.mark.parametrize('size', SIZES, ids=str)
 @pytest.mark.parametrize('query_norm', ['channel', 'head'])
 @pytest.mark.parametrize('bias', [False, True])
-def test_a_map_that_asks_another_in_strips(size, query_norm, bias, monkeypatch):
-    layer = TransposedCrossAttention(24, 3, bias, query_norm).requires_grad_(False).double()
+@pytest.mark.parametrize('far', [False, True])
+def test_a_map_that_asks_another_in_strips(size, query_norm, bias, far, monkeypatch):
+    layer = TransposedCrossAttention(24, 3, bias, query_norm)
+    if far:  # as MoCE-IR has it: no strip has a margin for it
+        layer.kv_dwconv = nn.Conv2d(48, 48, 7, padding=3, groups=48)
+    layer.requires_grad_(False).double()
     batch, height, width = size
     asking, source = torch.randn(2, batch, 24, height, width, dtype=torch.float64)
     # A query that is the same everywhere is a view without memory of its own.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -95,26 +96,31 @@ class MixtureOfExperts(nn.Module):
         return out.view(batch, height, width, dim).permute(0, 3, 1, 2)
 
     def _mix(self, pixels: Tensor, weights: Tensor) -> Tensor:
-        """Mix what the experts make of pixels (P, C), routed by (P, N): (P, C), float32."""
-        rows, answers = [], []
-        for number, expert in enumerate(self.experts):
-            # An expert that no pixel chose still runs, on no pixels, so that its weights get a
-            # gradient of zero: distributed training waits for every gradient.
-            row = weights[:, number].nonzero().squeeze(1)
-            chosen = pixels.index_select(0, row)
-            answer = expert(chosen.view(1, -1, 1, pixels.shape[1]).permute(0, 3, 1, 2))
-            answer = answer.permute(0, 2, 3, 1).reshape(chosen.shape).float()
-            weight = weights[:, number].index_select(0, row).unsqueeze(1)
-            rows.append(row)
-            answers.append(weight * answer if self.combine == 'sum' else answer + weight.log())
-        out = torch.zeros(pixels.shape, dtype=torch.float32, device=pixels.device)
-        if self.combine == 'sum':
-            for row, answer in zip(rows, answers, strict=True):
-                out = out.index_add(0, row, answer)
-            return out
-        peak = torch.full_like(out, -torch.inf)
-        for row, answer in zip(rows, answers, strict=True):
-            peak[row] = torch.maximum(peak[row], answer.detach())
-        for row, answer in zip(rows, answers, strict=True):
-            out = out.index_add(0, row, (answer - peak[row]).exp())
-        return peak + out.log()
+        """Mix what the experts make of pixels (P, C), routed by (P, N): (P, C), float32.
+
+        All are gathered at once, in the order of the experts: a device is waited for twice, not
+        once per expert. What comes back goes to the first, second, ... place of its pixel.
+        """
+        used = weights != 0
+        expert, pixel = used.t().nonzero().unbind(1)
+        *counts, places = torch.cat([used.sum(0), used.sum(1).amax().view(1)]).tolist()
+        chosen = torch.split(pixels.index_select(0, pixel), counts)
+        # An expert that no pixel chose still runs, on no pixels, so that its weights get a gradient
+        # of zero: distributed training waits for every gradient.
+        answers = torch.cat(
+            [_ask(module, part) for module, part in zip(self.experts, chosen, strict=True)]
+        )
+        weight = weights[pixel, expert].unsqueeze(1)
+        adds = self.combine == 'sum'
+        shares = weight * answers if adds else answers + weight.log()
+        size = max(places, 1), *pixels.shape
+        place = (used.cumsum(1) - 1)[pixel, expert] * len(pixels) + pixel
+        found = shares.new_full(size, 0 if adds else -torch.inf)
+        parts = found.flatten(0, 1).index_copy_(0, place, shares).view(size).unbind(0)
+        return reduce(torch.add if adds else torch.logaddexp, parts)
+
+
+def _ask(expert: nn.Module, pixels: Tensor) -> Tensor:
+    """Give an expert's answer to pixels, (P, C) -> same shape, float32."""
+    answer: Tensor = expert(pixels.view(1, -1, 1, pixels.shape[1]).permute(0, 3, 1, 2))
+    return answer.permute(0, 2, 3, 1).reshape(pixels.shape).float()

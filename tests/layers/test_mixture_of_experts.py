@@ -1,6 +1,9 @@
+from collections import Counter
+
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from irbox.layers.mixture_of_experts import MixtureOfExperts
 from irbox.layers.top_k import top_k_weights
@@ -160,3 +163,21 @@ def test_compiles_into_one_graph():
     x, choice = torch.randn(1, 6, 3, 3), routing(torch.randn(1, 4, 3, 3))
     compiled = torch.compile(mixture, backend='eager', fullgraph=True)
     torch.testing.assert_close(compiled(x, choice), mixture(x, choice), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('number', [2, 6])
+def test_all_experts_are_gathered_at_once(number):
+    found = Counter()
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            found[func.overloadpacket.__name__] += 1
+            return func(*args, **(kwargs or {}))
+
+    x, weights = torch.randn(1, 8, 4, 4), torch.rand(1, number, 4, 4)
+    mixture = MixtureOfExperts([Perceptron(8) for _ in range(number)])
+    with Counting():
+        mixture(x, Routing(weights, torch.ones(number)))
+    # Each makes a program wait for its device.
+    assert found['nonzero'] == 1
+    assert found['index_select'] == 1

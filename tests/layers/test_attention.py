@@ -3,11 +3,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from irbox.layers.attention import (
-    TransposedAttention,
-    TransposedCrossAttention,
-    channel_attention,
-)
+from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
+from irbox.layers.channel_attention import channel_attention
 
 
 def reference(query, key, value, temperature, projection):

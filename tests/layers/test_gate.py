@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from irbox.layers.gate import gelu_gate
+from irbox.layers.gate import StripGate, gelu_gate
 
 
 def product(x, dim):
@@ -45,3 +45,14 @@ def test_half_precision():
     x = torch.randn(2, 8).bfloat16().requires_grad_()
     gelu_gate(x).sum().backward()
     assert gelu_gate(x).dtype == x.grad.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize('dtype', [torch.float64, torch.float32, torch.bfloat16], ids=str)
+def test_strips_are_gated_in_memory_that_is_used_again(dtype):
+    gate, kept = StripGate(), set()
+    for rows in (5, 3, 6, 6):  # the last strip of a map is shorter; the next map's may be longer
+        x = torch.randn(2, rows, 7, 16, dtype=dtype)
+        found = gate(x)
+        torch.testing.assert_close(found, gelu_gate(x))
+        kept.add(found.untyped_storage().data_ptr())
+    assert len(kept) == 2

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from irbox.layers.attention import QueryNorm, TransposedCrossAttention
+from irbox.layers.attention import TransposedCrossAttention
+from irbox.layers.channel_attention import QueryNorm
 from irbox.layers.expert_load import counted_load, expected_load
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d

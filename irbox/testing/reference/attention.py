@@ -7,7 +7,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from irbox.layers.attention import QueryNorm, TransposedAttention, TransposedCrossAttention
+from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
+from irbox.layers.channel_attention import QueryNorm
 from irbox.layers.mamba_style_attention import MambaStyleAttention
 from irbox.testing.reference.twins import twin_of
 

@@ -147,7 +147,7 @@ class Answers:
         visitor = self.desk.visitors.of(session_of(request))
         if not visitor.done or not visitor.work.acquire(blocking=False):
             # Nothing yet, or at work: the next answer has the strength in it.
-            return {}
+            return gr.skip()
         try:
             value = float(self._of(given, 'strength'))
             visitor.done[:] = [one.at(value) for one in visitor.done]
@@ -181,16 +181,16 @@ class Answers:
         files = self._files(given)
         part = self.desk.visitors.of(session_of(request)).part
         if part is None or files[:1] != [part[0]]:
-            return {}
+            return gr.skip()
         try:
             settings = self._settings(given)
             said = settings.degradations
             if settings == part[2] or (said is not None and not any(said.values())):
-                return {}
+                return gr.skip()
             return self._part(given, part[1], request, progress)
         except (gr.Error, ValueError) as error:
             gr.Warning(str(error.message if isinstance(error, gr.Error) else error))
-            return {}
+            return gr.skip()
 
     def _part(
         self,
@@ -217,7 +217,7 @@ class Answers:
                 )
             except Cancelled:
                 # No error: the button has said that it was pressed.
-                return {}
+                return gr.skip()
             except (ValueError, OSError) as error:
                 raise told(error, files) from error
             visitor.part = files[0], point, settings

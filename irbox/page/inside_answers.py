@@ -52,7 +52,7 @@ class InsideAnswers:
         """Show another place or expert; the network does not run again."""
         inside = self.desk.visitors.of(session_of(request)).inside
         if inside is None:
-            return {}
+            return gr.skip()
         return self._shown(inside, given[self.parts['place']], given[self.parts['expert']])
 
     def _shown(self, inside: Inside, place: str | None, choice: str | None) -> dict[Any, Any]:

@@ -260,6 +260,7 @@ def test_a_part_before_the_whole(visit, jpeg):
     rain.clear()
     rain.send_keys('1\t')
     visit.find('#beliefs', lambda one: '100%' in one.text)
+    assert not visit.browser.find_elements(By.CSS_SELECTOR, '.toast-body')
 
 
 def test_the_bars_are_moved_and_it_is_done_anew(visit, jpeg, by_command):

@@ -10,7 +10,7 @@ import gradio as gr
 
 from irbox.page.desk import Desk, pack
 from irbox.page.inside_answers import InsideAnswers
-from irbox.page.messages import reasons, session_of, status_of, told
+from irbox.page.messages import nothing_new, reasons, session_of, status_of, told
 from irbox.page.preview import preview_part
 from irbox.page.steps import Finished
 from irbox.page.turns import Cancelled
@@ -147,7 +147,7 @@ class Answers:
         visitor = self.desk.visitors.of(session_of(request))
         if not visitor.done or not visitor.work.acquire(blocking=False):
             # Nothing yet, or at work: the next answer has the strength in it.
-            return gr.skip()
+            return nothing_new()
         try:
             value = float(self._of(given, 'strength'))
             visitor.done[:] = [one.at(value) for one in visitor.done]
@@ -181,16 +181,16 @@ class Answers:
         files = self._files(given)
         part = self.desk.visitors.of(session_of(request)).part
         if part is None or files[:1] != [part[0]]:
-            return gr.skip()
+            return nothing_new()
         try:
             settings = self._settings(given)
             said = settings.degradations
             if settings == part[2] or (said is not None and not any(said.values())):
-                return gr.skip()
+                return nothing_new()
             return self._part(given, part[1], request, progress)
         except (gr.Error, ValueError) as error:
             gr.Warning(str(error.message if isinstance(error, gr.Error) else error))
-            return gr.skip()
+            return nothing_new()
 
     def _part(
         self,
@@ -217,7 +217,7 @@ class Answers:
                 )
             except Cancelled:
                 # No error: the button has said that it was pressed.
-                return gr.skip()
+                return nothing_new()
             except (ValueError, OSError) as error:
                 raise told(error, files) from error
             visitor.part = files[0], point, settings

@@ -10,7 +10,7 @@ import gradio as gr
 
 from irbox.page.desk import Desk
 from irbox.page.inside import Inside, look_inside
-from irbox.page.messages import session_of, told
+from irbox.page.messages import nothing_new, session_of, told
 from irbox.page.turns import Cancelled
 
 
@@ -52,7 +52,7 @@ class InsideAnswers:
         """Show another place or expert; the network does not run again."""
         inside = self.desk.visitors.of(session_of(request)).inside
         if inside is None:
-            return gr.skip()
+            return nothing_new()
         return self._shown(inside, given[self.parts['place']], given[self.parts['expert']])
 
     def _shown(self, inside: Inside, place: str | None, choice: str | None) -> dict[Any, Any]:

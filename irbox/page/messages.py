@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -14,6 +15,11 @@ from irbox.restore.batch.job import Outcome
 def session_of(request: gr.Request) -> str:
     """Name the session of a request."""
     return str(request.session_hash)
+
+
+def nothing_new() -> dict[Any, Any]:
+    """Give the answer that changes nothing: an empty one is a mistake to gradio."""
+    return dict(gr.skip())
 
 
 def reasons(failed: Sequence[Outcome]) -> str:

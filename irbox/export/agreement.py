@@ -19,6 +19,9 @@ LIMIT = 1e-4
 SIZES = ((96, 64), (250, 187), (516, 520))
 """Width and height. The last is one where frequency blocks before the last level split bands."""
 RUNS = 3
+DRAWS = 3
+FEW = 1e-3
+"""Share of the pixels that a routed one which is undecided may have around it."""
 
 Arrays = Mapping[str, np.ndarray]
 Engine = Callable[[Arrays], np.ndarray]
@@ -47,6 +50,10 @@ def compare(
 ) -> Iterable[Agreement]:
     """Compare engines with torch on two images of each size: a photograph and noise.
 
+    At a pixel whose second and third expert score alike to the last digit, another rounding chooses
+    another one, and what lies around is another picture. Where it is that few pixels that differ,
+    the image is drawn anew, at most twice: what an engine computes wrongly is wrong there, too.
+
     Args:
         reference: The network in torch.
         engines: By name.
@@ -54,13 +61,29 @@ def compare(
         sizes: Width and height of the images.
     """
     for width, height in sizes:
-        for name, image in _images(height, width).items():
-            inputs = {'input': image, **more_inputs}
-            expected, torch_seconds = _timed(partial(reference, inputs))
-            for engine, run in engines.items():
-                answer, seconds = _timed(partial(run, inputs))
-                difference = _difference(answer, expected)
-                yield Agreement(engine, (width, height), name, difference, seconds, torch_seconds)
+        for name, draw in (('photograph', _photograph), ('noise', _noise)):
+            for number in range(DRAWS):
+                inputs = {'input': draw(height, width, number), **more_inputs}
+                expected, torch_seconds = _timed(partial(reference, inputs))
+                found, undecided = [], False
+                for engine, run in engines.items():
+                    answer, seconds = _timed(partial(run, inputs))
+                    difference = _difference(answer, expected)
+                    undecided |= 0 < _share(answer, expected) <= FEW
+                    size = (width, height)
+                    found.append(Agreement(engine, size, name, difference, seconds, torch_seconds))
+                if not undecided:
+                    break
+            yield from found
+
+
+def _share(answer: np.ndarray, expected: np.ndarray) -> float:
+    """Say how many pixels differ, of all; all, where the shapes do."""
+    if answer.shape != expected.shape:
+        return 1.0
+    # What is not finite is not near.
+    near = np.abs(answer - expected) <= LIMIT * max(float(expected.std()), 1e-12)
+    return float(1 - near.all(axis=1).mean())
 
 
 def _difference(answer: np.ndarray, expected: np.ndarray) -> float:
@@ -70,18 +93,23 @@ def _difference(answer: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(answer - expected).max() / max(float(expected.std()), 1e-12))
 
 
-def _images(height: int, width: int) -> dict[str, np.ndarray]:
+def _photograph(height: int, width: int, number: int) -> np.ndarray:
+    """(1, 3, H, W), 0 to 1, beginning each time at another place."""
     import skimage.data
 
     data: Any = skimage.data  # without types
-    photograph = data.chelsea()
+    photograph = np.roll(data.chelsea(), 50 * number, (0, 1))
     down, across = (
         -(-wanted // there)
         for wanted, there in zip((height, width), photograph.shape, strict=False)
     )
     whole = np.tile(photograph, (down, across, 1))[:height, :width].transpose(2, 0, 1)
-    noise = np.random.default_rng(0).random((1, 3, height, width), dtype=np.float32)
-    return {'photograph': whole[None].astype(np.float32) / 255, 'noise': noise}
+    return whole[None].astype(np.float32) / 255
+
+
+def _noise(height: int, width: int, number: int) -> np.ndarray:
+    """(1, 3, H, W), 0 to 1."""
+    return np.random.default_rng(number).random((1, 3, height, width), dtype=np.float32)
 
 
 def _timed(run: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:

@@ -157,7 +157,7 @@ def _float_tiff(data: bytes) -> Image.Image | None:
     except Exception:  # As above.
         return None
     if not all(isinstance(one, int) for one in size):
-        return None  # It takes over whatever stands there, such as a list.
+        return None  # tifffile takes over whatever stands there, such as a list.
     image = _Header(size, count)
     if isinstance(packet, bytes):
         image.info['xmp'] = packet

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from mmengine.logging import MMLogger
 from rich.console import Console
 
 
@@ -76,6 +75,9 @@ def warnings_held() -> Iterator[None]:
 
     For what refuses by the reasons that it, or a part of it, also warns of.
     """
+    # A fifth of a second to import, which most users of this module do without.
+    from mmengine.logging import MMLogger
+
     logger, held = MMLogger.get_current_instance(), list[logging.LogRecord]()
 
     def passes(record: logging.LogRecord) -> bool:

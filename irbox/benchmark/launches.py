@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from irbox.layers.fused.switch import fused_on
+
 # Reserve memory, or describe it, and compute nothing.
 FREE = {
     'empty',
@@ -79,11 +81,12 @@ def count_launches(network: nn.Module, image: Tensor) -> Launches:
     """Count the launches of restoring an image.
 
     Args:
-        network: On the meta device, where it takes no time, or on another.
+        network: On the meta device, where it takes no time and where layers take the path that they
+            take on a CUDA device, or on another.
         image: (B, 3, H, W) on the same device.
     """
     # Not inference mode: there operators that are made of others are not taken apart.
-    with torch.no_grad(), CountLaunches() as counting:
+    with torch.no_grad(), fused_on('meta'), CountLaunches() as counting:
         network(image)
     found: Launches = counting.found
     return found

@@ -15,6 +15,8 @@ from irbox.layers.channel_attention import (
     squares_of,
     weigh,
 )
+from irbox.layers.fused import layers as fused
+from irbox.layers.fused.switch import WIDEST_HEAD, can_run_fused
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strips import (
@@ -60,6 +62,8 @@ class TransposedAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend, (B, C, H, W) -> same shape."""
+        if self._can_run_fused(x):
+            return fused.transposed_attention(self, x)
         if self._can_run_in_strips(x):
             return self._in_strips(x)
         wide = self.qkv_dwconv(self.qkv(x))
@@ -73,6 +77,8 @@ class TransposedAttention(nn.Module):
 
     def add_to(self, x: Tensor, norm: LayerNorm2d) -> Tensor:
         """Compute ``x + self(norm(x))``, (B, C, H, W) -> same shape."""
+        if self._can_run_fused(x, norm):
+            return fused.transposed_attention(self, x, norm)
         if self._can_run_in_strips(x, norm):
             return self._in_strips(x, norm)
         answer: Tensor = x + self(norm(x))
@@ -81,6 +87,11 @@ class TransposedAttention(nn.Module):
     def _can_run_in_strips(self, x: Tensor, *around: nn.Module) -> bool:
         ours = type(self).forward is TransposedAttention.forward
         return ours and can_run_in_strips(x, self, *around)
+
+    def _can_run_fused(self, x: Tensor, *around: nn.Module) -> bool:
+        ours = type(self).forward is TransposedAttention.forward
+        fits = x.shape[1] <= WIDEST_HEAD * self.temperature.shape[0]
+        return ours and fits and can_run_fused(x, self, *around)
 
     def _in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
         """The same on strips of rows; with a norm, ``x + self(norm(x))``."""
@@ -153,6 +164,9 @@ class TransposedCrossAttention(nn.Module):
     def forward(self, query: Tensor, source: Tensor) -> Tensor:
         """Attend from ``query`` (B, C, H, W) to ``source`` (B, C, H, W) -> same shape."""
         ours = type(self).forward is TransposedCrossAttention.forward
+        fits = source.shape[1] <= WIDEST_HEAD * self.temperature.shape[0]
+        if ours and fits and can_run_fused(query, self) and can_run_fused(source):
+            return fused.cross_attention(self, query, source)
         ours = ours and self.q_dwconv.kernel_size == self.kv_dwconv.kernel_size == (3, 3)
         if ours and can_run_in_strips(query, self) and can_run_in_strips(source):
             return self._in_strips(query, source)

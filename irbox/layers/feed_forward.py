@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from irbox.layers.fused import layers as fused
+from irbox.layers.fused.switch import can_run_fused
 from irbox.layers.gate import StripGate, gelu_gate
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
@@ -37,6 +39,8 @@ class GatedFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform each pixel with its neighbours, (B, C, H, W) -> same shape."""
+        if self._is_ours() and can_run_fused(x, self):
+            return fused.feed_forward(self, x)
         if self._can_run_in_strips(x):
             return self._in_strips(x)
         answer: Tensor = self.project_out(gelu_gate(self.dwconv(self.project_in(x)), dim=1))
@@ -44,14 +48,18 @@ class GatedFeedForward(nn.Module):
 
     def add_to(self, x: Tensor, norm: LayerNorm2d) -> Tensor:
         """Compute ``x + self(norm(x))``, (B, C, H, W) -> same shape."""
+        if self._is_ours() and can_run_fused(x, self, norm):
+            return fused.feed_forward(self, x, norm)
         if self._can_run_in_strips(x, norm):
             return self._in_strips(x, norm)
         answer: Tensor = x + self(norm(x))
         return answer
 
     def _can_run_in_strips(self, x: Tensor, *around: nn.Module) -> bool:
-        ours = type(self).forward is GatedFeedForward.forward
-        return ours and can_run_in_strips(x, self, *around)
+        return self._is_ours() and can_run_in_strips(x, self, *around)
+
+    def _is_ours(self) -> bool:
+        return type(self).forward is GatedFeedForward.forward
 
     def _in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
         """The same on strips of rows; with a norm, ``x + self(norm(x))``."""

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from irbox.layers.attention import TransposedAttention
 from irbox.layers.depthwise_conv import DepthwiseConv
+from irbox.layers.fused import layers as fused
+from irbox.layers.fused.switch import WIDEST_HEAD, can_run_fused
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strips import (
@@ -103,6 +105,10 @@ class MambaStyleAttention(nn.Module):
     ) -> Tensor:
         """Compute ``x + self(norm(x), record)``, (B, C, H, W) -> same shape."""
         ours = type(self).forward is MambaStyleAttention.forward
+        fits = x.shape[1] <= WIDEST_HEAD * self.attn.temperature.shape[0]
+        plain = type(self.attn).forward is TransposedAttention.forward and self.mask_mode == 'input'
+        if ours and fits and plain and can_run_fused(x, self, norm):
+            return fused.mamba_style_attention(self, x, norm, record)
         if ours and can_run_in_strips(x, self, norm):
             return self._add_in_strips(x, norm, record)
         answer: Tensor = x + self(norm(x), record)

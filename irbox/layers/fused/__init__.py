@@ -1,0 +1,1 @@
+"""Layers on CUDA devices, without gradients, as few launches of Triton kernels."""

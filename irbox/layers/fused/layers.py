@@ -1,0 +1,214 @@
+"""Layers of Restormer-like blocks as calls of a few operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from irbox.layers.fused import operators
+from irbox.layers.fused.operators import ACTIVATIONS
+from irbox.layers.fused.switch import computing_dtype
+from irbox.layers.norm import LayerNorm2d
+
+if TYPE_CHECKING:
+    from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
+    from irbox.layers.feed_forward import GatedFeedForward
+    from irbox.layers.mamba_style_attention import MambaStyleAttention
+
+
+def rows_of(x: Tensor) -> Tensor:
+    """View a map (B, C, H, W) as rows (B H W, C); copy what is not in channels-last memory."""
+    return x.permute(0, 2, 3, 1).contiguous().view(-1, x.shape[1])
+
+
+def map_of(rows: Tensor, like: Tensor) -> Tensor:
+    """View rows (B H W, C) as a map (B, C, H, W) of the size of another."""
+    batch, _, height, width = like.shape
+    return rows.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+def project(
+    rows: Tensor,
+    layer: nn.Conv2d | nn.Linear,
+    halves: bool,
+    norm: LayerNorm2d | None = None,
+    base: Tensor | None = None,
+    activation: str = 'none',
+) -> Tensor:
+    """Multiply rows by a 1x1 convolution's or a linear layer's weights, see ``operators``."""
+    return multiply(
+        rows, layer.weight.flatten(1), layer.bias, halves, norm, base=base, activation=activation
+    )
+
+
+def multiply(
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    halves: bool,
+    norm: LayerNorm2d | None = None,
+    *,
+    kernel: tuple[Tensor | None, Tensor | None] = (None, None),
+    second: tuple[Tensor | None, Tensor | None] = (None, None),
+    factor: Tensor | None = None,
+    base: Tensor | None = None,
+    base_factor: Tensor | None = None,
+    size: tuple[int, int] = (0, 0),
+    activation: str = 'none',
+) -> Tensor:
+    """Call ``operators.project``, whose arguments these are."""
+    norm_weight, norm_bias, eps = (None, None, 0.0)
+    if norm is not None:
+        norm_weight, norm_bias, eps = norm.weight, norm.bias, norm.eps
+    answer: Tensor = operators.project(
+        rows, weight, bias, norm_weight, norm_bias, *kernel, *second, factor, base, base_factor,
+        *size, ACTIVATIONS[activation], eps, halves,
+    )  # fmt: skip
+    return answer
+
+
+def depthwise(
+    rows: Tensor, conv: nn.Conv2d, like: Tensor, activation: str = 'none', gates: bool = False
+) -> Tensor:
+    """Convolve rows, which are a map of the size of another, by a 3x3 depthwise convolution."""
+    answer: Tensor = operators.depthwise(
+        rows, conv.weight.flatten(1), conv.bias, *like.shape[-2:], gates, ACTIVATIONS[activation]
+    )
+    return answer
+
+
+def feed_forward(layer: GatedFeedForward, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
+    """Compute ``layer(x)``, with a norm ``x + layer(norm(x))``: three launches."""
+    rows, halves = rows_of(x), computing_dtype(x) == torch.bfloat16
+    hidden, weight = layer.project_out.in_channels, layer.project_in.weight.flatten(1)
+    bias = layer.project_in.bias
+    first, second = (None, None) if bias is None else (bias[:hidden], bias[hidden:])
+    wide = multiply(rows, weight[:hidden], first, halves, norm, second=(weight[hidden:], second))
+    gated = depthwise(wide, layer.dwconv, x, 'gelu', gates=True)
+    base = None if norm is None else rows
+    return map_of(project(gated, layer.project_out, halves, base=base), x)
+
+
+def transposed_attention(
+    layer: TransposedAttention, x: Tensor, norm: LayerNorm2d | None = None
+) -> Tensor:
+    """Compute ``layer(x)``, with a norm ``x + layer(norm(x))``: four launches."""
+    rows = rows_of(x)
+    return map_of(_attend_to_itself(layer, rows, x, norm, None, None if norm is None else rows), x)
+
+
+def cross_attention(
+    layer: TransposedCrossAttention,
+    query: Tensor,
+    source: Tensor,
+    base: Tensor | None = None,
+    scales: tuple[Tensor | None, Tensor | None] = (None, None),
+) -> Tensor:
+    """Compute ``layer(query, source)``: five launches.
+
+    With a base ``scales[0] * layer(query, source) + scales[1] * base``, the scales (C, 1, 1).
+    """
+    asking, rows = rows_of(query), rows_of(source)
+    halves, dim = computing_dtype(source) == torch.bfloat16, source.shape[1]
+    wide = project(rows, layer.kv, halves)
+    factor, base_factor = (None if one is None else one.flatten() for one in scales)
+    answer = _attend(
+        project(asking, layer.q, halves),
+        wide[:, :dim],
+        wide[:, dim:],
+        _taps(layer.q_dwconv, 1) + _taps(layer.kv_dwconv, 2),
+        layer,
+        source,
+        factor=None if factor is None else factor.expand(len(rows), -1),
+        base=None if base is None else rows_of(base),
+        base_factor=base_factor,
+        query_by_head=layer.query_norm == 'head',
+    )
+    return map_of(answer, source)
+
+
+def mamba_style_attention(
+    layer: MambaStyleAttention,
+    x: Tensor,
+    norm: LayerNorm2d,
+    record: Callable[[Tensor], None] | None,
+) -> Tensor:
+    """Compute ``x + layer(norm(x), record)``: seven launches."""
+    rows, halves, dim = rows_of(x), computing_dtype(x) == torch.bfloat16, x.shape[1]
+    gate_layer = cast(nn.Conv2d, layer.gate[0])
+    both = multiply(
+        rows, layer.project_in.weight.flatten(1), layer.project_in.bias, halves, norm,
+        second=(gate_layer.weight.flatten(1), gate_layer.bias), activation='sigmoid',
+    )  # fmt: skip
+    gate = both[:, both.shape[1] // 2 :][:, :dim]
+    conv, *pointwise = cast('list[nn.Conv2d]', list(layer.dwconv))
+    mask = depthwise(both[:, :dim], conv, x, 'none' if pointwise else 'sigmoid')
+    for last in pointwise:
+        mask = project(mask, last, halves, activation='sigmoid')
+    attended = _attend_to_itself(layer.attn, mask, x, None, gate, None)
+    if record is not None:
+        record(map_of(gate, x))
+    return map_of(project(attended, layer.project_out, halves, base=rows), x)
+
+
+def _attend_to_itself(
+    layer: TransposedAttention,
+    rows: Tensor,
+    like: Tensor,
+    norm: LayerNorm2d | None,
+    factor: Tensor | None,
+    base: Tensor | None,
+) -> Tensor:
+    wide = project(rows, layer.qkv, computing_dtype(like) == torch.bfloat16, norm)
+    query, key, value = wide.chunk(3, dim=1)
+    taps = _taps(layer.qkv_dwconv, 3)
+    return _attend(query, key, value, taps, layer, like, factor=factor, base=base)
+
+
+def _taps(conv: nn.Conv2d, parts: int) -> list[tuple[Tensor, Tensor | None]]:
+    """The weights and biases of a depthwise convolution, in equal parts."""
+    weights = conv.weight.flatten(1).chunk(parts)
+    biases = [None] * parts if conv.bias is None else conv.bias.chunk(parts)
+    return list(zip(weights, biases, strict=True))
+
+
+def _attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    taps: list[tuple[Tensor, Tensor | None]],
+    layer: TransposedAttention | TransposedCrossAttention,
+    like: Tensor,
+    *,
+    factor: Tensor | None = None,
+    base: Tensor | None = None,
+    base_factor: Tensor | None = None,
+    query_by_head: bool = False,
+) -> Tensor:
+    """Three launches: the sums, the matrix that they make, and the product by it.
+
+    ``taps`` are those of query, key and value, which are not convolved yet.
+    """
+    halves, height, width = computing_dtype(like) == torch.bfloat16, *like.shape[-2:]
+    temperature, projection = layer.temperature, layer.project_out
+    sums, squares = operators.gram(
+        query, key, *taps[0], *taps[1], height, width, temperature.shape[0]
+    )
+    weight = None if projection is None else projection.weight.flatten(1)
+    matrix = operators.attention_matrix(
+        sums, squares, temperature.flatten(), weight, query_by_head, halves
+    )
+    return multiply(
+        value,
+        matrix,
+        None if projection is None else projection.bias,
+        halves,
+        kernel=taps[2],
+        factor=factor,
+        base=base,
+        base_factor=base_factor,
+        size=(height, width),
+    )

@@ -1,0 +1,255 @@
+"""Layers' steps as operators of torch, each one launch of a Triton kernel on a CUDA device.
+
+Maps are rows here: pixels in the order of memory, (P, C), the channels of one next to each other;
+rows may lie further apart than they are long. On a CPU an operator is its twin, written in torch;
+on the meta device it describes its answer, so that launches and bytes can be counted without a
+device. No operator has a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from irbox.layers.fused import torch_twins as twins
+
+_LIBRARY = torch.library.Library('irbox', 'FRAGMENT')
+LANES = 16
+"""Channels that branches are padded to, so that rows begin at whole vectors."""
+ACTIVATIONS = {'none': 0, 'sigmoid': 1, 'gelu': 2}
+KERNELS_ON_CPU = False
+"""Run the kernels instead of their twins: what tests set in Triton's interpreter."""
+
+Answer = Tensor | tuple[Tensor, ...]
+
+
+def padded(width: int) -> int:
+    """Give a width in whole vectors."""
+    return -(-width // LANES) * LANES
+
+
+@cache
+def _kernel(file: str, name: str) -> Callable[..., None]:
+    """Find a kernel. Triton is imported by the first one that is run."""
+    found: Callable[..., None] = getattr(import_module(f'irbox.layers.fused.{file}'), name)
+    return found
+
+
+def _define(
+    schema: str, file: str, twin: Callable[..., Answer], allocate: Callable[..., Answer]
+) -> Callable[..., Any]:
+    """Make an operator: what it computes, the memory of its answer, and its kernel's file."""
+    name = schema.partition('(')[0]
+
+    def launch(*args: Any) -> Answer:
+        answer = allocate(*args)
+        outs = answer if isinstance(answer, tuple) else (answer,)
+        _kernel(file, name)(*args, *outs)
+        return answer
+
+    def on_device(*args: Any) -> Answer:
+        with torch.cuda.device(args[0].get_device()):
+            return launch(*args)
+
+    def on_cpu(*args: Any) -> Answer:
+        return launch(*args) if KERNELS_ON_CPU else twin(*args)
+
+    # Not torch.library.custom_op: a call of it takes three times as long, 17 us, and a network is
+    # hundreds of calls.
+    _LIBRARY.define(schema)
+    _LIBRARY.impl(name, on_cpu, 'CPU')
+    _LIBRARY.impl(name, on_device, 'CUDA')
+    _LIBRARY.impl(name, allocate, 'Meta')
+    found: Callable[..., Any] = getattr(torch.ops.irbox, name).default
+    return found
+
+
+def _project_out(
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    norm_weight: Tensor | None,
+    norm_bias: Tensor | None,
+    kernel: Tensor | None,
+    kernel_bias: Tensor | None,
+    second: Tensor | None,
+    second_bias: Tensor | None,
+    factor: Tensor | None,
+    base: Tensor | None,
+    base_factor: Tensor | None,
+    height: int,
+    width: int,
+    activation: int,
+    eps: float,
+    halves: bool,
+) -> Tensor:
+    columns = weight.shape[-2] if second is None else 2 * padded(weight.shape[-2])
+    dtype = torch.bfloat16 if halves else torch.float32
+    return rows.new_empty(len(rows), columns, dtype=dtype if base is None else base.dtype)
+
+
+project = _define(
+    'project(Tensor rows, Tensor weight, Tensor? bias, Tensor? norm_weight, Tensor? norm_bias, '
+    'Tensor? kernel, Tensor? kernel_bias, Tensor? second, Tensor? second_bias, Tensor? factor, '
+    'Tensor? base, Tensor? base_factor, int height, int width, int activation, float eps, '
+    'bool halves) -> Tensor',
+    'project_kernel',
+    twins.project,
+    _project_out,
+)
+"""``activation(norm(rows) W^T + b) * factor + base * base_factor``, of each pixel.
+
+Args:
+    rows: (P, C_in). Beyond what the weights take they may hold zeros.
+    weight: (C_out, C_in), or one for each image, (B, C_out, C_in).
+    bias: (C_out,), or one for each image, (B, C_out), or None.
+    norm_weight: (C_in,) of a ``LayerNorm2d``, or None: no norm.
+    norm_bias: (C_in,), or None: the mean is not subtracted.
+    kernel: (C_in, 9), or None. The rows, which are maps, are convolved by it as by ``depthwise``.
+    kernel_bias: (C_in,), or None.
+    second: (C_out, C_in), or None. Its answer lies beside the first's, each padded with zeros to
+        whole vectors; the activation is the second's alone.
+    second_bias: As the bias.
+    factor: (P, C_out), or None.
+    base: (P, C_out), or None.
+    base_factor: (C_out,), or None.
+    height: Of the maps, where there is a kernel.
+    width: Of the maps, where there is a kernel.
+    activation: One of ``ACTIVATIONS``.
+    eps: Of the norm.
+    halves: Multiply in bfloat16, instead of float32; sums are float32 in any case.
+
+Returns:
+    (P, C_out), or (P, 2 C_out) with C_out in whole vectors; in the dtype of the base, or of the
+    products.
+"""
+
+
+def _depthwise_out(
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    height: int,
+    width: int,
+    gates: bool,
+    activation: int,
+) -> Tensor:
+    channels = padded(len(weight) // 2) if gates else len(weight)
+    return rows.new_empty(len(rows), channels)
+
+
+depthwise = _define(
+    'depthwise(Tensor rows, Tensor weight, Tensor? bias, int height, int width, bool gates, '
+    'int activation) -> Tensor',
+    'depthwise_kernel',
+    twins.depthwise,
+    _depthwise_out,
+)
+"""Convolve maps channel by channel, 3x3 with zeros around them.
+
+Args:
+    rows: (P, C); with ``gates`` two branches side by side, each padded to whole vectors.
+    weight: (C, 9), without what is padding.
+    bias: (C,), or None.
+    height: Of the maps.
+    width: Of the maps.
+    gates: Multiply the first half's answer, after the activation, with the second half's.
+    activation: One of ``ACTIVATIONS``.
+
+Returns:
+    (P, C), or (P, C / 2) in whole vectors.
+"""
+
+
+def _gram_out(
+    query: Tensor,
+    key: Tensor,
+    query_kernel: Tensor,
+    query_bias: Tensor | None,
+    key_kernel: Tensor,
+    key_bias: Tensor | None,
+    height: int,
+    width: int,
+    heads: int,
+) -> tuple[Tensor, Tensor]:
+    images, parts = len(query) // (height * width), parts_of(height * width)
+    size = query.shape[1] // heads
+    sums = query.new_empty(images, parts, heads, size, size, dtype=torch.float32)
+    return sums, sums.new_empty(images, parts, heads, 2, size)
+
+
+MOST_PARTS = 64
+"""Programs that share an image's pixels: enough for a device, few enough to be added up."""
+PIXELS_PER_PART = 256
+"""At least."""
+
+
+def parts_of(pixels: int) -> int:
+    """Say into how many parts the pixels of an image are cut."""
+    return max(1, min(MOST_PARTS, -(-pixels // PIXELS_PER_PART)))
+
+
+gram = _define(
+    'gram(Tensor query, Tensor key, Tensor query_kernel, Tensor? query_bias, Tensor key_kernel, '
+    'Tensor? key_bias, int height, int width, int heads) -> (Tensor, Tensor)',
+    'attention_kernels',
+    twins.gram,
+    _gram_out,
+)
+"""Convolve maps as ``depthwise`` does, and sum products and squares over parts of their pixels.
+
+Args:
+    query: (P, C).
+    key: (P, C).
+    query_kernel: (C, 9).
+    query_bias: (C,), or None.
+    key_kernel: As the query's.
+    key_bias: As the query's, None if that is.
+    height: Of the maps.
+    width: Of the maps.
+    heads: That the channels are shared by.
+
+Returns:
+    (B, parts, heads, c, c) and, of the query and of the key, (B, parts, heads, 2, c), float32.
+"""
+
+
+def _matrix_out(
+    sums: Tensor,
+    squares: Tensor,
+    temperature: Tensor,
+    projection: Tensor | None,
+    query_by_head: bool,
+    halves: bool,
+) -> Tensor:
+    images, _, heads, width, _ = sums.shape
+    rows = heads * width if projection is None else len(projection)
+    dtype = torch.bfloat16 if halves else torch.float32
+    return sums.new_empty(images, rows, heads * width, dtype=dtype)
+
+
+attention_matrix = _define(
+    'attention_matrix(Tensor sums, Tensor squares, Tensor temperature, Tensor? projection, '
+    'bool query_by_head, bool halves) -> Tensor',
+    'attention_kernels',
+    twins.attention_matrix,
+    _matrix_out,
+)
+"""Make of ``gram``'s sums the matrix that attention and its projection multiply values by.
+
+Args:
+    sums: (B, parts, heads, c, c).
+    squares: (B, parts, heads, 2, c).
+    temperature: (heads,).
+    projection: (C_out, C), or None.
+    query_by_head: See ``TransposedCrossAttention``, ``query_norm``.
+    halves: Give it in bfloat16.
+
+Returns:
+    (B, C_out, C), for ``project``.
+"""

@@ -1,0 +1,94 @@
+"""Whether a layer takes its fused path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.nn.modules import module as module_state
+
+SWITCH = 'IRBOX_FUSED'
+"""Environment variable: ``0`` leaves all layers to torch's own operators."""
+WIDEST_HEAD = 128
+"""Channels of an attention head whose sums a program holds at once."""
+_DEVICES = ContextVar('fused_devices', default=('cuda',))
+
+
+@contextmanager
+def fused_on(*devices: str) -> Iterator[None]:
+    """Let layers take their fused path on other devices than CUDA ones.
+
+    On the meta device, what a CUDA device would be asked for is then counted; on a CPU the
+    operators' twins compute, which is slow and meant for tests.
+
+    Args:
+        devices: Types, such as ``'meta'``.
+    """
+    token = _DEVICES.set((*_DEVICES.get(), *devices))
+    try:
+        yield
+    finally:
+        _DEVICES.reset(token)
+
+
+def can_run_fused(x: Tensor, *modules: nn.Module) -> bool:
+    """Tell whether layers may be computed by fused kernels: with nothing to differentiate.
+
+    Not while they are compiled, exported or traced, and not where somebody watches a module inside
+    them, which the kernels do not call; on CUDA devices where Triton's kernels work.
+    """
+    kind = x.device.type
+    if kind not in _DEVICES.get() or os.environ.get(SWITCH, '1') == '0':
+        return False
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state() or isinstance(x, FakeTensor):
+        return False
+    if x.dtype not in (torch.float32, torch.bfloat16) or not x.numel():
+        return False
+    if computing_dtype(x) not in (torch.float32, torch.bfloat16):
+        return False
+    if module_state._global_forward_hooks or module_state._global_forward_pre_hooks:
+        return False
+    inside = [part for module in modules for part in module.modules()]
+    if any(part._forward_hooks or part._forward_pre_hooks for part in inside):
+        return False
+    if torch.is_grad_enabled() and (
+        x.requires_grad or any(p.requires_grad for part in modules for p in part.parameters())
+    ):
+        return False
+    if any(conv.kernel_size not in ((1, 1), (3, 3)) for conv in inside if type(conv) is nn.Conv2d):
+        return False
+    return kind != 'cuda' or trouble(x.device.index) is None
+
+
+def computing_dtype(x: Tensor) -> torch.dtype:
+    """Give the dtype that products on ``x`` are computed in: its own, or autocast's."""
+    kind = x.device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.get_autocast_dtype(kind)
+    return x.dtype
+
+
+@cache
+def trouble(device_index: int | None) -> str | None:
+    """Say why the kernels cannot be used on a CUDA device, or None where they can; log it once.
+
+    They are tried on small maps and compared with torch: compiling can fail for many reasons (no
+    Triton, no driver, no C compiler, an unknown device), and a wrong answer must not pass.
+    """
+    device = torch.device('cuda', device_index or 0)
+    try:
+        from irbox.layers.fused.trial import problem
+
+        found = problem(device)
+    except Exception as error:  # whatever a compiler or a driver may raise
+        found = f'Triton kernels do not run here ({type(error).__name__}: {str(error)[:200]})'
+    said = 'the Triton kernels of irbox' if found is None else f"torch's operators, because {found}"
+    print_log(f'Layers without gradients on {device}: {said}.', logger='current')
+    return found

@@ -61,6 +61,8 @@ class Routing:
     shared: Tensor | None = None
     """(B, 1, H, W), weight of the expert that every pixel visits besides, where there is one; None
     counts as 1."""
+    top_k: int | None = None
+    """To how many experts a pixel goes at most, where the router says so."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ class MLPExpert(nn.Module):
     """
 
     pointwise = True
+    two_layers = True
+    """``fc2(gelu(fc1(x)))``: kernels may compute it for many experts at once."""
 
     def __init__(self, dim: int, ratio: PositiveFloat = 2.66) -> None:
         super().__init__()

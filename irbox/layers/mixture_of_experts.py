@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from irbox.layers.fused import experts as fused
 from irbox.layers.strips import can_run_in_strips, pixels_in_strip
 from irbox.structures import Routing
 
@@ -64,6 +65,8 @@ class MixtureOfExperts(nn.Module):
         Returns:
             (B, C, H, W) in the dtype of ``x``.
         """
+        if type(self).forward is MixtureOfExperts.forward and fused.can_mix(self, x, routing):
+            return fused.mix(self, x, routing).to(x.dtype)
         sparse = self.pointwise and not torch.compiler.is_compiling() and not x.is_meta
         out = self._sparse(x, routing.weights) if sparse else self._dense(x, routing.weights)
         if self.shared is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -11,6 +12,9 @@ from torch.nn import functional as F
 from irbox.layers.attention import TransposedCrossAttention
 from irbox.layers.channel_attention import QueryNorm
 from irbox.layers.expert_load import counted_load, expected_load
+from irbox.layers.fused import layers as fused
+from irbox.layers.fused.experts import route
+from irbox.layers.fused.switch import can_run_fused
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.shared_noise import normal_noise
@@ -89,6 +93,8 @@ class ContextualPriorRouter(nn.Module):
         """Route each pixel of (B, C, H, W)."""
         with full_precision(x):
             x = x.float()
+            if self._can_run_fused(x):
+                return self._fused(x, context)
             joint = self.norm(x)
             if self.embed is not None:
                 assert context.prior is not None
@@ -103,6 +109,28 @@ class ContextualPriorRouter(nn.Module):
             weights, shared = self._weigh(scores)
             load = self._load(logits, noisy, sigma, scores)
         return Routing(weights=weights, load=load, scores=scores, shared=shared)
+
+    def _can_run_fused(self, x: Tensor) -> bool:
+        ours = type(self).forward is ContextualPriorRouter.forward
+        noisy = self.noise is not None and self.training
+        return ours and not noisy and self.load != 'straight_through' and can_run_fused(x, self)
+
+    def _fused(self, x: Tensor, context: Context) -> Routing:
+        """The same by fused kernels."""
+        logits, weight = None, self.score.weight.flatten(1)
+        if self.embed is not None:
+            assert context.prior is not None
+            place = fused.rows_of(self._locate(x, self.embed(_everything(context.prior))))
+            logits = fused.multiply(place, weight[:, : x.shape[1]], None, halves=False)
+        logits = fused.multiply(
+            fused.rows_of(x), weight[:, -x.shape[1] :], None, False, self.norm, base=logits
+        )
+        shared = 'with_shared' if self.shared_score else 'without_shared'
+        mode = 'single' if self.score_mode == 'single' else shared
+        routing = route(logits, x, self.top_k, mode)
+        if routing.shared is None:
+            routing = replace(routing, shared=torch.ones_like(routing.weights[:, :1]))
+        return routing
 
     def _locate(self, x: Tensor, belief: Tensor) -> Tensor:
         """What the prior means at each pixel: P of Eq. 3, (B, C, H, W)."""

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from irbox.layers.expert_load import counted_load, expected_load
+from irbox.layers.fused import layers as fused
+from irbox.layers.fused.experts import route
+from irbox.layers.fused.switch import can_run_fused
 from irbox.layers.shared_noise import coin_flips, normal_noise
 from irbox.layers.top_k import Normalize, top_k_weights
 from irbox.registry import ROUTERS
@@ -71,6 +74,10 @@ class NoisyTopKRouter(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Routing:
         """Route each pixel of (B, C, H, W)."""
+        ours = type(self).forward is NoisyTopKRouter.forward and not self.training
+        if ours and self.normalize == 'selected' and can_run_fused(x, self):
+            with full_precision(x):
+                return self._fused(x, context)
         with full_precision(x):
             pixels = x.permute(0, 2, 3, 1).float()
             prompt: Tensor | None = None
@@ -92,6 +99,24 @@ class NoisyTopKRouter(nn.Module):
             weights = top_k_weights(noisy.permute(0, 3, 1, 2), self.top_k, self.normalize)
             load = self._load(score if self.load == 'official' else biased, noisy, sigma)
         return Routing(weights=weights, load=load)
+
+    def _fused(self, x: Tensor, context: Context) -> Routing:
+        """The same in evaluation by fused kernels."""
+        dim, bias = x.shape[1], None
+        if self.prompt is not None:
+            assert context.prompt is not None
+            prompt = fused.project(context.prompt.float(), self.prompt, halves=False)
+            bias = fused.multiply(prompt, self.score.weight[:, dim:], None, halves=False)
+        if self.prior_bias is not None:
+            assert context.prior is not None
+            beliefs, layer = context.prior.probabilities.float(), self.prior_bias
+            alpha = self.alpha.expand(self.num_experts).contiguous()
+            bias = fused.multiply(
+                beliefs, layer.weight, layer.bias, halves=False,
+                factor=alpha.expand(len(x), -1), base=bias,
+            )  # fmt: skip
+        logits = fused.multiply(fused.rows_of(x), self.score.weight[:, :dim], None, halves=False)
+        return route(logits, x, self.top_k, 'selected', bias)
 
     @staticmethod
     def _project(layer: nn.Linear, pixels: Tensor, prompt: Tensor | None) -> Tensor:

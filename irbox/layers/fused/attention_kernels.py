@@ -147,7 +147,7 @@ def gram(
     """Run the first kernel, described by `operators.gram`."""
     images, parts, _, head_width, _ = sums.shape
     pixels = height * width
-    tile_pixels = tile_of(pixels, 64 if head_width <= 64 else 32)
+    tile_pixels = tile_of(pixels, 32)
     share = triton.cdiv(triton.cdiv(pixels, parts), tile_pixels) * tile_pixels
     _gram_kernel[parts, heads, images](
         query,
@@ -170,7 +170,8 @@ def gram(
         **products_in(query.dtype),
         tile_pixels=tile_pixels,
         tile_width=tile_of(head_width, 4096),
-        num_warps=4 if head_width <= 64 else 8,
+        num_warps=8,
+        num_stages=1,
     )
 
 
@@ -196,8 +197,10 @@ def attention_matrix(
         out.shape[1],
         query_by_head=query_by_head,
         projects=projection is not None,
-        precision=products_in(torch.float32)['precision'],
+        # Both halves of a wide matrix, which three TF32 products need, would not fit the chip.
+        precision=products_in(torch.float32)['precision'] if width <= 64 else 'ieee',
         tile_width=tile_of(width, 4096),
-        tile_out=tile_of(out.shape[1], 64),
+        tile_out=tile_of(out.shape[1], 32),
         num_warps=4 if width <= 64 else 8,
+        num_stages=1,
     )

@@ -231,4 +231,7 @@ def project(
         halves=halves,
         **products_in(torch.bfloat16 if halves else torch.float32),
         **tile,
+        # Loads that are not convolved are fetched ahead; nine at once would not fit the chip.
+        num_warps=8 if kernel is not None or tile['tile_out'] > 64 else 4,
+        num_stages=1 if kernel is not None else 2,
     )

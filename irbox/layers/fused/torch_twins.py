@@ -129,6 +129,107 @@ def attention_matrix(
     return matrix.to(torch.bfloat16 if halves else torch.float32)
 
 
+def route(
+    logits: Tensor, image_bias: Tensor | None, images: int, top_k: int, mode: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """See ``operators.route``; all are counted in the first part."""
+    from irbox.layers.fused.operators import ROUTED_PIXELS
+
+    score = logits.float()
+    if image_bias is not None:
+        score = score + image_bias.float().repeat_interleave(len(score) // images, 0)
+    chosen = torch.zeros_like(score).scatter(1, score.topk(top_k, dim=1).indices, 1)
+    counts = score.new_zeros(-(-len(score) // ROUTED_PIXELS), score.shape[1])
+    counts[0] = chosen.sum(0)
+    nothing = score.new_zeros(0, 1)
+    if mode == 0:
+        weights = score.masked_fill(chosen == 0, -torch.inf).softmax(1)
+        return weights, nothing, score[:0].clone(), counts
+    scores = score.softmax(1)
+    if mode == 1:
+        kept = scores * chosen
+        return kept / kept.sum(1, keepdim=True), nothing, scores, counts
+    if mode == 3:
+        return scores.softmax(1) * chosen, nothing, scores, counts
+    again = torch.cat([scores, torch.ones_like(scores[:, :1])], dim=1).softmax(1)
+    return again[:, :-1] * chosen, again[:, -1:].contiguous(), scores, counts
+
+
+def expert_order(weights: Tensor, top_k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """See ``operators.expert_order``."""
+    from irbox.layers.fused.operators import EXPERT_BLOCK, EXPERT_TILE
+
+    used = weights.permute(0, 2, 3, 1).flatten(0, 2) != 0
+    tiles = -(-EXPERT_BLOCK * top_k // EXPERT_TILE) + used.shape[1]
+    blocks = -(-len(used) // EXPERT_BLOCK)
+    order = torch.full((blocks, tiles * EXPERT_TILE), -1, dtype=torch.int32)
+    experts = torch.full((blocks, tiles), -1, dtype=torch.int32)
+    places = torch.full((len(used), top_k), -1, dtype=torch.int32)
+    slots = [0] * len(used)
+    for block in range(blocks):
+        tile, first = 0, block * EXPERT_BLOCK
+        for expert, column in enumerate(used[first : first + EXPERT_BLOCK].t()):
+            for rank, pixel in enumerate((first + column.nonzero().flatten()).tolist()):
+                row = tile * EXPERT_TILE + rank
+                order[block, row] = pixel
+                places[pixel, slots[pixel]] = block * order.shape[1] + row
+                slots[pixel] += 1
+            count = -(-int(column.sum()) // EXPERT_TILE)
+            experts[block, tile : tile + count] = expert
+            tile += count
+    return order, places, experts
+
+
+def ask_experts(
+    rows: Tensor,
+    order: Tensor,
+    experts: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    first: bool,
+    halves: bool,
+) -> Tensor:
+    """See ``operators.ask_experts``; zero where there is no pixel."""
+    dtype = torch.bfloat16 if halves else torch.float32
+    pixel = order.flatten().long()
+    expert = experts.flatten().long().repeat_interleave(pixel.numel() // experts.numel())
+    given = rows[pixel.clamp(0)] if first else rows
+    given = given[:, : weight.shape[2]].to(dtype).float()
+    out = given.new_zeros(len(pixel), weight.shape[1])
+    for n, (matrix, shift) in enumerate(zip(weight, bias, strict=True)):
+        mine = (expert == n) & (pixel >= 0)
+        out[mine] = given[mine] @ matrix.to(dtype).float().t() + shift.float()
+    if first:
+        out = F.pad(F.gelu(out), (0, -out.shape[1] % 16))
+    return out.to(dtype)
+
+
+def mix_experts(
+    answers: Tensor,
+    places: Tensor,
+    experts: Tensor,
+    weights: Tensor,
+    added: Tensor | None,
+    added_weights: Tensor | None,
+    base: Tensor | None,
+    adds: bool,
+) -> Tensor:
+    """See ``operators.mix_experts``."""
+    tile = len(answers) // experts.numel()
+    at, is_asked = places.long().clamp(0), (places >= 0).unsqueeze(2)
+    chosen = experts.flatten().long()[at // tile].clamp(0)
+    share = weights.permute(0, 2, 3, 1).flatten(0, 2).gather(1, chosen).unsqueeze(2)
+    answer = answers.float()[at]
+    if adds:
+        out = (share * answer).masked_fill(~is_asked, 0).sum(1)
+    else:
+        out = (answer + share.log()).masked_fill(~is_asked, -torch.inf).logsumexp(1)
+    if added is not None:
+        out = out + added.float() * (1 if added_weights is None else added_weights)
+    out = out if base is None else out + base.float()
+    return out.to(torch.float32 if base is None else base.dtype)
+
+
 def _convolve(rows: Tensor, weight: Tensor, bias: Tensor | None, height: int, width: int) -> Tensor:
     x = rows.view(-1, height, width, len(weight)).permute(0, 3, 1, 2)
     kernel, shift = weight.float().view(-1, 1, 3, 3), None if bias is None else bias.float()

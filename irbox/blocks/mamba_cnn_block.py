@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from irbox.layers.feed_forward import GatedFeedForward
+from irbox.layers.fused import mamba as fused
+from irbox.layers.fused.switch import can_run_fused
 from irbox.layers.mamba import Mamba
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.selective_scan.dispatch import Backend
@@ -74,6 +76,19 @@ class DualBranch(nn.Module):
         first, second = (local, distant) if self.gate_on == 'cnn' else (distant, local)
         mixed: Tensor = gate * first + (1 - gate) * second
         return mixed
+
+    def add_to(self, x: Tensor, norm: LayerNorm2d, context: Context) -> Tensor:
+        """Compute ``x + self(norm(x), context)``, (B, C, H, W) -> same shape."""
+        ours = type(self).forward is DualBranch.forward and type(self.mamba) is Mamba
+        if not (ours and fused.can_scan(self.mamba, x) and can_run_fused(x, self, norm)):
+            answer: Tensor = x + self(norm(x), context)
+            return answer
+        belief = None if self.project is None else getattr(context.prior, self.prior_feature)
+        added, gate = fused.dual_branch(self, x, norm, belief)
+        if gate is not None:
+            context.record(Gate(gate, weighs=self.gate_on))
+        answer = added
+        return answer
 
     def _seen_by_gate(self, x: Tensor, context: Context) -> Tensor:
         """Lay what the prior says beside each pixel, (B, H, W, C or 2 C)."""
@@ -145,5 +160,5 @@ class MambaCNNBlock(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Transform a map, (B, C, H, W) -> same shape."""
-        x = x + self.branches(self.norm1(x), context)
+        x = self.branches.add_to(x, self.norm1, context)
         return self.ffn.add_to(x, self.norm2)

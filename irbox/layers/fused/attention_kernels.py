@@ -14,7 +14,12 @@ import triton.language as tl
 from torch import Tensor
 
 from irbox.layers.fused.depthwise_kernel import convolve
+from irbox.layers.fused.switch import WIDEST_HEAD
 from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
+
+WIDEST = triton.next_power_of_2(WIDEST_HEAD)
+ROWS = 64
+"""Of a head's matrix, which a program holds at once."""
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _gram_kernel(  # type: ignore[no-untyped-def]
@@ -30,6 +35,7 @@ def _gram_kernel(  # type: ignore[no-untyped-def]
     share,
     height,
     map_width,
+    heads,
     width,
     query_stride,
     key_stride,
@@ -38,44 +44,104 @@ def _gram_kernel(  # type: ignore[no-untyped-def]
     precision: tl.constexpr,
     widens: tl.constexpr,
     tile_pixels: tl.constexpr,
+    tile_rows: tl.constexpr,
     tile_width: tl.constexpr,
 ):
-    part, head, image = tl.program_id(0), tl.program_id(1), tl.program_id(2)
-    heads = tl.num_programs(1)
-    c = tl.arange(0, tile_width)
-    is_channel = c < width
-    total = tl.zeros([tile_width, tile_width], tl.float32)
-    of_query = tl.zeros([tile_width], tl.float32)
+    part, image = tl.program_id(0), tl.program_id(2)
+    head, chunk = tl.program_id(1) % heads, tl.program_id(1) // heads
+    c, r = tl.arange(0, tile_width), chunk * tile_rows + tl.arange(0, tile_rows)
+    is_column, is_row = c < width, r < width
+    total = tl.zeros([tile_rows, tile_width], tl.float32)
+    of_query = tl.zeros([tile_rows], tl.float32)
     of_key = tl.zeros([tile_width], tl.float32)
     computed = tl.bfloat16 if halves else tl.float32
     last = tl.minimum(pixels, (part + 1) * share)
     for start in range(part * share, last, tile_pixels):
         p = start + tl.arange(0, tile_pixels)
         row = image.to(tl.int64) * pixels + p
-        y, x, column = p // map_width, p % map_width, head * width + c
+        y, x, is_pixel = p // map_width, p % map_width, p < last
         q = convolve(
-            query, query_kernel, query_bias, row, y, x, column, p < last, is_channel, height,
-            map_width, query_stride, 0, 0, has_bias, tile_pixels, tile_width,
+            query, query_kernel, query_bias, row, y, x, head * width + r, is_pixel, is_row, height,
+            map_width, query_stride, 0, 0, has_bias, tile_pixels, tile_rows,
         )  # fmt: skip
         k = convolve(
-            key, key_kernel, key_bias, row, y, x, column, p < last, is_channel, height,
+            key, key_kernel, key_bias, row, y, x, head * width + c, is_pixel, is_column, height,
             map_width, key_stride, 0, 0, has_bias, tile_pixels, tile_width,
         )  # fmt: skip
-        # A bias has no pixel: beyond the last there must be nothing.
-        q = tl.where((p < last)[:, None], q, 0.0)
-        k = tl.where((p < last)[:, None], k, 0.0)
+        # A bias is everywhere: beyond the last pixel there must be nothing.
+        q = tl.where(is_pixel[:, None], q, 0.0)
+        k = tl.where(is_pixel[:, None], k, 0.0)
         total = product(tl.trans(q.to(computed)), k.to(computed), total, precision, widens)
         of_query += tl.sum(q * q, axis=0)
         of_key += tl.sum(k * k, axis=0)
     place = (image * tl.num_programs(0) + part) * heads + head
-    cell = place * width * width + c[:, None] * width + c[None, :]
-    tl.store(sums + cell, total, mask=is_channel[:, None] & is_channel[None, :])
-    tl.store(squares + 2 * place * width + c, of_query, mask=is_channel)
-    tl.store(squares + (2 * place + 1) * width + c, of_key, mask=is_channel)
+    cell = (place * width + r[:, None]) * width + c[None, :]
+    tl.store(sums + cell, total, mask=is_row[:, None] & is_column[None, :])
+    tl.store(squares + 2 * place * width + r, of_query, mask=is_row)
+    # The same numbers, whoever of the programs that share a head writes them last.
+    tl.store(squares + (2 * place + 1) * width + c, of_key, mask=is_column)
+
+
+@triton.jit
+def _over_norm(squares):  # type: ignore[no-untyped-def]
+    """One over the root; a channel that is zero everywhere has no direction (`inverse_norms`)."""
+    return tl.where(squares > 1e-24, tl.rsqrt(squares), 0.0)
+
+
+@triton.jit
+def _squares(  # type: ignore[no-untyped-def]
+    squares, image, head, heads, parts, width, which, c, size: tl.constexpr
+):
+    total = tl.zeros([size], tl.float32)
+    for part in range(parts):
+        place = 2 * ((image * parts + part) * heads + head) + which
+        total += tl.load(squares + place * width + c, mask=c < width, other=0.0)
+    return total
+
+
+@triton.jit
+def _attention(  # type: ignore[no-untyped-def]
+    sums, squares, temperature, image, head, heads, parts, width, first,
+    query_by_head: tl.constexpr, tile_rows: tl.constexpr, tile_width: tl.constexpr,
+):  # fmt: skip
+    """Some rows of a head's attention weights, zero beyond its width."""
+    c, r = tl.arange(0, tile_width), first + tl.arange(0, tile_rows)
+    inside = (r < width)[:, None] & (c < width)[None, :]
+    total = tl.zeros([tile_rows, tile_width], tl.float32)
+    for part in range(parts):
+        place = (image * parts + part) * heads + head
+        cell = (place * width + r[:, None]) * width + c[None, :]
+        total += tl.load(sums + cell, mask=inside, other=0.0)
+    if query_by_head:
+        whole = _squares(squares, image, head, heads, parts, width, 0, c, tile_width)
+        of_query = tl.zeros([tile_rows], tl.float32) + tl.sum(whole, axis=0) / width
+    else:
+        of_query = _squares(squares, image, head, heads, parts, width, 0, r, tile_rows)
+    of_key = _squares(squares, image, head, heads, parts, width, 1, c, tile_width)
+    scores = total * _over_norm(of_query)[:, None] * _over_norm(of_key)[None, :]
+    scores = scores * tl.load(temperature + head).to(tl.float32)
+    scores = tl.where((c < width)[None, :], scores, float('-inf'))
+    weights = tl.exp(scores - tl.max(scores, axis=1)[:, None])
+    weights = weights / tl.sum(weights, axis=1)[:, None]
+    return tl.where(inside, weights, 0.0)
+
+
+@triton.jit
+def _lines(  # type: ignore[no-untyped-def]
+    projection, o, r, head, width, width_out, joint, projects: tl.constexpr
+):
+    """What the output projection, or none, takes of some of a head's channels, (out, rows)."""
+    inside = (o < width_out)[:, None] & (r < width)[None, :]
+    column = (head * width + r)[None, :]
+    if projects:
+        lines = tl.load(projection + o[:, None] * joint + column, mask=inside, other=0.0)
+        return lines.to(tl.float32)
+    else:
+        return tl.where(inside & (o[:, None] == column), 1.0, 0.0)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _weights_kernel(  # type: ignore[no-untyped-def]
+def _matrix_kernel(  # type: ignore[no-untyped-def]
     sums,
     squares,
     temperature,
@@ -87,48 +153,35 @@ def _weights_kernel(  # type: ignore[no-untyped-def]
     query_by_head: tl.constexpr,
     projects: tl.constexpr,
     precision: tl.constexpr,
+    tile_rows: tl.constexpr,
     tile_width: tl.constexpr,
     tile_out: tl.constexpr,
 ):
     head, image = tl.program_id(0), tl.program_id(1)
     heads = tl.num_programs(0)
-    c = tl.arange(0, tile_width)
-    is_channel = c < width
-    is_pair = is_channel[:, None] & is_channel[None, :]
-    total = tl.zeros([tile_width, tile_width], tl.float32)
-    of_query = tl.zeros([tile_width], tl.float32)
-    of_key = tl.zeros([tile_width], tl.float32)
-    for part in range(parts):
-        place = (image * parts + part) * heads + head
-        cell = place * width * width + c[:, None] * width + c[None, :]
-        total += tl.load(sums + cell, mask=is_pair, other=0.0)
-        of_query += tl.load(squares + 2 * place * width + c, mask=is_channel, other=0.0)
-        of_key += tl.load(squares + (2 * place + 1) * width + c, mask=is_channel, other=0.0)
-    if query_by_head:
-        of_query = tl.zeros([tile_width], tl.float32) + tl.sum(of_query, axis=0) / width
-    # A channel that is zero everywhere has no direction, see `channel_attention.inverse_norms`.
-    by_query = tl.where(of_query > 1e-24, tl.rsqrt(of_query), 0.0)
-    by_key = tl.where(of_key > 1e-24, tl.rsqrt(of_key), 0.0)
-    scores = total * by_query[:, None] * by_key[None, :]
-    scores = scores * tl.load(temperature + head).to(tl.float32)
-    scores = tl.where(is_channel[None, :], scores, float('-inf'))
-    weights = tl.exp(scores - tl.max(scores, axis=1)[:, None])
-    weights = weights / tl.sum(weights, axis=1)[:, None]
-    weights = tl.where(is_pair, weights, 0.0)
     joint = heads * width
+    c, r = tl.arange(0, tile_width), tl.arange(0, tile_rows)
+    upper = _attention(
+        sums, squares, temperature, image, head, heads, parts, width, 0,
+        query_by_head, tile_rows, tile_width,
+    )  # fmt: skip
+    # Two halves, whose products one after the other fit the chip.
+    lower = upper
+    if tile_width > tile_rows:
+        lower = _attention(
+            sums, squares, temperature, image, head, heads, parts, width, tile_rows,
+            query_by_head, tile_rows, tile_width,
+        )  # fmt: skip
     for start in range(0, width_out, tile_out):
         o = start + tl.arange(0, tile_out)
-        inside = (o < width_out)[:, None] & is_channel[None, :]
-        column = (head * width + c)[None, :]
-        if projects:
-            line = tl.load(projection + o[:, None] * joint + column, mask=inside, other=0.0)
-            line = line.to(tl.float32)
-        else:
-            line = tl.where(inside & (o[:, None] == column), 1.0, 0.0)
+        lines = _lines(projection, o, r, head, width, width_out, joint, projects)
         folded = tl.zeros([tile_out, tile_width], tl.float32)
-        folded = tl.dot(line, weights, folded, input_precision=precision)
-        place = out + (image * width_out + o)[:, None] * joint + column
-        tl.store(place, folded, mask=inside)
+        folded = tl.dot(lines, upper, folded, input_precision=precision)
+        if tile_width > tile_rows:
+            lines = _lines(projection, o, tile_rows + r, head, width, width_out, joint, projects)
+            folded = tl.dot(lines, lower, folded, input_precision=precision)
+        place = out + (image * width_out + o)[:, None] * joint + (head * width + c)[None, :]
+        tl.store(place, folded, mask=(o < width_out)[:, None] & (c < width)[None, :])
 
 
 def gram(
@@ -145,11 +198,13 @@ def gram(
     squares: Tensor,
 ) -> None:
     """Run the first kernel, described by `operators.gram`."""
-    images, parts, _, head_width, _ = sums.shape
+    images, parts, heads, head_width, _ = sums.shape
     pixels = height * width
     tile_pixels = tile_of(pixels, 32)
     share = triton.cdiv(triton.cdiv(pixels, parts), tile_pixels) * tile_pixels
-    _gram_kernel[parts, heads, images](
+    tile_width = tile_of(head_width, WIDEST)
+    tile_rows = min(tile_width, ROWS)
+    _gram_kernel[parts, heads * triton.cdiv(head_width, tile_rows), images](
         query,
         key,
         query_kernel,
@@ -162,6 +217,7 @@ def gram(
         share,
         height,
         width,
+        heads,
         head_width,
         row_stride(query),
         row_stride(key),
@@ -169,7 +225,8 @@ def gram(
         halves=query.dtype == torch.bfloat16,
         **products_in(query.dtype),
         tile_pixels=tile_pixels,
-        tile_width=tile_of(head_width, 4096),
+        tile_rows=tile_rows,
+        tile_width=tile_width,
         num_warps=8,
         num_stages=1,
     )
@@ -186,7 +243,8 @@ def attention_matrix(
 ) -> None:
     """Run the second kernel, described by `operators.attention_matrix`."""
     images, parts, heads, width, _ = sums.shape
-    _weights_kernel[heads, images](
+    tile_width = tile_of(width, WIDEST)
+    _matrix_kernel[heads, images](
         sums,
         squares,
         temperature,
@@ -197,9 +255,9 @@ def attention_matrix(
         out.shape[1],
         query_by_head=query_by_head,
         projects=projection is not None,
-        # Both halves of a wide matrix, which three TF32 products need, would not fit the chip.
-        precision=products_in(torch.float32)['precision'] if width <= 64 else 'ieee',
-        tile_width=tile_of(width, 4096),
+        precision=products_in(torch.float32)['precision'],
+        tile_rows=min(tile_width, ROWS),
+        tile_width=tile_width,
         tile_out=tile_of(out.shape[1], 32),
         num_warps=4 if width <= 64 else 8,
         num_stages=1,

@@ -113,4 +113,5 @@ def depthwise(
         gates=gates,
         activation=activation,
         **tile,
+        num_warps=8,
     )

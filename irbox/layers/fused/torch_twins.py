@@ -230,6 +230,56 @@ def mix_experts(
     return out.to(torch.float32 if base is None else base.dtype)
 
 
+def causal(rows: Tensor, weight: Tensor, bias: Tensor | None, length: int) -> Tensor:
+    """See ``operators.causal``."""
+    x = rows.float().view(-1, length, len(weight)).transpose(1, 2)
+    x = F.pad(x, (weight.shape[1] - 1, 0))
+    shift = None if bias is None else bias.float()
+    x = F.silu(F.conv1d(x, weight.float().unsqueeze(1), shift, groups=len(weight)))
+    return x.transpose(1, 2).reshape(-1, len(weight)).to(rows.dtype)
+
+
+def scan_rows(
+    u: Tensor,
+    delta: Tensor,
+    log_rates: Tensor,
+    b: Tensor,
+    c: Tensor,
+    skip: Tensor,
+    gate: Tensor,
+    length: int,
+) -> Tensor:
+    """See ``operators.scan_rows``; step by step."""
+    x, dt, write, read = (one.float().view(-1, length, one.shape[1]) for one in (u, delta, b, c))
+    dt, rates = F.softplus(dt), -log_rates.float().exp()
+    state = x.new_zeros(len(x), *rates.shape)
+    answers = []
+    for t in range(length):
+        entered = (dt[:, t] * x[:, t]).unsqueeze(2) * write[:, t].unsqueeze(1)
+        state = (dt[:, t].unsqueeze(2) * rates).exp() * state + entered
+        answers.append((state * read[:, t].unsqueeze(1)).sum(2))
+    y = (torch.stack(answers, 1) + skip.float() * x).flatten(0, 1)
+    return (y * F.silu(gate.float())).to(u.dtype)
+
+
+def blend(
+    local: Tensor,
+    distant: Tensor,
+    norm_weight: Tensor,
+    norm_bias: Tensor,
+    gate: Tensor | None,
+    base: Tensor,
+    weighs_local: bool,
+    eps: float,
+) -> Tensor:
+    """See ``operators.blend``."""
+    near, far = local.float(), distant.float()
+    far = F.layer_norm(far, far.shape[1:], norm_weight.float(), norm_bias.float(), eps)
+    share = torch.tensor(0.5) if gate is None else gate.float()
+    share = share if weighs_local else 1 - share
+    return (base.float() + share * near + (1 - share) * far).to(base.dtype)
+
+
 def _convolve(rows: Tensor, weight: Tensor, bias: Tensor | None, height: int, width: int) -> Tensor:
     x = rows.view(-1, height, width, len(weight)).permute(0, 3, 1, 2)
     kernel, shift = weight.float().view(-1, 1, 3, 3), None if bias is None else bias.float()

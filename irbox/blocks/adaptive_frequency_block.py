@@ -64,5 +64,4 @@ class AdaptiveFrequencyBlock(nn.Module):
         low, high = self.split(self.embed(image))
         context.record(Bands(low, high))
         merged = self.modulate(self.attend_low(low, x), self.attend_high(high, x))
-        answer: Tensor = self.alpha * self.attend(x, merged) + self.beta * x
-        return answer
+        return self.attend.add_to(x, x, merged, (self.alpha, self.beta))

@@ -78,9 +78,9 @@ class ADEC(nn.Module):
         routing = self.router(x, context)
         context.record(routing)
         mixed = self.dwconv(self.mixture(x, routing))
-        answer: Tensor = self.attend(x, self.fuse(mixed, context))
+        fused = self.fuse(mixed, context)
         if self.residual == 'none':
+            answer: Tensor = self.attend(x, fused)
             return answer
-        if self.residual == 'gated':
-            return self.beta * x + self.alpha * answer
-        return x + answer
+        scales = (self.alpha, self.beta) if self.residual == 'gated' else None
+        return self.attend.add_to(x, x, fused, scales)

@@ -164,8 +164,7 @@ class TransposedCrossAttention(nn.Module):
     def forward(self, query: Tensor, source: Tensor) -> Tensor:
         """Attend from ``query`` (B, C, H, W) to ``source`` (B, C, H, W) -> same shape."""
         ours = type(self).forward is TransposedCrossAttention.forward
-        fits = source.shape[1] <= WIDEST_HEAD * self.temperature.shape[0]
-        if ours and fits and can_run_fused(query, self) and can_run_fused(source):
+        if self._can_run_fused(query, source):
             return fused.cross_attention(self, query, source)
         ours = ours and self.q_dwconv.kernel_size == self.kv_dwconv.kernel_size == (3, 3)
         if ours and can_run_in_strips(query, self) and can_run_in_strips(source):
@@ -175,6 +174,28 @@ class TransposedCrossAttention(nn.Module):
         return channel_attention(
             query, key, value, self.temperature, self.project_out, self.query_norm
         )
+
+    def add_to(
+        self,
+        x: Tensor,
+        query: Tensor,
+        source: Tensor,
+        scales: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """Compute ``x + self(query, source)``, (B, C, H, W) -> same shape.
+
+        With scales ``scales[0] * self(query, source) + scales[1] * x``, each (C, 1, 1).
+        """
+        if self._can_run_fused(query, source) and can_run_fused(x):
+            return fused.cross_attention(self, query, source, x, scales or (None, None))
+        if scales is None:
+            return x + self(query, source)
+        return scales[0] * self(query, source) + scales[1] * x
+
+    def _can_run_fused(self, query: Tensor, source: Tensor) -> bool:
+        ours = type(self).forward is TransposedCrossAttention.forward
+        fits = source.shape[1] <= WIDEST_HEAD * self.temperature.shape[0]
+        return ours and fits and can_run_fused(query, self) and can_run_fused(source)
 
     def _in_strips(self, query: Tensor, source: Tensor) -> Tensor:
         """The same on strips of rows."""

@@ -74,6 +74,13 @@ class MixtureOfExperts(nn.Module):
             out = out + (answer if routing.shared is None else routing.shared * answer)
         return out.to(x.dtype)
 
+    def add_to(self, x: Tensor, routing: Routing) -> Tensor:
+        """Compute ``x + self(x, routing)``, (B, C, H, W) -> same shape."""
+        if type(self).forward is MixtureOfExperts.forward and fused.can_mix(self, x, routing):
+            return fused.mix(self, x, routing, base=x)
+        answer: Tensor = x + self(x, routing)
+        return answer
+
     def _dense(self, x: Tensor, weights: Tensor) -> Tensor:
         answers = torch.stack([expert(x).float() for expert in self.experts], dim=1)
         weights = weights.unsqueeze(2)

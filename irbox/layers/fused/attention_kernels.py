@@ -255,7 +255,8 @@ def attention_matrix(
         out.shape[1],
         query_by_head=query_by_head,
         projects=projection is not None,
-        precision=products_in(torch.float32)['precision'],
+        # Three TF32 products need twice the memory, more than some devices have for a wide head.
+        precision=products_in(torch.float32)['precision'] if width <= ROWS else 'ieee',
         tile_rows=min(tile_width, ROWS),
         tile_width=tile_width,
         tile_out=tile_of(out.shape[1], 32),

@@ -59,6 +59,17 @@ def _join(decay, value, later_decay, later_value):  # type: ignore[no-untyped-de
     return decay * later_decay, value * later_decay + later_value
 
 
+@triton.jit
+def _softplus(x):  # type: ignore[no-untyped-def]
+    """``log(1 + exp(x))``, exact for small steps too, where a device's logarithm is not."""
+    y = tl.exp(tl.minimum(x, 20.0))
+    z = y / (2.0 + y)
+    square = z * z
+    series = 1.0 / 3 + square * (1.0 / 5 + square * (1.0 / 7 + square * (1.0 / 9)))
+    small = 2.0 * z * (1.0 + square * series)
+    return tl.where(x > 20.0, x, tl.where(y < 0.5, small, tl.log(1.0 + y)))
+
+
 @triton.jit  # type: ignore[untyped-decorator]
 def _scan_kernel(  # type: ignore[no-untyped-def]
     u,
@@ -98,8 +109,7 @@ def _scan_kernel(  # type: ignore[no-untyped-def]
         inside = is_channel[:, None] & is_step[None, :]  # (channel, time)
         place = row[None, :] * delta_stride + ch[:, None]
         raw = tl.load(delta + place, mask=inside, other=0.0).to(tl.float32)
-        step = tl.where(raw > 20.0, raw, tl.log(1.0 + tl.exp(tl.minimum(raw, 20.0))))
-        step = tl.where(inside, step, 0.0)  # 0 beyond the end keeps the state
+        step = tl.where(inside, _softplus(raw), 0.0)  # 0 beyond the end keeps the state
         place = row[None, :] * u_stride + ch[:, None]
         x = tl.load(u + place, mask=inside, other=0.0).to(tl.float32)
         is_line = is_state[:, None] & is_step[None, :]  # (state, time)

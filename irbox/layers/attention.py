@@ -188,9 +188,8 @@ class TransposedCrossAttention(nn.Module):
         """
         if self._can_run_fused(query, source) and can_run_fused(x):
             return fused.cross_attention(self, query, source, x, scales or (None, None))
-        if scales is None:
-            return x + self(query, source)
-        return scales[0] * self(query, source) + scales[1] * x
+        answer: Tensor = self(query, source)
+        return x + answer if scales is None else scales[0] * answer + scales[1] * x
 
     def _can_run_fused(self, query: Tensor, source: Tensor) -> bool:
         ours = type(self).forward is TransposedCrossAttention.forward

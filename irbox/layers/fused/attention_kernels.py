@@ -1,9 +1,9 @@
 """Attention across channels as two Triton kernels: its sums over the pixels, and its matrix.
 
 The first convolves queries and keys, 3x3 and depthwise, and sums their products and squares over a
-part of the pixels, each program into a place of its own. The second adds the parts up in their order, the same bits every time, divides
-by the norms, takes the softmax and folds the output projection in. What is left of attention is one
-product per pixel (`project_kernel`).
+part of the pixels, each program into a place of its own. The second adds the parts up in their
+order, the same bits every time, divides by the norms, takes the softmax and folds the output
+projection in. What is left of attention is one product per pixel (`project_kernel`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
 WIDEST = triton.next_power_of_2(WIDEST_HEAD)
 ROWS = 64
 """Of a head's matrix, which a program holds at once."""
+
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _gram_kernel(  # type: ignore[no-untyped-def]
@@ -82,13 +83,13 @@ def _gram_kernel(  # type: ignore[no-untyped-def]
     tl.store(squares + (2 * place + 1) * width + c, of_key, mask=is_column)
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _over_norm(squares):  # type: ignore[no-untyped-def]
     """One over the root; a channel that is zero everywhere has no direction (`inverse_norms`)."""
     return tl.where(squares > 1e-24, tl.rsqrt(squares), 0.0)
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _squares(  # type: ignore[no-untyped-def]
     squares, image, head, heads, parts, width, which, c, size: tl.constexpr
 ):
@@ -99,7 +100,7 @@ def _squares(  # type: ignore[no-untyped-def]
     return total
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _attention(  # type: ignore[no-untyped-def]
     sums, squares, temperature, image, head, heads, parts, width, first,
     query_by_head: tl.constexpr, tile_rows: tl.constexpr, tile_width: tl.constexpr,
@@ -126,7 +127,7 @@ def _attention(  # type: ignore[no-untyped-def]
     return tl.where(inside, weights, 0.0)
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _lines(  # type: ignore[no-untyped-def]
     projection, o, r, head, width, width_out, joint, projects: tl.constexpr
 ):

@@ -1,4 +1,4 @@
-"""Two branches mixed by a gate, one of them normalised first, and a map added, as a Triton kernel."""
+"""Two branches mixed by a gate, one of them normalised, and a map added, as a Triton kernel."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def blend(
     eps: float,
     out: Tensor,
 ) -> None:
-    """Run the kernel, described by `operators.blend`."""
+    """Run the kernel, described by `mamba_operators.blend`."""
     pixels, channels = out.shape
     tile_channels = tile_of(channels, 2**20)
     tile_pixels = max(1, 2048 // tile_channels)

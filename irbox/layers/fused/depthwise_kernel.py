@@ -14,7 +14,7 @@ from torch import Tensor
 from irbox.layers.fused.tiles import row_stride, tile_of
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def convolve(  # type: ignore[no-untyped-def]
     x, weight, bias, row, y, col, c, is_pixel, is_channel, height, width, stride, offset, first,
     has_bias: tl.constexpr, tile_pixels: tl.constexpr, tile_channels: tl.constexpr,

@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.operators import EXPERT_TILE
+from irbox.layers.fused.sizes import EXPERT_TILE
 from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
 
 
@@ -147,7 +147,7 @@ def ask_experts(
     halves: bool,
     out: Tensor,
 ) -> None:
-    """Run the first kernel, described by `operators.ask_experts`."""
+    """Run the first kernel, described by `routing_operators.ask_experts`."""
     _, width_out, width_in = weight.shape
     tile_out = tile_of(out.shape[1], 128 if out.shape[1] > 96 else 64)
     grid = (experts.numel() * triton.cdiv(out.shape[1], tile_out),)
@@ -186,7 +186,7 @@ def mix_experts(
     adds: bool,
     out: Tensor,
 ) -> None:
-    """Run the second kernel, described by `operators.mix_experts`."""
+    """Run the second kernel, described by `routing_operators.mix_experts`."""
     pixels, channels = out.shape
     flat = weights.flatten(2)
     tile = {'tile_pixels': 32, 'tile_channels': tile_of(channels, 64)}

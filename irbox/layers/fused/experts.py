@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from irbox.layers.fused import operators
+from irbox.layers.fused import routing_operators as operators
 from irbox.layers.fused.layers import map_of, project, rows_of
-from irbox.layers.fused.operators import ROUTES
+from irbox.layers.fused.sizes import ROUTES
 from irbox.layers.fused.switch import can_run_fused, computing_dtype
 from irbox.structures import Routing
 
@@ -26,7 +26,7 @@ def route(
         logits: (B H W, N).
         like: A map (B, C, H, W) of the same size.
         top_k: K.
-        mode: One of ``operators.ROUTES``.
+        mode: One of ``sizes.ROUTES``.
         image_bias: (B, N), added to the logits of an image, or None.
 
     Returns:
@@ -65,9 +65,7 @@ def mix(
     """
     rows, halves = rows_of(x), computing_dtype(x) == torch.bfloat16
     order, places, experts = operators.expert_order(routing.weights, routing.top_k)
-    hidden = operators.ask_experts(
-        rows, order, experts, *_stacked(mixture, 'fc1'), True, halves
-    )
+    hidden = operators.ask_experts(rows, order, experts, *_stacked(mixture, 'fc1'), True, halves)
     answers = operators.ask_experts(
         hidden, order, experts, *_stacked(mixture, 'fc2'), False, halves
     )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from irbox.layers.fused import operators
-from irbox.layers.fused.operators import ACTIVATIONS
+from irbox.layers.fused.sizes import ACTIVATIONS
 from irbox.layers.fused.switch import computing_dtype
 from irbox.layers.norm import LayerNorm2d
 

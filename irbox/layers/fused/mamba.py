@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from irbox.layers.fused import operators
+from irbox.layers.fused import mamba_operators as operators
 from irbox.layers.fused.layers import depthwise, map_of, multiply, project, rows_of
 from irbox.layers.fused.switch import computing_dtype
 from irbox.layers.norm import LayerNorm2d
@@ -26,11 +26,12 @@ def can_scan(layer: Mamba, x: Tensor) -> bool:
 
 def mamba(layer: Mamba, rows: Tensor, length: int, norm: LayerNorm2d | None = None) -> Tensor:
     """Compute ``layer(norm(x))`` of rows (B L, C): six launches."""
-    halves, rank, states = layer.in_proj.weight.dtype == torch.bfloat16, layer.dt_rank, layer.d_state
+    halves = layer.in_proj.weight.dtype == torch.bfloat16
+    sizes = [layer.dt_rank, layer.d_state, layer.d_state]
     both = project(rows, layer.in_proj, halves, norm)
     u, gate = both.chunk(2, dim=1)
     u = operators.causal(u, layer.conv1d.weight.flatten(1), layer.conv1d.bias, length)
-    step, write, read = project(u, layer.x_proj, halves).split([rank, states, states], dim=1)
+    step, write, read = torch.split(project(u, layer.x_proj, halves), sizes, dim=1)
     delta = project(step, layer.dt_proj, halves)
     y = operators.scan_rows(u, delta, layer.A_log, write, read, layer.D, gate, length)
     return project(y, layer.out_proj, halves)
@@ -82,7 +83,11 @@ def _gate(
         bias = multiply(joint, of_belief, bias, halves)
     last = 'gelu' if len(gate) > 1 else 'sigmoid'
     answer = multiply(seen, weight, bias, halves, activation=last)
-    return answer if len(gate) == 1 else project(answer, _linear(gate, 2), halves, activation='sigmoid')
+    return (
+        answer
+        if len(gate) == 1
+        else project(answer, _linear(gate, 2), halves, activation='sigmoid')
+    )
 
 
 def _perceive(layers: nn.Sequential, rows: Tensor, halves: bool) -> Tensor:

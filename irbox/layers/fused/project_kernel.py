@@ -2,8 +2,8 @@
 
 A norm or a depthwise 3x3 convolution before, an activation, a factor and a map to add after: one
 launch, and nothing in between is ever written down. A program owns a tile of pixels and of columns;
-a norm's statistics are taken of the whole rows first, in float32; a convolution is computed anew for
-each tile of columns, of which there are few.
+a norm's statistics are taken of the whole rows first, in float32; a convolution is computed anew
+for each tile of columns, of which there are few.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 from irbox.layers.fused.depthwise_kernel import convolve
-from irbox.layers.fused.tiles import products_in, product, row_stride, tile_of
+from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
 
 # Ignored types: Triton has no stubs, and its compiler reads the kernels' annotations.
 
@@ -129,10 +129,8 @@ def _project_kernel(  # type: ignore[no-untyped-def]
             shifts = second_bias if branch == 1 else shifts
         total += tl.load(shifts + n, mask=is_out, other=0.0).to(tl.float32)[None, :]
     if activation == 1:
-        if has_second:
-            total = tl.where(branch == 1, tl.sigmoid(total), total)
-        else:
-            total = tl.sigmoid(total)
+        gate = tl.sigmoid(total)
+        total = tl.where(branch == 1, gate, total) if has_second else gate
     if activation == 2:
         total = 0.5 * total * (1.0 + tl.math.erf(total * 0.7071067811865476))
     inside = is_pixel[:, None] & is_out[None, :]

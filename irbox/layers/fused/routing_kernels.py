@@ -1,8 +1,8 @@
 """From scores to experts as two Triton kernels: the weights of each pixel, and who is asked what.
 
 The first keeps the best scores of each pixel and makes weights of them. The second puts the pixels
-of a block in the order of their experts, each expert's in whole tiles, so that a tile is one product
-with one expert's weights (`expert_kernels`). No host waits for how many there are: memory is given
+of a block in the order of their experts, each expert's in whole tiles, so that a tile is multiplied
+by one expert's weights (`expert_kernels`). No host waits for how many there are: memory is given
 for as many as there may be, and what is not used is passed over.
 """
 
@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.operators import EXPERT_BLOCK, EXPERT_TILE, ROUTED_PIXELS
+from irbox.layers.fused.sizes import EXPERT_BLOCK, EXPERT_TILE, ROUTED_PIXELS
 from irbox.layers.fused.tiles import row_stride
 
 
@@ -135,7 +135,7 @@ def route(
     scores: Tensor,
     counts: Tensor,
 ) -> None:
-    """Run the first kernel, described by `operators.route`."""
+    """Run the first kernel, described by `routing_operators.route`."""
     pixels, num_experts = weights.shape
     _route_kernel[(len(counts),)](
         logits,
@@ -163,7 +163,7 @@ def expert_order(
     places: Tensor,
     tile_experts: Tensor,
 ) -> None:
-    """Run the second kernel, described by `operators.expert_order`."""
+    """Run the second kernel, described by `routing_operators.expert_order`."""
     images, num_experts, height, width = weights.shape
     blocks, num_tiles = tile_experts.shape
     capacity = order.shape[1]

@@ -1,8 +1,8 @@
 """What Mamba does along a sequence as two Triton kernels: its convolution, and its scan.
 
 Both read and write rows, a step after the other with its channels next to each other, so that
-nothing is transposed. The scan is that of `selective_scan.triton_scan`, forward alone, with softplus,
-the rates' exponential, the direct path and the gate inside.
+nothing is transposed. The scan is that of `selective_scan.triton_scan`, forward alone, with
+softplus, the rates' exponential, the direct path and the gate inside.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ def _causal_kernel(  # type: ignore[no-untyped-def]
     tl.store(place, total, mask=is_step[:, None] & is_channel[None, :])
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _join(decay, value, later_decay, later_value):  # type: ignore[no-untyped-def]
     """Two stretches of a linear recurrence as one."""
     return decay * later_decay, value * later_decay + later_value
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _softplus(x):  # type: ignore[no-untyped-def]
     """``log(1 + exp(x))``, exact for small steps too, where a device's logarithm is not."""
     y = tl.exp(tl.minimum(x, 20.0))
@@ -130,7 +130,7 @@ def _scan_kernel(  # type: ignore[no-untyped-def]
 
 
 def causal(rows: Tensor, weight: Tensor, bias: Tensor | None, length: int, out: Tensor) -> None:
-    """Run the first kernel, described by `operators.causal`."""
+    """Run the first kernel, described by `mamba_operators.causal`."""
     steps, channels = out.shape
     tile = {'tile_steps': tile_of(steps, 32), 'tile_channels': tile_of(channels, 64)}
     grid = (triton.cdiv(steps, tile['tile_steps']) * triton.cdiv(channels, tile['tile_channels']),)
@@ -160,7 +160,7 @@ def scan_rows(
     length: int,
     out: Tensor,
 ) -> None:
-    """Run the second kernel, described by `operators.scan_rows`."""
+    """Run the second kernel, described by `mamba_operators.scan_rows`."""
     channels, num_states = log_rates.shape
     states = triton.next_power_of_2(num_states)
     per_program = max(1, CELLS // states)

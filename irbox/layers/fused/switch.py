@@ -18,7 +18,7 @@ SWITCH = 'IRBOX_FUSED'
 """Environment variable: ``0`` leaves all layers to torch's own operators."""
 WIDEST_HEAD = 128
 """Channels of an attention head whose sums a program holds at once."""
-_DEVICES = ContextVar('fused_devices', default=('cuda',))
+_DEVICES: ContextVar[tuple[str, ...]] = ContextVar('fused_devices', default=('cuda',))
 
 
 @contextmanager

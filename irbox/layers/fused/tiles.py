@@ -10,9 +10,11 @@ import triton.language as tl
 from torch import Tensor
 
 
-@triton.jit
-def product(a, b, total, precision: tl.constexpr, widens: tl.constexpr):  # type: ignore[no-untyped-def]
-    """``total + a b``; what the interpreter cannot multiply is widened first, which rounds nothing."""
+@triton.jit  # type: ignore[untyped-decorator]
+def product(  # type: ignore[no-untyped-def]
+    a, b, total, precision: tl.constexpr, widens: tl.constexpr
+):
+    """``total + a b``; what the interpreter cannot multiply is widened, which rounds nothing."""
     if widens:
         a = a.to(tl.float32)
         b = b.to(tl.float32)
@@ -31,10 +33,16 @@ def products_in(dtype: torch.dtype) -> dict[str, str | bool]:
 
 def tile_of(width: int, most: int) -> int:
     """Give the power of two, 16 to ``most``, that a width is cut into."""
-    return max(16, min(most, triton.next_power_of_2(width)))
+    fits: int = triton.next_power_of_2(width)
+    return max(16, min(most, fits))
 
 
 def row_stride(rows: Tensor | None) -> int:
     """Give the distance of rows (P, C) in elements; 0 where there are none."""
-    return 0 if rows is None else rows.stride(0)
-
+    if rows is None:
+        return 0
+    if rows.shape[1] > 1 and rows.stride(1) != 1:
+        raise ValueError(
+            f'rows must have their channels side by side, got strides {rows.stride()}.'
+        )
+    return rows.stride(0)

@@ -1,6 +1,6 @@
 """What the operators compute, in torch: slow and plain, for tests and for trials on a device.
 
-Arguments and answers are those of `operators`.
+Arguments and answers are those of the operators.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from irbox.layers.channel_attention import QueryNorm, inverse_norms, weigh
+from irbox.layers.fused.sizes import EXPERT_BLOCK, EXPERT_TILE, LANES, ROUTED_PIXELS, parts_of
 
 
 def project(
@@ -51,7 +52,7 @@ def project(
             answers.append(answer if shift is None else answer + shift.float())
     answers[-1] = _activate(answers[-1], activation)
     if second is not None:
-        answers = [F.pad(answer, (0, -answer.shape[1] % 16)) for answer in answers]
+        answers = [F.pad(answer, (0, -answer.shape[1] % LANES)) for answer in answers]
     out = torch.cat(answers, dim=1)
     out = out if factor is None else out * factor.float()
     if base is not None:
@@ -77,7 +78,7 @@ def depthwise(
     if not gates:
         return _activate(x, activation).to(rows.dtype)
     x = _activate(x[:, :channels], activation) * x[:, channels:]
-    return F.pad(x, (0, -channels % 16)).to(rows.dtype)
+    return F.pad(x, (0, -channels % LANES)).to(rows.dtype)
 
 
 def gram(
@@ -92,8 +93,6 @@ def gram(
     heads: int,
 ) -> tuple[Tensor, Tensor]:
     """See ``operators.gram``; all in the first part."""
-    from irbox.layers.fused.operators import parts_of
-
     convolved = (
         _convolve(query.float(), query_kernel, query_bias, height, width),
         _convolve(key.float(), key_kernel, key_bias, height, width),
@@ -132,9 +131,7 @@ def attention_matrix(
 def route(
     logits: Tensor, image_bias: Tensor | None, images: int, top_k: int, mode: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """See ``operators.route``; all are counted in the first part."""
-    from irbox.layers.fused.operators import ROUTED_PIXELS
-
+    """See ``routing_operators.route``; all are counted in the first part."""
     score = logits.float()
     if image_bias is not None:
         score = score + image_bias.float().repeat_interleave(len(score) // images, 0)
@@ -156,9 +153,7 @@ def route(
 
 
 def expert_order(weights: Tensor, top_k: int) -> tuple[Tensor, Tensor, Tensor]:
-    """See ``operators.expert_order``."""
-    from irbox.layers.fused.operators import EXPERT_BLOCK, EXPERT_TILE
-
+    """See ``routing_operators.expert_order``."""
     used = weights.permute(0, 2, 3, 1).flatten(0, 2) != 0
     tiles = -(-EXPERT_BLOCK * top_k // EXPERT_TILE) + used.shape[1]
     blocks = -(-len(used) // EXPERT_BLOCK)
@@ -189,7 +184,7 @@ def ask_experts(
     first: bool,
     halves: bool,
 ) -> Tensor:
-    """See ``operators.ask_experts``; zero where there is no pixel."""
+    """See ``routing_operators.ask_experts``; zero where there is no pixel."""
     dtype = torch.bfloat16 if halves else torch.float32
     pixel = order.flatten().long()
     expert = experts.flatten().long().repeat_interleave(pixel.numel() // experts.numel())
@@ -200,7 +195,7 @@ def ask_experts(
         mine = (expert == n) & (pixel >= 0)
         out[mine] = given[mine] @ matrix.to(dtype).float().t() + shift.float()
     if first:
-        out = F.pad(F.gelu(out), (0, -out.shape[1] % 16))
+        out = F.pad(F.gelu(out), (0, -out.shape[1] % LANES))
     return out.to(dtype)
 
 
@@ -214,7 +209,7 @@ def mix_experts(
     base: Tensor | None,
     adds: bool,
 ) -> Tensor:
-    """See ``operators.mix_experts``."""
+    """See ``routing_operators.mix_experts``."""
     tile = len(answers) // experts.numel()
     at, is_asked = places.long().clamp(0), (places >= 0).unsqueeze(2)
     chosen = experts.flatten().long()[at // tile].clamp(0)
@@ -231,7 +226,7 @@ def mix_experts(
 
 
 def causal(rows: Tensor, weight: Tensor, bias: Tensor | None, length: int) -> Tensor:
-    """See ``operators.causal``."""
+    """See ``mamba_operators.causal``."""
     x = rows.float().view(-1, length, len(weight)).transpose(1, 2)
     x = F.pad(x, (weight.shape[1] - 1, 0))
     shift = None if bias is None else bias.float()
@@ -249,7 +244,7 @@ def scan_rows(
     gate: Tensor,
     length: int,
 ) -> Tensor:
-    """See ``operators.scan_rows``; step by step."""
+    """See ``mamba_operators.scan_rows``; step by step."""
     x, dt, write, read = (one.float().view(-1, length, one.shape[1]) for one in (u, delta, b, c))
     dt, rates = F.softplus(dt), -log_rates.float().exp()
     state = x.new_zeros(len(x), *rates.shape)
@@ -272,7 +267,7 @@ def blend(
     weighs_local: bool,
     eps: float,
 ) -> Tensor:
-    """See ``operators.blend``."""
+    """See ``mamba_operators.blend``."""
     near, far = local.float(), distant.float()
     far = F.layer_norm(far, far.shape[1:], norm_weight.float(), norm_bias.float(), eps)
     share = torch.tensor(0.5) if gate is None else gate.float()

@@ -1,0 +1,29 @@
+"""Numbers that the operators, their kernels and their twins agree on."""
+
+from __future__ import annotations
+
+LANES = 16
+"""Channels that branches are padded to, so that rows begin at whole vectors."""
+ACTIVATIONS = {'none': 0, 'sigmoid': 1, 'gelu': 2}
+ROUTES = {'selected': 0, 'single': 1, 'with_shared': 2, 'without_shared': 3}
+"""How weights are made of scores, see ``routing_operators.route``."""
+MOST_PARTS = 64
+"""Programs that share an image's pixels: enough for a device, few enough to be added up."""
+PIXELS_PER_PART = 256
+"""At least."""
+ROUTED_PIXELS = 128
+"""Whose best experts a program chooses."""
+EXPERT_BLOCK = 1024
+"""Pixels that are put in order together."""
+EXPERT_TILE = 64
+"""Rows that are multiplied by one expert's weights at once."""
+
+
+def padded(width: int) -> int:
+    """Give a width in whole vectors."""
+    return -(-width // LANES) * LANES
+
+
+def parts_of(pixels: int) -> int:
+    """Say into how many parts the pixels of an image are cut."""
+    return max(1, min(MOST_PARTS, -(-pixels // PIXELS_PER_PART)))

@@ -19,6 +19,9 @@ _LIBRARY: Any = torch.library.Library('irbox', 'FRAGMENT')  # type: ignore[no-un
 KERNELS_ON_CPU = False
 """Run the kernels instead of their twins: what tests set in Triton's interpreter."""
 
+NAMES: list[str] = []
+"""Of all operators, in torch's namespace ``irbox``."""
+
 Answer = Tensor | tuple[Tensor, ...]
 
 
@@ -34,6 +37,7 @@ def define(
 ) -> Callable[..., Any]:
     """Make an operator: what it computes, the memory of its answer, and its kernel's file."""
     name = schema.partition('(')[0]
+    NAMES.append(name)
 
     def launch(*args: Any) -> Answer:
         answer = allocate(*args)

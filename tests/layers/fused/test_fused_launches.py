@@ -1,0 +1,48 @@
+"""How many kernels a forward pass launches on a device, counted without one."""
+
+import pytest
+import torch
+
+from irbox.benchmark.launches import count_launches
+from irbox.benchmark.networks import read_network
+from irbox.layers.fused.define import NAMES
+from irbox.layers.fused.switch import SWITCH
+from irbox.testing.reference import textbook
+from support.paths import ROOT
+
+MOST = 0.4
+"""Of the textbook's launches."""
+IMAGE = 1, 3, 224, 224
+
+
+def launches(network):
+    return count_launches(network, torch.zeros(IMAGE, device='meta'))
+
+
+@pytest.mark.parametrize('name', ['unet', 'm2ir', 'm2restore_official', 'm2restore'])
+def test_two_fifths_of_the_textbooks_launches(name):
+    described = read_network(str(ROOT / f'configs/_base_/models/{name}.yaml'))
+    ours = launches(described.build('meta'))
+    by_the_book = launches(textbook(described.build('meta'), 'operator'))
+    assert ours.count <= MOST * by_the_book.count
+    assert ours.read + ours.written < 0.5 * (by_the_book.read + by_the_book.written)
+    assert not any(by_the_book.by_name[operator] for operator in NAMES)
+
+
+def test_switched_off_there_are_none_of_ours(monkeypatch):
+    network = read_network(str(ROOT / 'configs/_base_/models/unet.yaml')).build('meta')
+    with_ours = launches(network)
+    monkeypatch.setenv(SWITCH, '0')
+    without = launches(network)
+    assert not any(without.by_name[operator] for operator in NAMES)
+    assert without.count > 2 * with_ours.count
+
+
+def test_elsewhere_the_meta_device_takes_the_layers_own_path():
+    """Costs are counted there, by products and convolutions."""
+    from irbox.benchmark.launches import CountLaunches
+
+    network = read_network(str(ROOT / 'configs/_base_/models/unet.yaml')).build('meta')
+    with torch.no_grad(), CountLaunches() as counting:
+        network(torch.zeros(1, 3, 64, 64, device='meta'))
+    assert not any(counting.found.by_name[operator] for operator in NAMES)

@@ -14,12 +14,11 @@ import triton.language as tl
 from torch import Tensor
 
 from irbox.layers.fused.depthwise_kernel import convolve
+from irbox.layers.fused.sizes import ROWS
 from irbox.layers.fused.switch import WIDEST_HEAD
 from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
 
 WIDEST = triton.next_power_of_2(WIDEST_HEAD)
-ROWS = 64
-"""Of a head's matrix, which a program holds at once."""
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -201,7 +200,8 @@ def gram(
     """Run the first kernel, described by `operators.gram`."""
     images, parts, heads, head_width, _ = sums.shape
     pixels = height * width
-    tile_pixels = tile_of(pixels, 32)
+    # More at once, and the eighteen loads of a pixel would not fit a program's registers.
+    tile_pixels = 16
     share = triton.cdiv(triton.cdiv(pixels, parts), tile_pixels) * tile_pixels
     tile_width = tile_of(head_width, WIDEST)
     tile_rows = min(tile_width, ROWS)

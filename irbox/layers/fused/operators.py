@@ -122,8 +122,8 @@ def _gram_out(
     width: int,
     heads: int,
 ) -> tuple[Tensor, Tensor]:
-    images, parts = len(query) // (height * width), parts_of(height * width)
-    size = query.shape[1] // heads
+    images, size = len(query) // (height * width), query.shape[1] // heads
+    parts = parts_of(height * width, heads, size)
     sums = query.new_empty(images, parts, heads, size, size, dtype=torch.float32)
     return sums, sums.new_empty(images, parts, heads, 2, size)
 

@@ -7,10 +7,12 @@ LANES = 16
 ACTIVATIONS = {'none': 0, 'sigmoid': 1, 'gelu': 2}
 ROUTES = {'selected': 0, 'single': 1, 'with_shared': 2, 'without_shared': 3}
 """How weights are made of scores, see ``routing_operators.route``."""
-MOST_PARTS = 64
-"""Programs that share an image's pixels: enough for a device, few enough to be added up."""
-PIXELS_PER_PART = 256
+PROGRAMS = 128
+"""That sum over the pixels of an image: enough for a device, few enough to be added up."""
+PIXELS_PER_PART = 64
 """At least."""
+ROWS = 64
+"""Of a head's matrix, which a program holds at once."""
 ROUTED_PIXELS = 128
 """Whose best experts a program chooses."""
 EXPERT_BLOCK = 1024
@@ -24,6 +26,7 @@ def padded(width: int) -> int:
     return -(-width // LANES) * LANES
 
 
-def parts_of(pixels: int) -> int:
-    """Say into how many parts the pixels of an image are cut."""
-    return max(1, min(MOST_PARTS, -(-pixels // PIXELS_PER_PART)))
+def parts_of(pixels: int, heads: int, width: int) -> int:
+    """Say into how many parts the pixels of an image are cut, given the heads and their width."""
+    most = max(1, PROGRAMS // (heads * -(-width // ROWS)))
+    return max(1, min(most, -(-pixels // PIXELS_PER_PART)))

@@ -99,7 +99,7 @@ def gram(
     )
     images = len(query) // (height * width)
     q, k = (x.view(images, -1, heads, x.shape[1] // heads) for x in convolved)
-    parts = parts_of(q.shape[1])
+    parts = parts_of(q.shape[1], heads, q.shape[3])
     sums = q.new_zeros(images, parts, heads, q.shape[3], q.shape[3])
     squares = q.new_zeros(images, parts, heads, 2, q.shape[3])
     squares[:, 0] = torch.stack([x.square().sum(1) for x in (q, k)], 2)

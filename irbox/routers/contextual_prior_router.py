@@ -108,7 +108,7 @@ class ContextualPriorRouter(nn.Module):
             scores = noisy.softmax(1)
             weights, shared = self._weigh(scores)
             load = self._load(logits, noisy, sigma, scores)
-        return Routing(weights=weights, load=load, scores=scores, shared=shared)
+        return Routing(weights, load, scores, shared, top_k=self.top_k)
 
     def _can_run_fused(self, x: Tensor) -> bool:
         ours = type(self).forward is ContextualPriorRouter.forward

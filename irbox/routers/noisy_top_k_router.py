@@ -98,7 +98,8 @@ class NoisyTopKRouter(nn.Module):
                 noisy = biased + self._mask(biased) * sigma * normal_noise(biased)
             weights = top_k_weights(noisy.permute(0, 3, 1, 2), self.top_k, self.normalize)
             load = self._load(score if self.load == 'official' else biased, noisy, sigma)
-        return Routing(weights=weights, load=load)
+        top_k = self.top_k if self.normalize == 'selected' else None
+        return Routing(weights=weights, load=load, top_k=top_k)
 
     def _fused(self, x: Tensor, context: Context) -> Routing:
         """The same in evaluation by fused kernels."""

@@ -32,4 +32,5 @@ class PixelRouter(nn.Module):
         """Route each pixel of (B, C, H, W)."""
         with full_precision(x):
             weights = top_k_weights(self.score(x.float()), self.top_k)
-        return Routing(weights=weights, load=(weights > 0).sum((0, 2, 3)).float())
+        load = (weights > 0).sum((0, 2, 3)).float()
+        return Routing(weights=weights, load=load, top_k=self.top_k)

@@ -82,7 +82,7 @@ def _gram_kernel(  # type: ignore[no-untyped-def]
     tl.store(squares + (2 * place + 1) * width + c, of_key, mask=is_column)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _over_norm(squares):  # type: ignore[no-untyped-def]
     """One over the root; a channel that is zero everywhere has no direction (`inverse_norms`)."""
     return tl.where(squares > 1e-24, tl.rsqrt(squares), 0.0)

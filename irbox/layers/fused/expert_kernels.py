@@ -196,7 +196,7 @@ def mix_experts(
     _mix_kernel[grid](
         answers,
         places,
-        weights,
+        flat,
         experts,
         added,
         added_weights,

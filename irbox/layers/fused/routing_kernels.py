@@ -169,7 +169,7 @@ def expert_order(
     capacity = order.shape[1]
     flat = weights.flatten(2)
     _order_kernel[(blocks,)](
-        weights,
+        flat,
         order,
         places,
         tile_experts,

@@ -53,13 +53,13 @@ def _causal_kernel(  # type: ignore[no-untyped-def]
     tl.store(place, total, mask=is_step[:, None] & is_channel[None, :])
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _join(decay, value, later_decay, later_value):  # type: ignore[no-untyped-def]
     """Two stretches of a linear recurrence as one."""
     return decay * later_decay, value * later_decay + later_value
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _softplus(x):  # type: ignore[no-untyped-def]
     """``log(1 + exp(x))``, exact for small steps too, where a device's logarithm is not."""
     y = tl.exp(tl.minimum(x, 20.0))

@@ -16,7 +16,7 @@ from irbox.layers.fused.sizes import ROUTES
 Call = tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...]]
 SIZE = 7, 9
 """Height and width of the maps, two of them: no multiple of a tile."""
-TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 3e-2}
+TOLERANCE = {torch.float32: 5e-3, torch.bfloat16: 3e-2}
 """Largest difference over the largest value. Torch may be told to multiply in TF32."""
 
 

@@ -77,16 +77,19 @@ class CountLaunches(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torc
         return out
 
 
-def count_launches(network: nn.Module, image: Tensor) -> Launches:
+def count_launches(network: nn.Module, image: Tensor, learns: bool = False) -> Launches:
     """Count the launches of restoring an image.
 
     Args:
         network: On the meta device, where it takes no time and where layers take the path that they
             take on a CUDA device, or on another.
         image: (B, 3, H, W) on the same device.
+        learns: Count what is launched where the answer is differentiated afterwards, which no fused
+            kernel is.
     """
+    devices = () if learns else ('meta',)
     # Not inference mode: there operators that are made of others are not taken apart.
-    with torch.no_grad(), fused_on('meta'), CountLaunches() as counting:
+    with torch.no_grad(), fused_on(*devices), CountLaunches() as counting:
         network(image)
     found: Launches = counting.found
     return found

@@ -159,7 +159,7 @@ def _training(args: argparse.Namespace) -> tuple[Any, int]:
         raise ValueError(f'{args.config}: train_dataloader.dataset has no patch_size.')
     with torch.device('meta'):
         network = build_network(config)
-        launches = count_launches(network, torch.zeros(1, 3, patch, patch)).count
+        launches = count_launches(network, torch.zeros(1, 3, patch, patch), learns=True).count
     training = Training(
         weights=sum(one.numel() for one in network.parameters() if one.requires_grad),
         macs=float(sum(count_macs(network, patch, patch).values())),

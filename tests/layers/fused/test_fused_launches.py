@@ -38,6 +38,13 @@ def test_switched_off_there_are_none_of_ours(monkeypatch):
     assert without.count > 2 * with_ours.count
 
 
+def test_what_learns_launches_none_of_ours():
+    network = read_network(str(ROOT / 'configs/_base_/models/unet.yaml')).build('meta')
+    image = torch.zeros(1, 3, 64, 64, device='meta')
+    found = count_launches(network, image, learns=True)
+    assert not any(found.by_name[operator] for operator in NAMES)
+
+
 def test_elsewhere_the_meta_device_takes_the_layers_own_path():
     """Costs are counted there, by products and convolutions."""
     from irbox.benchmark.launches import CountLaunches

@@ -80,14 +80,13 @@ class DualBranch(nn.Module):
     def add_to(self, x: Tensor, norm: LayerNorm2d, context: Context) -> Tensor:
         """Compute ``x + self(norm(x), context)``, (B, C, H, W) -> same shape."""
         ours = type(self).forward is DualBranch.forward and type(self.mamba) is Mamba
-        if not (ours and fused.can_scan(self.mamba, x) and can_run_fused(x, self, norm)):
+        if not (ours and can_run_fused(x, self, norm) and fused.can_scan(self.mamba, x)):
             answer: Tensor = x + self(norm(x), context)
             return answer
         belief = None if self.project is None else getattr(context.prior, self.prior_feature)
-        added, gate = fused.dual_branch(self, x, norm, belief)
+        answer, gate = fused.dual_branch(self, x, norm, belief)
         if gate is not None:
             context.record(Gate(gate, weighs=self.gate_on))
-        answer = added
         return answer
 
     def _seen_by_gate(self, x: Tensor, context: Context) -> Tensor:

@@ -47,12 +47,13 @@ def route(
 
 def can_mix(mixture: MixtureOfExperts, x: Tensor, routing: Routing) -> bool:
     """Tell whether ``mix`` may be called: all experts are alike, perceptrons of two layers."""
+    if not can_run_fused(x, mixture):
+        return False
     everyone = [*mixture.experts, *([] if mixture.shared is None else [mixture.shared])]
     return (
         routing.top_k is not None
         and all(vars(type(expert)).get('two_layers', False) for expert in everyone)
         and len({expert.fc1.weight.shape for expert in mixture.experts}) == 1  # type: ignore[union-attr]
-        and can_run_fused(x, mixture)
     )
 
 

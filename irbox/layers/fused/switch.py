@@ -44,10 +44,13 @@ def can_run_fused(x: Tensor, *modules: nn.Module) -> bool:
     Not while they are compiled, exported or traced, and not where somebody watches a module inside
     them, which the kernels do not call; on CUDA devices where Triton's kernels work.
     """
+    # First: a compiler should see nothing of what follows.
+    if torch.compiler.is_compiling():
+        return False
     kind = x.device.type
     if kind not in _DEVICES.get() or os.environ.get(SWITCH, '1') == '0':
         return False
-    if torch.compiler.is_compiling() or torch._C._get_tracing_state() or isinstance(x, FakeTensor):
+    if torch._C._get_tracing_state() or isinstance(x, FakeTensor):
         return False
     if x.dtype not in (torch.float32, torch.bfloat16) or not x.numel():
         return False
@@ -62,9 +65,19 @@ def can_run_fused(x: Tensor, *modules: nn.Module) -> bool:
         x.requires_grad or any(p.requires_grad for part in modules for p in part.parameters())
     ):
         return False
-    if any(conv.kernel_size not in ((1, 1), (3, 3)) for conv in inside if type(conv) is nn.Conv2d):
+    if not all(_is_depthwise(conv) for conv in inside if type(conv) is nn.Conv2d):
         return False
     return kind != 'cuda' or trouble(x.device.index) is None
+
+
+def _is_depthwise(conv: nn.Conv2d) -> bool:
+    """Whether it is what the kernels compute: 3x3, channel by channel, with zeros around."""
+    sides = conv.kernel_size, conv.padding, conv.stride, conv.dilation
+    return (
+        sides == ((3, 3), (1, 1), (1, 1), (1, 1))
+        and conv.groups == conv.in_channels == conv.out_channels
+        and conv.padding_mode == 'zeros'
+    )
 
 
 def computing_dtype(x: Tensor) -> torch.dtype:

@@ -228,7 +228,10 @@ def test_only_where_nobody_differentiates_or_watches(monkeypatch):
             handle = layer.dwconv.register_forward_hook(lambda *_: None)
             assert not can_run_fused(x, layer)
             handle.remove()
-            assert not can_run_fused(x, nn.Conv2d(8, 8, 5, padding=2))
+            assert not can_run_fused(x, nn.Conv2d(8, 8, 5, padding=2, groups=8))
+            assert not can_run_fused(x, nn.Conv2d(8, 8, 3, padding=2, groups=8, dilation=2))
+            assert not can_run_fused(x, nn.Conv2d(8, 8, 3, padding=1))
+            assert can_run_fused(x, nn.Conv2d(8, 8, 3, padding=1, groups=8))
             monkeypatch.setenv(switch.SWITCH, '0')
             assert not can_run_fused(x, layer)
 

@@ -67,7 +67,7 @@ def can_run_fused(x: Tensor, *modules: nn.Module) -> bool:
         return False
     if not all(_is_depthwise(conv) for conv in inside if type(conv) is nn.Conv2d):
         return False
-    return kind != 'cuda' or trouble(x.device.index) is None
+    return kind != 'cuda' or trouble(x.device.index, computing_dtype(x)) is None
 
 
 def _is_depthwise(conv: nn.Conv2d) -> bool:
@@ -89,19 +89,20 @@ def computing_dtype(x: Tensor) -> torch.dtype:
 
 
 @cache
-def trouble(device_index: int | None) -> str | None:
+def trouble(device_index: int | None, dtype: torch.dtype) -> str | None:
     """Say why the kernels cannot be used on a CUDA device, or None where they can; log it once.
 
     They are tried on small maps and compared with torch: compiling can fail for many reasons (no
-    Triton, no driver, no C compiler, an unknown device), and a wrong answer must not pass.
+    Triton, no driver, no C compiler, an unknown device), and a wrong answer must not pass. In the
+    dtype that is asked for alone: each kernel takes a second or two to compile, once per machine.
     """
     device = torch.device('cuda', device_index or 0)
     try:
         from irbox.layers.fused.trial import problem
 
-        found = problem(device)
+        found = problem(device, dtype)
     except Exception as error:  # whatever a compiler or a driver may raise
         found = f'Triton kernels do not run here ({type(error).__name__}: {str(error)[:200]})'
     said = 'the Triton kernels of irbox' if found is None else f"torch's operators, because {found}"
-    print_log(f'Layers without gradients on {device}: {said}.', logger='current')
+    print_log(f'Layers without gradients on {device}, {dtype}: {said}.', logger='current')
     return found

@@ -28,7 +28,7 @@ def check_that_they_equal_their_twins():
     from irbox.layers.fused import define, trial
 
     define.KERNELS_ON_CPU = True
-    assert trial.problem(torch.device('cpu')) is None
+    assert trial.problem(torch.device('cpu'), torch.bfloat16) is None
     limits = {torch.float32: 1e-5, torch.bfloat16: 2**-6}
     for dtype, limit in limits.items():
         for operator, twin, arguments in chain(trial.calls(dtype), trial.routing_calls(dtype)):
@@ -43,7 +43,7 @@ def check_that_they_equal_their_twins():
         arguments[-1].mul_(1.1)
 
     define._kernel = lambda *names: lying if names[1] == 'depthwise' else honest(*names)
-    assert 'depthwise' in trial.problem(torch.device('cpu'))
+    assert 'depthwise' in trial.problem(torch.device('cpu'), torch.float32)
 
 
 def check_whole_blocks():

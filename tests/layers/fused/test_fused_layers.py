@@ -267,8 +267,8 @@ def said(monkeypatch):
 
 def test_without_triton_torch_computes_and_the_log_says_so(monkeypatch, said):
     monkeypatch.setitem(sys.modules, 'irbox.layers.fused.trial', None)
-    assert 'ModuleNotFoundError' in switch.trouble(0)
-    switch.trouble(0)
+    assert 'ModuleNotFoundError' in switch.trouble(0, torch.float32)
+    switch.trouble(0, torch.float32)
     assert len(said) == 1
     assert "torch's operators" in said[0]
 
@@ -276,10 +276,10 @@ def test_without_triton_torch_computes_and_the_log_says_so(monkeypatch, said):
 def test_a_device_whose_kernels_differ_is_not_trusted(monkeypatch, said):
     from irbox.layers.fused import trial
 
-    monkeypatch.setattr(trial, 'problem', lambda _: 'the kernel lies')
-    assert switch.trouble(0) == 'the kernel lies'
-    monkeypatch.setattr(trial, 'problem', lambda _: None)
-    assert switch.trouble(1) is None
+    monkeypatch.setattr(trial, 'problem', lambda *_: 'the kernel lies')
+    assert switch.trouble(0, torch.float32) == 'the kernel lies'
+    monkeypatch.setattr(trial, 'problem', lambda *_: None)
+    assert switch.trouble(1, torch.float32) is None
     assert 'Triton kernels of irbox' in said[1]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
@@ -56,14 +56,20 @@ def in_threads(
     advance: Callable[[int], None] = lambda number: None,
 ) -> dict[Path, Key]:
     """Give what a function says of each of many files; many threads wait for the disk."""
+    return chunks_in_threads(paths, lambda chunk: [function(path) for path in chunk], advance)
+
+
+def chunks_in_threads(
+    paths: Sequence[Path],
+    function: Callable[[Sequence[Path]], Sequence[Key]],
+    advance: Callable[[int], None] = lambda number: None,
+    threads: int = THREADS,
+) -> dict[Path, Key]:
+    """Give what a function says of many files, some dozens at a time."""
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-
-    def run(chunk: Iterable[Path]) -> list[Key]:
-        return [function(path) for path in chunk]
-
     found: dict[Path, Key] = {}
-    with ThreadPoolExecutor(THREADS) as pool:
-        for chunk, values in zip(chunks, pool.map(run, chunks), strict=True):
+    with ThreadPoolExecutor(threads) as pool:
+        for chunk, values in zip(chunks, pool.map(function, chunks), strict=True):
             found.update(zip(chunk, values, strict=True))
             advance(len(chunk))
     return found

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
-from scipy.fft import dctn
 
-from irbox.datasets.file_facts import digest_of_pixels, in_threads
-from irbox.datasets.image_store import FileState, file_state
-from irbox.datasets.read_image import BadImageError, open_image
+from irbox.datasets.file_facts import chunks_in_threads, digest_of_pixels
+from irbox.datasets.image_store import FileState, file_states
+from irbox.datasets.looks import LEAST, SIDE, look_of, looks_of, shrunk
+from irbox.datasets.read_image import BadImageError, open_brightness, open_image
 from irbox.utils.download import cache_folder
 
-# The image is made this small, and this many of the lowest frequencies each way are kept.
-SIDE, FREQUENCIES = 64, 16
-# Gray levels that the small image deviates by, at least.
-LEAST = 2.0
-BATCH = 512
-TABLE = """create table if not exists images (
-    path blob primary key, length integer, time integer, pixels blob, look blob)"""
+# More than there are processors stand in each other's way: with two, eight take half as long again.
+THREADS = min(32, os.cpu_count() or 1)
+# Files that are read between two times of writing down, and looked up at once.
+BATCH, ASKED = 2048, 512
+# Whoever computes them in another way takes another name: older entries are left alone.
+TABLE = """create table if not exists looks (
+    path blob primary key, length integer, time integer, pixels blob, look blob) without rowid"""
 
 
 class Fingerprint(NamedTuple):
-    """Of the decoded image of a file."""
+    """Of the decoded image of a file: its look or, where it has none, its pixels."""
 
     pixels: bytes
     """Digest of its pixels, 16 bytes: equal for equal images, in whatever kind of file."""
@@ -51,13 +50,14 @@ def fingerprints(
     """
     found: dict[Path, Fingerprint] = {}
     with _cache() as cache:
-        state = {path: _state(path) for path in paths}
+        state = file_states(paths)
         if cache is not None:
             found = dict(_known(cache, state))
         advance(len(found))
-        left = [path for path in paths if path not in found and state[path] is not None]
+        left = [path for path in state if path not in found]
         for start in range(0, len(left), BATCH):
-            batch = in_threads(left[start : start + BATCH], fingerprint, advance)
+            part = left[start : start + BATCH]
+            batch = chunks_in_threads(part, _fingerprints, advance, THREADS)
             new = {path: print_ for path, print_ in batch.items() if print_ is not None}
             found |= new
             if cache is not None:
@@ -67,35 +67,39 @@ def fingerprints(
 
 def fingerprint(path: Path) -> Fingerprint | None:
     """Decode a file and give its fingerprint, or None where it cannot be read."""
+    return _fingerprints([path])[0]
+
+
+def _fingerprints(paths: Sequence[Path]) -> list[Fingerprint | None]:
+    """Decode files.
+
+    Equal images look alike in whatever kind of file they are (docs/datasets.md has how much), so
+    that colors are decoded only where the look does not tell.
+    """
+    small = [_small(path) for path in paths]
+    # What a JPEG file's own small image shows is not quite what the image does.
+    looks = iter(looks_of([one for one in small if one is not None], least=2 * LEAST))
+    found = (None if one is None else next(looks) for one in small)
+    return [
+        Fingerprint(b'', look) if look else _whole(path)
+        for path, look in zip(paths, found, strict=True)
+    ]
+
+
+def _small(path: Path) -> Image.Image | None:
+    try:
+        return shrunk(open_brightness(path, 2 * SIDE))
+    except (BadImageError, OSError):
+        return None  # it counts whether it is decoded as trainings do
+
+
+def _whole(path: Path) -> Fingerprint | None:
     try:
         image = open_image(path)
     except (BadImageError, OSError):
         return None
-    return Fingerprint(digest_of_pixels(image), look_of(image))
-
-
-def look_of(image: Image.Image) -> bytes:
-    """Give 256 bits: which of the lowest frequencies of an image's brightness are above the median.
-
-    The perceptual hash by the discrete cosine transform (Zauner, 2010), with 16 frequencies each
-    way in the place of 8, so that images of one place stay apart. Images that show too little to be
-    told apart by it, such as one color, have no bits.
-    """
-    small = np.asarray(image.convert('L').resize((SIDE, SIDE), Image.Resampling.BOX), np.float32)
-    if small.std() < LEAST:
-        return b''
-    waves = dctn(small)[:FREQUENCIES, :FREQUENCIES].ravel()
-    waves[0] = 0  # the mean says how bright it is, not what it shows
-    return np.packbits(waves > np.median(waves)).tobytes()
-
-
-def distances(looks: Sequence[bytes], others: Sequence[bytes]) -> np.ndarray:
-    """Count the bits that differ: (number of looks, number of others)."""
-    ours, theirs = (_words(many) for many in (looks, others))
-    found = np.zeros((len(ours), len(theirs)), np.uint16)
-    for word in range(ours.shape[1]):
-        found += np.bitwise_count(ours[:, word, None] ^ theirs[None, :, word])
-    return found
+    look = look_of(image)
+    return Fingerprint(b'' if look else digest_of_pixels(image), look)
 
 
 def cache_file() -> Path:
@@ -103,20 +107,8 @@ def cache_file() -> Path:
     return cache_folder() / 'images.sqlite'
 
 
-def _words(looks: Sequence[bytes]) -> np.ndarray:
-    bits = FREQUENCIES**2
-    return np.frombuffer(b''.join(looks), np.uint64).reshape(len(looks), bits // 64)
-
-
 def _key(path: Path) -> bytes:
     return os.fsencode(path.absolute())
-
-
-def _state(path: Path) -> FileState | None:
-    try:
-        return file_state(path)
-    except OSError:
-        return None
 
 
 @contextmanager
@@ -131,7 +123,7 @@ def _cache() -> Iterator[sqlite3.Connection | None]:
     with closing(cache):
         try:
             cache.execute(TABLE)
-            cache.execute('select path, length, time, pixels, look from images limit 1')
+            cache.execute('select path, length, time, pixels, look from looks limit 1')
         except sqlite3.Error:
             yield None
         else:
@@ -139,27 +131,24 @@ def _cache() -> Iterator[sqlite3.Connection | None]:
 
 
 def _known(
-    cache: sqlite3.Connection, state: dict[Path, FileState | None]
+    cache: sqlite3.Connection, state: Mapping[Path, FileState]
 ) -> Iterator[tuple[Path, Fingerprint]]:
     keys = {_key(path): path for path in state}
     names = list(keys)
-    for start in range(0, len(names), BATCH):
-        some = names[start : start + BATCH]
+    for start in range(0, len(names), ASKED):
+        some = names[start : start + ASKED]
         marks = ','.join('?' * len(some))
-        query = f'select path, length, time, pixels, look from images where path in ({marks})'
+        query = f'select path, length, time, pixels, look from looks where path in ({marks})'
         for name, length, time, pixels, look in cache.execute(query, some):
             path = keys[name]
             if state[path] == (length, time):
                 yield path, Fingerprint(pixels, look)
 
 
-def _keep(
-    cache: sqlite3.Connection,
-    rows: Iterable[tuple[Path, FileState | None, Fingerprint]],
-) -> None:
-    values = [(_key(path), *(state or (0, 0)), *print_) for path, state, print_ in rows]
+def _keep(cache: sqlite3.Connection, rows: Iterable[tuple[Path, FileState, Fingerprint]]) -> None:
+    values = [(_key(path), *state, *print_) for path, state, print_ in rows]
     try:
         with cache:
-            cache.executemany('insert or replace into images values (?, ?, ?, ?, ?)', values)
+            cache.executemany('insert or replace into looks values (?, ?, ?, ?, ?)', values)
     except sqlite3.Error:
         return  # a full or read-only disk: the next run reads them again

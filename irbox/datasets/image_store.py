@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, NamedTuple
 
+from irbox.datasets.packed.packed_index import SUFFIX as PACKED
 from irbox.datasets.packed.packed_index import entries_file, entry_length, is_packed, read_entry
 from irbox.pictures.open_image import check_regular
 from irbox.utils.optional import require
@@ -17,6 +20,8 @@ _CONTENT, _NAMES = 'data.mdb', 'meta_info.txt'
 # A process must not have a database open twice, and a child must not use its parent's: so each read
 # opens and closes it, which takes 0.1 ms where decoding an image takes several.
 _ONE_AT_A_TIME = Lock()
+# Bytes of a file that is read at once.
+_LONGEST = 2**26
 
 
 class FileState(NamedTuple):
@@ -60,19 +65,35 @@ def names_in_database(folder: Path) -> list[str]:
     return names
 
 
-def open_file(path: str | Path) -> BinaryIO:
+def open_file(path: str | Path, at_once: bool = False) -> BinaryIO:
     """Open an image file for reading: a regular one, or an entry of a database.
+
+    Args:
+        path: Of the file.
+        at_once: Whether to read it now, unless it is very long: what is given is a ``BytesIO`` then
+            and takes fewer calls of the system, of which each may make a thread wait for others.
 
     Raises:
         FileNotFoundError: There is no such file or entry.
         ValueError: It is a folder, a pipe, a socket or a device.
     """
-    folder = Path(path).parent
-    if is_packed(Path(path)):
-        return BytesIO(read_entry(Path(path)))
-    if is_database(folder):
-        return BytesIO(_entry(folder, Path(path).stem))
+    if not _is_plain(path):
+        if is_packed(Path(path)):
+            return BytesIO(read_entry(Path(path)))
+        if is_database(folder := Path(path).parent):
+            return BytesIO(_entry(folder, Path(path).stem))
     check_regular(path)
+    if at_once:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, 'O_BINARY', 0))
+        try:
+            length = os.fstat(descriptor).st_size
+            if length <= _LONGEST:
+                content = os.read(descriptor, length + 1)
+                while len(content) < length and (more := os.read(descriptor, length)):
+                    content += more
+                return BytesIO(content)
+        finally:
+            os.close(descriptor)
     return open(path, 'rb')
 
 
@@ -100,6 +121,27 @@ def file_state(path: Path) -> FileState:
         return FileState(entry_length(path), status.st_mtime_ns)
     status = (path.parent / _CONTENT if is_database(path.parent) else path).stat()
     return FileState(status.st_size, status.st_mtime_ns)
+
+
+def file_states(paths: Iterable[Path]) -> dict[Path, FileState]:
+    """Give ``file_state`` of many files; those that cannot be looked at are left out."""
+    found = {}
+    for path in paths:
+        try:
+            if _is_plain(path):
+                status = os.stat(path)
+                found[path] = FileState(status.st_size, status.st_mtime_ns)
+            else:
+                found[path] = file_state(path)
+        except OSError:
+            continue
+    return found
+
+
+def _is_plain(path: str | Path) -> bool:
+    """Tell files that are no entries by their names alone, in a tenth of the time."""
+    name = os.fspath(path).lower()
+    return SUFFIX not in name and PACKED not in name
 
 
 def _entry(folder: Path, key: str) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +21,10 @@ from irbox.utils.shown import shown
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
 """Files that count as images; of clean images that differ only in type the first counts."""
+
+
+# The start of a lossless JPEG frame: in every such file, and in few others, by chance.
+_LOSSLESS = re.compile(rb'\xff[\xc3\xc7\xcb\xcf]')
 
 
 class BadImageError(ValueError):
@@ -55,6 +61,33 @@ def open_image(path: str | Path) -> Image.Image:
         return image if image.mode == 'RGB' else image.convert('RGB')
 
 
+def open_brightness(path: str | Path, side: int) -> Image.Image:
+    """Decode the brightness of an image file, of a JPEG file no more than is asked for.
+
+    Its colors are left out, and an image of at least twice the side is decoded at a half, a
+    quarter or an eighth of its size, so that it is at least so wide and so high. All of its data
+    are gone through: what is damaged is found as by ``open_image``.
+
+    Args:
+        path: Of the file.
+        side: Pixels.
+
+    Returns:
+        The decoded image, of mode L.
+
+    Raises:
+        MissingImageError, BadImageError: See ``open_image``.
+    """
+    with opened(path, at_once=True) as (image, file):
+        if isinstance(file, BytesIO) and not _LOSSLESS.search(file.getvalue()):
+            # Not one that may be lossless: Pillow 12.3 writes behind its memory then.
+            image.draft('L', (side, side))
+        image.load()
+        if image.mode not in ('L', 'RGB'):
+            image = image.convert('RGB')
+        return image if image.mode == 'L' else image.convert('L')
+
+
 def image_size(path: str | Path) -> tuple[int, int]:
     """Read width and height of an image file, of which only the beginning is read.
 
@@ -67,7 +100,10 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 @contextmanager
 def opened(
-    path: str | Path, formats: Collection[str] = DATA_FORMATS, deep: bool = False
+    path: str | Path,
+    formats: Collection[str] = DATA_FORMATS,
+    deep: bool = False,
+    at_once: bool = False,
 ) -> Iterator[tuple[Image.Image, BinaryIO]]:
     """Open an image file while the block runs; what is wrong there is put into one message, too.
 
@@ -75,6 +111,7 @@ def opened(
         path: Of the file.
         formats: Pillow's names of those that it may have.
         deep: Whether it may have more than 8 bits.
+        at_once: See ``open_file``.
 
     Yields:
         The image, of which the header was read, and the file.
@@ -83,7 +120,7 @@ def opened(
         MissingImageError, BadImageError: See ``open_image``.
     """
     try:
-        with open_file(path) as file:
+        with open_file(path, at_once) as file:
             head = file.read(64)
             if not head:
                 raise ValueError('it is empty, 0 bytes')

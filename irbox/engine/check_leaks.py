@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
 from mmengine.config import Config
 from mmengine.dist import all_gather_object, get_rank, get_world_size, is_main_process
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from torch.utils.data import DataLoader
 
 from irbox.datasets import PairedImageDataset
-from irbox.datasets.fingerprints import Fingerprint, distances, fingerprints
+from irbox.datasets.fingerprints import Fingerprint, fingerprints
+from irbox.datasets.looks import nearest
 from irbox.datasets.read_image import BadImageError, open_image
 from irbox.engine.sections import build_loaders, loaders_by_place
 from irbox.utils.console import console
@@ -22,7 +23,6 @@ Leaks = Literal['refuse', 'warn', 'ignore']
 """What becomes of them: ``leaks`` of a config."""
 ALIKE = 40
 """Bits of 256 in which copies differ at most (docs/datasets.md has the error rates)."""
-ROWS = 4096
 # Files that take a minute or more, which a person should know of.
 MANY = 2000
 Loaders = DataLoader[Any] | Mapping[str, DataLoader[Any]]
@@ -31,7 +31,8 @@ Loaders = DataLoader[Any] | Mapping[str, DataLoader[Any]]
 def check_leaks(training: DataLoader[Any], config: Config, validation: Loaders) -> list[str]:
     """Compare the clean images of a training with those of its test and its validation.
 
-    By their pixels, and by how they look: copies that were resized or written anew are found, too.
+    By how they look, or by their pixels where they show too little: copies that were resized or
+    written anew are found, too.
     What was read is kept from run to run (``irbox.datasets.fingerprints``).
 
     Args:
@@ -109,13 +110,19 @@ def _clean_files(loader: DataLoader[Any]) -> list[Path]:
 def _read(files: Sequence[Path]) -> dict[Path, Fingerprint]:
     """Share the work between the processes of a run."""
     files = list(dict.fromkeys(files))
-    if len(files) > MANY and is_main_process():
-        console().print(
+    own, screen = files[get_rank() :: get_world_size()], console()
+    told = len(files) > MANY and is_main_process()
+    if told:
+        screen.print(
             f'Comparing {len(files):,} clean images of training, validation and test: what was not '
             'read before is read once.'
         )
-    own = fingerprints(files[get_rank() :: get_world_size()])
-    return {path: known for part in all_gather_object(own) for path, known in part.items()}
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    hidden = not (told and screen.is_terminal)
+    with Progress(*columns, console=screen, transient=True, disable=hidden) as bar:
+        task = bar.add_task('', total=len(own))
+        found = fingerprints(own, lambda number: bar.advance(task, number))
+    return {path: known for part in all_gather_object(found) for path, known in part.items()}
 
 
 def _copies(
@@ -123,21 +130,13 @@ def _copies(
 ) -> Iterator[tuple[Path, Path]]:
     """Give each of ours that is one of theirs, with one that it is."""
     ours, theirs = ([path for path in paths if path in known] for paths in (ours, theirs))
-    if not ours or not theirs:
-        return
-    same = {known[path].pixels: path for path in theirs}
-    looks = {known[path].look: path for path in theirs if known[path].look}
+    same = {pixels: path for path in theirs if (pixels := known[path].pixels)}
+    looks = {look: path for path in theirs if (look := known[path].look)}
     names = list(looks.values())
-    for start in range(0, len(ours), ROWS):
-        part = ours[start : start + ROWS]
-        seen = [path for path in part if known[path].look] if looks else []
-        near: dict[Path, Path] = {}
-        if seen:
-            bits = distances([known[path].look for path in seen], list(looks))
-            best = bits.argmin(axis=1)
-            found = np.flatnonzero(bits[np.arange(len(seen)), best] <= ALIKE)
-            near = {seen[row]: names[best[row]] for row in found}
-        for path in part:
-            other = same.get(known[path].pixels) or near.get(path)
-            if other is not None:
-                yield path, other
+    seen = [path for path in ours if known[path].look]
+    best = nearest([known[path].look for path in seen], list(looks), ALIKE)
+    near = {path: names[number] for path, number in zip(seen, best, strict=True) if number >= 0}
+    for path in ours:
+        other = near.get(path) or same.get(known[path].pixels)
+        if other is not None:
+            yield path, other

@@ -1,17 +1,18 @@
-"""Copies of images are found by their pixels and by their look; what was read is kept."""
+"""Copies of images are found by their look or their pixels; what was read is kept."""
 
 import os
+import sqlite3
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from irbox.datasets import fingerprints as module
-from irbox.datasets.fingerprints import cache_file, distances, fingerprint, fingerprints, look_of
+from irbox.datasets.fingerprints import cache_file, fingerprint, fingerprints
 from irbox.datasets.photographs import photograph
+from irbox.engine.check_leaks import ALIKE
 
-NAMES = ('astronaut', 'coffee', 'rocket', 'motorcycle', 'chelsea')
-COPIES = 40
-"""Bits that copies differ in at most: what ``irbox.engine.check_leaks`` takes for one."""
+NAMES = ('astronaut', 'coffee')
 
 
 @pytest.fixture(autouse=True)
@@ -19,65 +20,111 @@ def own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
 
 
-@pytest.fixture(scope='module')
-def pictures():
-    return [photograph(name).image for name in NAMES]
-
-
 @pytest.fixture
-def files(tmp_path, pictures):
-    paths = [tmp_path / f'{name}.png' for name in NAMES[:2]]
-    for path, picture in zip(paths, pictures, strict=False):
-        picture.resize((60, 40)).save(path)
+def files(tmp_path):
+    paths = [tmp_path / f'{name}.png' for name in NAMES]
+    for path in paths:
+        photograph(path.stem).image.resize((60, 40)).save(path)
     return paths
 
 
-def bits(one, other):
-    """The obvious way."""
-    return (int.from_bytes(look_of(one)) ^ int.from_bytes(look_of(other))).bit_count()
+@pytest.fixture
+def whole(monkeypatch):
+    """Names of the files that were decoded with all that is in them."""
+    read = []
+    plain = module.open_image
+    monkeypatch.setattr(module, 'open_image', lambda path: read.append(path.name) or plain(path))
+    return read
 
 
-def test_distances_equal_the_obvious_way(pictures):
-    found = distances([look_of(one) for one in pictures], [look_of(one) for one in pictures[:3]])
-    assert found.tolist() == [[bits(one, other) for other in pictures[:3]] for one in pictures]
+def alike(one, other):
+    """Whether images are taken for copies of each other, the obvious way."""
+    if not one.look or not other.look:
+        return one.pixels == other.pixels != b''
+    return (int.from_bytes(one.look) ^ int.from_bytes(other.look)).bit_count() <= ALIKE
 
 
-def test_different_photographs_are_far_apart(pictures):
-    apart = [bits(a, b) for i, a in enumerate(pictures) for b in pictures[:i]]
-    assert min(apart) > 2 * COPIES
+def contrast(levels):
+    """An image that deviates by so many gray levels when it is made small."""
+    down, across = np.mgrid[:200, :280] / 40
+    waves = np.sin(down + 0.3 * across**1.5) + np.cos(across * down / 4)
+    return Image.fromarray((128 + levels * waves / waves.std()).round().clip(0, 255).astype('u1'))
 
 
-@pytest.mark.parametrize('scale', [0.3, 0.5, 2])
-def test_resized_copies_look_alike(pictures, scale):
-    for picture in pictures:
-        size = [round(scale * side) for side in picture.size]
-        assert bits(picture, picture.resize(size, Image.Resampling.BICUBIC)) <= COPIES
+def written(folder, image, suffix, **options):
+    path = folder / f'copy{suffix}'
+    image.save(path, **options)
+    return path
 
 
-def test_copies_written_anew_look_alike(tmp_path, pictures):
-    for picture in pictures:
-        picture.save(tmp_path / 'copy.jpg', quality=30)
-        with Image.open(tmp_path / 'copy.jpg') as copy:
-            assert bits(picture, copy) <= COPIES
-
-
-def test_one_color_looks_like_nothing():
-    assert look_of(Image.new('RGB', (40, 30), (9, 90, 200))) == b''
+def decoded(path):
+    with Image.open(path) as image:
+        return image.convert('RGB')
 
 
 def test_the_same_pixels_in_another_kind_of_file(tmp_path, files):
-    with Image.open(files[0]) as image:
-        image.save(tmp_path / 'copy.bmp')
-        image.crop((0, 0, 59, 40)).save(tmp_path / 'other.png')
-    copy, other = (fingerprint(tmp_path / name) for name in ('copy.bmp', 'other.png'))
-    assert copy == fingerprint(files[0])
-    assert other.pixels != copy.pixels
+    for suffix in ('.bmp', '.tif', '.ppm'):
+        assert fingerprint(written(tmp_path, decoded(files[0]), suffix)) == fingerprint(files[0])
+    other = written(tmp_path, photograph('coffee').image, '.bmp')
+    assert not alike(fingerprint(other), fingerprint(files[0]))
+
+
+@pytest.mark.parametrize('side', [90, 300, 1400])
+@pytest.mark.parametrize('options', [{'quality': 90}, {'quality': 20, 'keep_rgb': True}])
+def test_a_jpeg_file_and_a_bitmap_of_what_it_decodes_to(tmp_path, side, options):
+    for name in NAMES:
+        image = photograph(name).image.resize((side, side + 7))
+        for mode in ('RGB', 'L', 'CMYK'):
+            kept = options if mode == 'RGB' else {'quality': options['quality']}
+            path = written(tmp_path, image.convert(mode), '.jpg', **kept)
+            one, other = fingerprint(path), fingerprint(written(tmp_path, decoded(path), '.bmp'))
+            assert one.look and alike(one, other)
+
+
+@pytest.mark.parametrize('quality', [95, 40])
+def test_images_that_show_next_to_nothing(tmp_path, quality):
+    """Wherever the line between looks and pixels runs, both files are on the same side of it."""
+    sides = set()
+    for levels in (0, 0.5, 1, 1.5, 1.9, 2, 2.1, 2.5, 3, 3.5, 3.9, 4, 4.1, 5, 8):
+        path = written(tmp_path, contrast(levels), '.jpg', quality=quality)
+        one, other = fingerprint(path), fingerprint(written(tmp_path, decoded(path), '.png'))
+        assert bool(one.look) == bool(other.look) != bool(one.pixels) and alike(one, other)
+        sides.add(bool(one.look))
+    assert sides == {True, False}
+
+
+def test_one_color_is_not_another(tmp_path):
+    red, blue = (
+        fingerprint(written(tmp_path, Image.new('RGB', (40, 30), color), '.png'))
+        for color in ('red', 'blue')
+    )
+    assert red.pixels and blue.pixels and not alike(red, blue)
+
+
+def test_only_what_shows_too_little_is_decoded_with_its_colors(tmp_path, whole):
+    """What 100,000 JPEG files take is what they take in gray, an eighth to the half in size."""
+    for number in range(5):
+        photograph(NAMES[number % 2]).image.rotate(number).save(tmp_path / f'{number}.jpg')
+    Image.new('RGB', (40, 30)).save(tmp_path / 'black.jpg')
+    found = fingerprints(sorted(tmp_path.glob('*.jpg')))
+    assert len(found) == 6 and whole == ['black.jpg']
+
+
+def test_a_file_that_is_decoded_only_as_trainings_do_counts(monkeypatch, files):
+    expected = fingerprint(files[0])
+
+    def refuse(path, side):
+        raise module.BadImageError('not in gray')
+
+    monkeypatch.setattr(module, 'open_brightness', refuse)
+    assert fingerprint(files[0]) == expected
 
 
 def test_what_was_read_is_not_read_again(monkeypatch, files):
     first = fingerprints(files)
     assert list(first) == files and cache_file().exists()
-    monkeypatch.setattr(module, 'open_image', None)  # whoever reads now fails
+    for name in ('open_image', 'open_brightness'):
+        monkeypatch.setattr(module, name, None)  # whoever reads now fails
     done = []
     assert fingerprints(files, done.append) == first
     assert sum(done) == 2
@@ -87,12 +134,27 @@ def test_a_changed_file_is_read_again(files):
     before = fingerprints(files)
     os.replace(files[1], files[0])
     after = fingerprints([files[0]])
-    assert after[files[0]].pixels == before[files[1]].pixels != before[files[0]].pixels
+    assert after[files[0]] == before[files[1]] != before[files[0]]
 
 
 def test_files_that_cannot_be_read_have_none(tmp_path, files):
     (tmp_path / 'bad.png').write_bytes(b'no image')
     assert list(fingerprints([tmp_path / 'bad.png', tmp_path / 'gone.png', files[0]])) == [files[0]]
+
+
+def test_many_at_once_are_the_same_as_each_alone(tmp_path):
+    """Whatever stands beside it: what cannot be read, and what shows too little."""
+    for number in range(150):
+        path = tmp_path / f'{number:03}.png'
+        if number % 4 == 3:
+            path.write_bytes(b'no image')
+        else:
+            image = photograph(NAMES[number % 2]).image.resize((64, 40)).rotate(number)
+            (image if number % 4 else image.point(lambda value: 7)).save(path)
+    paths = [*sorted(tmp_path.glob('*.png')), tmp_path / 'gone.png']
+    alone = {path: one for path in paths if (one := fingerprint(path)) is not None}
+    assert fingerprints(paths) == alone and len(alone) == 113
+    assert sum(not one.look for one in alone.values()) == 38
 
 
 @pytest.mark.parametrize('spoilt', ['no folder', 'no database', 'another table'])
@@ -104,8 +166,31 @@ def test_without_a_place_to_keep_them(monkeypatch, tmp_path, files, spoilt):
         if spoilt == 'no database':
             cache_file().write_text('this is no database, it is a text of some length')
         else:
-            import sqlite3
-
             with sqlite3.connect(cache_file()) as cache:
-                cache.execute('create table images (something text)')
+                cache.execute('create table looks (something text)')
     assert list(fingerprints(files)) == files
+
+
+def test_what_an_earlier_version_kept_is_left_alone(files):
+    cache_file().parent.mkdir(parents=True)
+    kept = 'create table images (path blob primary key, length, time, pixels blob, look blob)'
+    state = files[0].stat()
+    row = (os.fsencode(files[0]), state.st_size, state.st_mtime_ns, bytes(16), bytes(32))
+    with sqlite3.connect(cache_file()) as cache:
+        cache.execute(kept)
+        cache.execute('insert into images values (?, ?, ?, ?, ?)', row)
+    assert fingerprints(files)[files[0]] == fingerprint(files[0])
+    with sqlite3.connect(cache_file()) as cache:
+        assert cache.execute('select * from images').fetchall() == [row]
+        assert cache.execute('select count(*) from looks').fetchall() == [(2,)]
+
+
+def test_more_files_than_are_written_down_at_once(monkeypatch, tmp_path, files):
+    monkeypatch.setattr(module, 'BATCH', 2)
+    monkeypatch.setattr(module, 'ASKED', 3)
+    for number in range(5):
+        written(tmp_path, photograph('rocket').image.rotate(9 * number), f'{number}.bmp')
+    paths = sorted(tmp_path.glob('*.*'))
+    first, counts = fingerprints(paths), []
+    assert len(first) == 7 and len(set(first.values())) == 7
+    assert fingerprints(paths, counts.append) == first and sum(counts) == 7

@@ -13,7 +13,7 @@ from irbox.data_check import check_data
 from irbox.datasets import PairedImageDataset
 from irbox.datasets.file_facts import read_facts
 from irbox.datasets.fingerprints import fingerprints
-from irbox.datasets.image_store import open_file
+from irbox.datasets.image_store import file_state, file_states, open_file
 from irbox.datasets.pairs.image_folders import list_images
 from irbox.datasets.read_image import BadImageError, MissingImageError, read_image
 from support.data_trees import of, picture, save
@@ -80,6 +80,9 @@ def test_facts_and_fingerprints_are_those_of_the_files(tree):
     for deep in (False, True):
         assert [*read_facts(files, deep).values()] == [*read_facts(entries, deep).values()]
     assert [*fingerprints(files).values()] == [*fingerprints(entries).values()]
+    many = [*files, files[0].parent / 'gone.png', *entries]
+    assert file_states(many) == {path: file_state(path) for path in (*files, *entries)}
+    assert len({*file_states(entries).values()}) == 1
 
 
 def test_the_check_of_data_looks_into_it(tree):

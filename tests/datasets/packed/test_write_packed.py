@@ -9,7 +9,7 @@ from PIL import Image
 from irbox.commands.main import main
 from irbox.config.load_config import load_config
 from irbox.datasets import PairedImageDataset
-from irbox.datasets.image_store import file_length, file_state, open_file
+from irbox.datasets.image_store import file_length, file_state, file_states, open_file
 from irbox.datasets.packed.packed_index import open_index, shard_file
 from irbox.datasets.packed.packed_pairs import PackedPairs
 from irbox.datasets.packed.write_packed import write_packed
@@ -62,6 +62,7 @@ def test_pairs_come_back_to_the_byte(tmp_path, pairs):
             assert there.name == here.name
             assert open_file(there).read() == here.read_bytes()
             assert file_length(there) == here.stat().st_size == file_state(there).length
+            assert file_states([there, here]) == {one: file_state(one) for one in (there, here)}
     assert packed[2].degraded == packed[2].clean
     assert packed[-1] == packed[NUMBER - 1] and packed[1:3] == [packed[1], packed[2]]
     with pytest.raises(IndexError):

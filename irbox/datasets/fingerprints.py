@@ -13,7 +13,7 @@ from PIL import Image
 
 from irbox.datasets.file_facts import chunks_in_threads, digest_of_pixels
 from irbox.datasets.image_store import FileState, file_states
-from irbox.datasets.looks import LEAST, SIDE, look_of, looks_of, shrunk
+from irbox.datasets.looks import LEAST, look_of, looks_of, shrunk
 from irbox.datasets.read_image import BadImageError, open_brightness, open_image
 from irbox.utils.download import cache_folder
 
@@ -77,7 +77,7 @@ def _fingerprints(paths: Sequence[Path]) -> list[Fingerprint | None]:
     that colors are decoded only where the look does not tell.
     """
     small = [_small(path) for path in paths]
-    # What a JPEG file's own small image shows is not quite what the image does.
+    # Colors are rounded and cut off, so that a JPEG file's brightness is not quite the image's.
     looks = iter(looks_of([one for one in small if one is not None], least=2 * LEAST))
     found = (None if one is None else next(looks) for one in small)
     return [
@@ -88,7 +88,7 @@ def _fingerprints(paths: Sequence[Path]) -> list[Fingerprint | None]:
 
 def _small(path: Path) -> Image.Image | None:
     try:
-        return shrunk(open_brightness(path, 2 * SIDE))
+        return shrunk(open_brightness(path))
     except (BadImageError, OSError):
         return None  # it counts whether it is decoded as trainings do
 

@@ -23,7 +23,8 @@ SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
 """Files that count as images; of clean images that differ only in type the first counts."""
 
 
-# The start of a lossless JPEG frame: in every such file, and in few others, by chance.
+# The start of a lossless JPEG frame, of which there is no brightness alone: in every such file, and
+# in few others, by chance.
 _LOSSLESS = re.compile(rb'\xff[\xc3\xc7\xcb\xcf]')
 
 
@@ -61,16 +62,10 @@ def open_image(path: str | Path) -> Image.Image:
         return image if image.mode == 'RGB' else image.convert('RGB')
 
 
-def open_brightness(path: str | Path, side: int) -> Image.Image:
-    """Decode the brightness of an image file, of a JPEG file no more than is asked for.
+def open_brightness(path: str | Path) -> Image.Image:
+    """Decode the brightness of an image file; the colors of a JPEG file are left out.
 
-    Its colors are left out, and an image of at least twice the side is decoded at a half, a
-    quarter or an eighth of its size, so that it is at least so wide and so high. All of its data
-    are gone through: what is damaged is found as by ``open_image``.
-
-    Args:
-        path: Of the file.
-        side: Pixels.
+    All of its data are gone through: what is damaged is found as by ``open_image``.
 
     Returns:
         The decoded image, of mode L.
@@ -80,8 +75,8 @@ def open_brightness(path: str | Path, side: int) -> Image.Image:
     """
     with opened(path, at_once=True) as (image, file):
         if isinstance(file, BytesIO) and not _LOSSLESS.search(file.getvalue()):
-            # Not one that may be lossless: Pillow 12.3 writes behind its memory then.
-            image.draft('L', (side, side))
+            # At its own size: a smaller one is not that of the same pixels in another kind of file.
+            image.draft('L', None)
         image.load()
         if image.mode not in ('L', 'RGB'):
             image = image.convert('RGB')

@@ -1,6 +1,11 @@
 import pytest
 import torch
 
+from irbox.utils.yapf_grammar import write_grammar_whole
+
+# Tests run side by side, each process for itself, as the ranks of a training do.
+write_grammar_whole()
+
 # One thread: the same sums in the same order on every machine, and tests side by side do not fight.
 torch.set_num_threads(1)
 

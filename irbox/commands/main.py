@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import NoReturn
 
 import irbox
+from irbox.utils.yapf_grammar import write_grammar_whole
 
 Main = Callable[[Sequence[str] | None], int | None]
 
@@ -64,6 +65,7 @@ class _Parser(argparse.ArgumentParser):
 
 def command_module(name: str) -> ModuleType:
     """Import the module of a command; ``check-data`` and ``check_data`` are the same."""
+    write_grammar_whole()
     return import_module(f'irbox.commands.{name.replace("-", "_")}')
 
 

@@ -22,7 +22,7 @@ from torch import nn
 from irbox.engine.check_files import check_files
 from irbox.engine.check_leaks import check_leaks
 from irbox.engine.data_notes import data_notes, training_warnings
-from irbox.engine.memory import check_batches, check_memory
+from irbox.engine.memory import check_activations, check_batches, check_memory
 from irbox.engine.run_defaults import default_hooks, visualizer
 from irbox.engine.runner import RestorationRunner
 from irbox.engine.schedule import to_iterations
@@ -131,6 +131,7 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
             prepared.hooks.append(build_hook({'type': 'CompileHook'}))
     with errors_at('custom_hooks'):
         prepared.hooks += [build_hook(hook) for hook in config.get('custom_hooks') or []]
+    check_activations(config, loader, prepared.hooks)
     for key in ('train_dataloader', 'val_dataloader'):
         notes += check_files(sections.get(key, {}), key)
     notes += check_leaks(loader, config, sections.get('val_dataloader', {}))

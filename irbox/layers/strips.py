@@ -16,7 +16,8 @@ from torch.nn.modules import module as module_state
 from irbox.layers.norm import LayerNorm2d
 
 BYTES = 2**20
-"""Of the wide map that a strip holds: longer ones leave the cache, shorter ones cost more calls.
+"""Of the wide map that a strip holds for each thread, which has a cache of its own: longer ones leave
+it, shorter ones cost more calls.
 
 Twice as many in half precision, whose products are so fast that calls count for more.
 """
@@ -126,7 +127,7 @@ def project_onto(base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, o
 
 def pixels_in_strip(channels: int, dtype: torch.dtype) -> int:
     """Say how many pixels of a map make a strip."""
-    many = 2 * BYTES if dtype.itemsize == 2 else BYTES
+    many = (2 if dtype.itemsize == 2 else 1) * BYTES * torch.get_num_threads()
     return max(1, many // (channels * dtype.itemsize))
 
 

@@ -16,8 +16,8 @@ from torch.nn.modules import module as module_state
 from irbox.layers.norm import LayerNorm2d
 
 BYTES = 2**20
-"""Of the wide map that a strip holds for each thread, which has its own cache: longer ones leave it,
-shorter ones cost more calls.
+"""Of the wide map that a strip holds for each thread, which has its own cache: longer ones leave
+it, shorter ones cost more calls.
 
 Twice as many in half precision, whose products are so fast that calls count for more.
 """

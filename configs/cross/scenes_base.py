@@ -1,4 +1,4 @@
-"""The shipped model's network trained on generated scenes for a short time, and tried on photographs that it has not seen."""
+"""The shipped network, trained on scenes for a short time and tried on photographs held out."""
 
 _base_ = [
     '../_base_/models/small.yaml',
@@ -9,6 +9,6 @@ _base_ = [
 ]
 train_cfg = {'max_iters': 300}
 train_dataloader = {'batch_size': 4, 'dataset': {'patch_size': 96}}
-# Nothing is chosen on the way. A clean picture, which nothing can be gained on, is left out of the mean.
+# Nothing is chosen on the way. Nothing can be gained on a clean picture: no part of the mean.
 val_dataloader = val_evaluator = val_cfg = None
 test_dataloader = {'dataset': {'degradations': {'clean': None}}}

@@ -38,7 +38,7 @@ def plot(path: Path, comparisons: Sequence[Comparison]) -> None:
             middle = statistics.median(seconds)
             axes.barh(height, middle, color='C0' if row is found.rows[0] else 'C7', alpha=0.7)
             axes.plot(seconds, [height] * len(seconds), '|', color='black')
-            axes.text(middle, height, f' {middle:.3g} s', va='center')
+            axes.text(max(seconds), height, f'  {middle:.3g} s', va='center')
         axes.set_yticks(range(len(ran)), [row.variant for row in ran])
         axes.invert_yaxis()
         axes.set_title(str(found.setting), fontsize='small', loc='left')

@@ -236,6 +236,7 @@ def test_only_where_nobody_differentiates_or_watches(monkeypatch):
             assert not can_run_fused(x, layer)
 
 
+@pytest.mark.filterwarnings('ignore:.torch.jit:FutureWarning')
 def test_an_export_holds_none_of_it():
     layer, x = GatedFeedForward(8).requires_grad_(False).eval(), torch.randn(1, 8, 4, 4)
     with fused_on('cpu'):

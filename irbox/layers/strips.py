@@ -6,7 +6,7 @@ map is the largest tensor of the network and leaves every cache; in strips it ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -38,21 +38,29 @@ def can_run_in_strips(x: Tensor, *modules: nn.Module) -> bool:
         return False
     if torch.compiler.is_compiling() or torch._C._get_tracing_state():
         return False
+    return not is_watched(modules) and not learns(x, modules)
+
+
+def is_watched(modules: Iterable[nn.Module]) -> bool:
+    """Tell whether somebody has put forward hooks on modules or on a part of them."""
     if module_state._global_forward_hooks or module_state._global_forward_pre_hooks:
-        return False
-    inside = [part for module in modules for part in module.modules()]
-    if any(part._forward_hooks or part._forward_pre_hooks for part in inside):
-        return False
-    learns = torch.is_grad_enabled() and (
+        return True
+    inside = (part for module in modules for part in module.modules())
+    return any(part._forward_hooks or part._forward_pre_hooks for part in inside)
+
+
+def learns(x: Tensor, modules: Iterable[nn.Module]) -> bool:
+    """Tell whether what modules make of ``x`` is differentiated."""
+    return torch.is_grad_enabled() and (
         x.requires_grad or any(p.requires_grad for part in modules for p in part.parameters())
     )
-    return not learns
 
 
 def computing_dtype(x: Tensor) -> torch.dtype:
     """Give the dtype that products on ``x`` are computed in: its own, or autocast's."""
     kind = x.device.type
-    if x.dtype != torch.float64 and torch.is_autocast_enabled(kind):
+    known = x.dtype != torch.float64 and torch.amp.is_autocast_available(kind)
+    if known and torch.is_autocast_enabled(kind):
         return torch.get_autocast_dtype(kind)
     return x.dtype
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from irbox.layers.fused import routing_operators as operators
 from irbox.layers.fused.layers import map_of, project, rows_of
 from irbox.layers.fused.sizes import ROUTES
-from irbox.layers.fused.switch import can_run_fused, computing_dtype
+from irbox.layers.fused.switch import can_run_fused
+from irbox.layers.strips import computing_dtype
 from irbox.structures import Routing
 
 if TYPE_CHECKING:

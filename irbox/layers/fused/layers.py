@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from irbox.layers.fused import operators
 from irbox.layers.fused.sizes import ACTIVATIONS
-from irbox.layers.fused.switch import computing_dtype
 from irbox.layers.norm import LayerNorm2d
+from irbox.layers.strips import computing_dtype
 
 if TYPE_CHECKING:
     from irbox.layers.attention import TransposedAttention, TransposedCrossAttention

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from irbox.layers.fused import mamba_operators as operators
 from irbox.layers.fused.layers import depthwise, map_of, multiply, project, rows_of
-from irbox.layers.fused.switch import computing_dtype
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.selective_scan import mamba_ssm_scan
+from irbox.layers.strips import computing_dtype
 from irbox.utils.precision import full_precision
 
 if TYPE_CHECKING:

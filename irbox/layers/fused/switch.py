@@ -12,7 +12,8 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
-from torch.nn.modules import module as module_state
+
+from irbox.layers.strips import computing_dtype, is_watched, learns
 
 SWITCH = 'IRBOX_FUSED'
 """Environment variable: ``0`` leaves all layers to torch's own operators."""
@@ -56,15 +57,9 @@ def can_run_fused(x: Tensor, *modules: nn.Module) -> bool:
         return False
     if computing_dtype(x) not in (torch.float32, torch.bfloat16):
         return False
-    if module_state._global_forward_hooks or module_state._global_forward_pre_hooks:
+    if is_watched(modules) or learns(x, modules):
         return False
     inside = [part for module in modules for part in module.modules()]
-    if any(part._forward_hooks or part._forward_pre_hooks for part in inside):
-        return False
-    if torch.is_grad_enabled() and (
-        x.requires_grad or any(p.requires_grad for part in modules for p in part.parameters())
-    ):
-        return False
     if not all(_is_depthwise(conv) for conv in inside if type(conv) is nn.Conv2d):
         return False
     return kind != 'cuda' or trouble(x.device.index, computing_dtype(x)) is None
@@ -78,14 +73,6 @@ def _is_depthwise(conv: nn.Conv2d) -> bool:
         and conv.groups == conv.in_channels == conv.out_channels
         and conv.padding_mode == 'zeros'
     )
-
-
-def computing_dtype(x: Tensor) -> torch.dtype:
-    """Give the dtype that products on ``x`` are computed in: its own, or autocast's."""
-    kind = x.device.type
-    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-        return torch.get_autocast_dtype(kind)
-    return x.dtype
 
 
 @cache

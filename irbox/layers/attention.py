@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from irbox.layers.attention_gradient import transposed_attention
 from irbox.layers.channel_attention import (
     QueryNorm,
     apply,
@@ -19,6 +20,7 @@ from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import WIDEST_HEAD, can_run_fused
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
+from irbox.layers.strip_gradients import can_learn_in_strips
 from irbox.layers.strips import (
     can_run_in_strips,
     computing_dtype,
@@ -64,37 +66,54 @@ class TransposedAttention(nn.Module):
         """Attend, (B, C, H, W) -> same shape."""
         if self._can_run_fused(x):
             return fused.transposed_attention(self, x)
-        if self._can_run_in_strips(x):
-            return self._in_strips(x)
-        wide = self.qkv_dwconv(self.qkv(x))
-        query, key, value = wide.chunk(3, dim=1)
-        with full_precision(x):
-            both = wide[:, : 2 * query.shape[1]].permute(0, 2, 3, 1)
-            squares = squares_of(both.flatten(1, 2))
-        return channel_attention(
-            query, key, value, self.temperature, self.project_out, squares=squares
-        )
+        if self._is_ours() and can_run_in_strips(x, self):
+            return self.in_strips(x)[0]
+        if self._learns_in_strips(x):
+            return transposed_attention(self, x, None)
+        return self.as_a_whole(x)
 
     def add_to(self, x: Tensor, norm: LayerNorm2d) -> Tensor:
         """Compute ``x + self(norm(x))``, (B, C, H, W) -> same shape."""
         if self._can_run_fused(x, norm):
             return fused.transposed_attention(self, x, norm)
-        if self._can_run_in_strips(x, norm):
-            return self._in_strips(x, norm)
+        if self._is_ours() and can_run_in_strips(x, self, norm):
+            return self.in_strips(x, norm)[0]
+        if self._learns_in_strips(x, norm):
+            return transposed_attention(self, x, norm)
         answer: Tensor = x + self(norm(x))
         return answer
 
-    def _can_run_in_strips(self, x: Tensor, *around: nn.Module) -> bool:
-        ours = type(self).forward is TransposedAttention.forward
-        return ours and can_run_in_strips(x, self, *around)
+    def as_a_whole(self, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
+        """Compute the layer, with a norm ``x + self(norm(x))``, operator by operator."""
+        wide = self.qkv_dwconv(self.qkv(x if norm is None else norm(x)))
+        query, key, value = wide.chunk(3, dim=1)
+        with full_precision(x):
+            both = wide[:, : 2 * query.shape[1]].permute(0, 2, 3, 1)
+            squares = squares_of(both.flatten(1, 2))
+        answer = channel_attention(
+            query, key, value, self.temperature, self.project_out, squares=squares
+        )
+        return answer if norm is None else x + answer
+
+    def _is_ours(self) -> bool:
+        return type(self).forward is TransposedAttention.forward
+
+    def _learns_in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> bool:
+        return self._is_ours() and can_learn_in_strips(x, self, norm)
 
     def _can_run_fused(self, x: Tensor, *around: nn.Module) -> bool:
-        ours = type(self).forward is TransposedAttention.forward
         fits = x.shape[1] <= WIDEST_HEAD * self.temperature.shape[0]
-        return ours and fits and can_run_fused(x, self, *around)
+        return self._is_ours() and fits and can_run_fused(x, self, *around)
 
-    def _in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
-        """The same on strips of rows; with a norm, ``x + self(norm(x))``."""
+    def in_strips(
+        self, x: Tensor, norm: LayerNorm2d | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Compute the same on strips of rows, with nothing to differentiate.
+
+        Returns:
+            The answer; the values (B, H, W, C); ``q^T k`` (B, heads, c, c) and the sums of squares
+            of the queries and keys, (B, 2 C).
+        """
         pixels, dtype = pixels_of(x), computing_dtype(x)
         batch, dim = pixels.shape[0], pixels.shape[3]
         heads = self.temperature.shape[0]
@@ -116,7 +135,7 @@ class TransposedAttention(nn.Module):
                 answer = apply(values, weights, self.project_out)
             else:
                 answer = self._add_in_strips(pixels, values, weights)
-        return answer.permute(0, 3, 1, 2)
+        return answer.permute(0, 3, 1, 2), values, product, squares
 
     def _add_in_strips(self, pixels: Tensor, values: Tensor, weights: Tensor) -> Tensor:
         """``pixels`` and what attention makes of the values, (B, H, W, C)."""

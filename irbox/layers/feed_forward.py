@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from irbox.layers.feed_forward_gradient import feed_forward
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import can_run_fused
 from irbox.layers.gate import StripGate, gelu_gate
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
+from irbox.layers.strip_gradients import can_learn_in_strips
 from irbox.layers.strips import (
     can_run_in_strips,
     computing_dtype,
@@ -41,28 +43,37 @@ class GatedFeedForward(nn.Module):
         """Transform each pixel with its neighbours, (B, C, H, W) -> same shape."""
         if self._is_ours() and can_run_fused(x, self):
             return fused.feed_forward(self, x)
-        if self._can_run_in_strips(x):
-            return self._in_strips(x)
-        answer: Tensor = self.project_out(gelu_gate(self.dwconv(self.project_in(x)), dim=1))
-        return answer
+        if self._is_ours() and can_run_in_strips(x, self):
+            return self.in_strips(x)
+        if self._learns_in_strips(x):
+            return feed_forward(self, x, None)
+        return self.as_a_whole(x)
 
     def add_to(self, x: Tensor, norm: LayerNorm2d) -> Tensor:
         """Compute ``x + self(norm(x))``, (B, C, H, W) -> same shape."""
         if self._is_ours() and can_run_fused(x, self, norm):
             return fused.feed_forward(self, x, norm)
-        if self._can_run_in_strips(x, norm):
-            return self._in_strips(x, norm)
+        if self._is_ours() and can_run_in_strips(x, self, norm):
+            return self.in_strips(x, norm)
+        if self._learns_in_strips(x, norm):
+            return feed_forward(self, x, norm)
         answer: Tensor = x + self(norm(x))
         return answer
 
-    def _can_run_in_strips(self, x: Tensor, *around: nn.Module) -> bool:
-        return self._is_ours() and can_run_in_strips(x, self, *around)
+    def as_a_whole(self, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
+        """Compute the layer, with a norm ``x + self(norm(x))``, operator by operator."""
+        given = x if norm is None else norm(x)
+        answer: Tensor = self.project_out(gelu_gate(self.dwconv(self.project_in(given)), dim=1))
+        return answer if norm is None else x + answer
+
+    def _learns_in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> bool:
+        return self._is_ours() and can_learn_in_strips(x, self, norm)
 
     def _is_ours(self) -> bool:
         return type(self).forward is GatedFeedForward.forward
 
-    def _in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
-        """The same on strips of rows; with a norm, ``x + self(norm(x))``."""
+    def in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
+        """Compute the same on strips of rows, with nothing to differentiate."""
         pixels, dtype = pixels_of(x), computing_dtype(x)
         narrow, narrow_bias = weights_of(self.project_out, dtype, given=1)
         gate = StripGate()

@@ -29,6 +29,23 @@ def gelu_gate(x: Tensor, dim: int = -1) -> Tensor:
     return F.gelu(gate) * value
 
 
+def gate_with_gradient(x: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute ``gelu_gate`` of pixels (..., 2 C) and its gradient, given that of the answer.
+
+    Returns:
+        (..., C) and (..., 2 C).
+    """
+    gate, value = x.chunk(2, dim=-1)
+    # In one piece: GELU is twice as fast on it.
+    gate = gate.contiguous()
+    opened = F.gelu(gate)
+    of_x = torch.empty_like(x)
+    of_gate, of_value = of_x.chunk(2, dim=-1)
+    of_gate.copy_(torch.ops.aten.gelu_backward(grad * value, gate))
+    torch.mul(grad, opened, out=of_value)
+    return opened.mul_(value), of_x
+
+
 class StripGate:
     """``gelu_gate`` of strips of pixels, with nothing to differentiate, in memory that it keeps.
 

@@ -1,0 +1,145 @@
+"""Attention across channels while it learns: forward and backward in strips."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from irbox.layers.channel_attention import fold, inverse_norms, weigh
+from irbox.layers.norm import LayerNorm2d
+from irbox.layers.strip_gradients import WideStrips, differentiate
+from irbox.layers.strips import computing_dtype
+from irbox.utils.precision import full_precision
+
+if TYPE_CHECKING:
+    from irbox.layers.attention import TransposedAttention
+
+
+def transposed_attention(
+    attention: TransposedAttention, x: Tensor, norm: LayerNorm2d | None
+) -> Tensor:
+    """Compute ``attention(x)``, or with a norm ``x + attention(norm(x))``, of the shape of ``x``.
+
+    It keeps ``x``, the values and what is as small as the weights, where the layer as a whole keeps
+    nine times ``x``.
+    """
+    weights = [*attention.parameters(), *(norm.parameters() if norm else ())]
+    answer: Tensor = _Attention.apply(attention, norm, x, *weights)
+    return answer
+
+
+class _Attention(torch.autograd.Function):
+    """Differentiable itself, twice and more, then computed as a whole."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        attention: TransposedAttention,
+        norm: LayerNorm2d | None,
+        x: Tensor,
+        *weights: Tensor,
+    ) -> Tensor:
+        ctx.attention, ctx.norm, ctx.dtype = attention, norm, computing_dtype(x)
+        if x.is_meta:
+            ctx.save_for_backward(x, torch.empty_like(x, dtype=ctx.dtype), *weights)
+            return torch.empty_like(x, dtype=ctx.dtype if norm is None else x.dtype)
+        answer, *found = attention.in_strips(x, norm)
+        ctx.save_for_backward(x, *found, *weights)
+        return answer
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (grad,), (x, values, product, squares, *weights) = grads, ctx.saved_tensors
+        if torch.is_grad_enabled():
+            with torch.autocast(x.device.type, ctx.dtype, enabled=ctx.dtype != x.dtype):
+                answer = ctx.attention.as_a_whole(x, ctx.norm)
+            return None, None, *differentiate(answer, [x, *weights], grad, again=True)
+        with full_precision(x):
+            found = _gradients(ctx.attention, ctx.norm, x, grad, (values, product, squares))
+        return None, None, *found
+
+
+def _gradients(
+    attention: TransposedAttention,
+    norm: LayerNorm2d | None,
+    x: Tensor,
+    grad: Tensor,
+    kept: tuple[Tensor, Tensor, Tensor],
+) -> list[Tensor | None]:
+    """Of the map and of all weights, in the order of ``transposed_attention``."""
+    values, product, squares = kept
+    dtype, dim = values.dtype, values.shape[3]
+    pixels, of_answer = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)
+    # With a norm the layer's answer was added to its input.
+    of_pixels = torch.zeros_like(pixels) if norm is None else of_answer.clone()
+    of_matrix = torch.stack(
+        [
+            torch.mm(one.flatten(0, 1).t(), of_one.flatten(0, 1).to(dtype))
+            for one, of_one in zip(values, of_answer, strict=True)
+        ]
+    )
+    matrix, of_product, of_squares, of_own = _of_small(attention, product, squares, of_matrix)
+    mixing = _mixing(of_product, of_squares).to(dtype)
+    unfolding = matrix.to(dtype).transpose(1, 2)
+
+    wide_strips = WideStrips(
+        pixels, of_pixels, attention.qkv, attention.qkv_dwconv, dtype, norm=norm
+    )
+    for images, rows, wide in wide_strips:
+        of_wide = torch.zeros_like(wide)
+        for part, of_part, image in zip(wide, of_wide, range(len(x))[images], strict=True):
+            both, of_out = part[..., : 2 * dim], of_answer[image, rows].to(dtype)
+            of_part[..., : 2 * dim] = both @ mixing[image]
+            of_part[..., 2 * dim : 3 * dim] = of_out @ unfolding[image]
+        wide_strips.learn(of_wide)
+    of_temperature, *of_projection = of_own
+    if attention.project_out is not None and attention.project_out.bias is not None:
+        of_projection.append(of_answer.sum((0, 1, 2)))
+    widen, depthwise = wide_strips.widen.gradients(), wide_strips.depthwise.gradients()
+    of_map = of_pixels.permute(0, 3, 1, 2)
+    return [of_map, of_temperature, *widen, *depthwise, *of_projection, *wide_strips.of_norm]
+
+
+def _of_small(
+    attention: TransposedAttention, product: Tensor, squares: Tensor, of_matrix: Tensor
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor | None]]:
+    """From the matrix that values are multiplied by to what it is made of, by torch's gradients.
+
+    Returns:
+        The matrix (B, C, C_out), the gradients of the products and of the squares, and those of the
+        temperature and of the projection.
+    """
+    batch, heads, size, _ = product.shape
+    projection = attention.project_out
+    own = [attention.temperature, *([] if projection is None else [projection.weight])]
+    with torch.enable_grad():
+        leaves = [product.detach().requires_grad_(), squares.detach().requires_grad_()]
+        norms = inverse_norms(leaves[1].view(batch, 2, heads, size))
+        matrix = fold(weigh(leaves[0], norms, attention.temperature), projection)
+    of_product, of_squares, *of_own = differentiate(
+        matrix, [*leaves, *own], of_matrix.to(matrix.dtype)
+    )
+    assert of_product is not None and of_squares is not None
+    return matrix.detach(), of_product, of_squares, of_own
+
+
+def _mixing(of_product: Tensor, of_squares: Tensor) -> Tensor:
+    """What queries and keys, side by side, are multiplied by for their gradients.
+
+    Of ``q^T k`` the query's is ``k D^T`` and the key's ``q D``; of the squares twice themselves.
+
+    Returns:
+        (B, 2 C, 2 C).
+    """
+    batch, heads, size, _ = of_product.shape
+    dim = heads * size
+    apart = of_product.new_zeros(batch, dim, dim)
+    for head in range(heads):
+        place = slice(head * size, (head + 1) * size)
+        apart[:, place, place] = of_product[:, head]
+    mixing = torch.diag_embed(2 * of_squares)
+    mixing[:, :dim, dim:] += apart
+    mixing[:, dim:, :dim] += apart.transpose(1, 2)
+    return mixing

@@ -1,0 +1,76 @@
+"""The gated feed-forward layer while it learns: forward and backward in strips."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from irbox.layers.gate import gate_with_gradient
+from irbox.layers.norm import LayerNorm2d
+from irbox.layers.strip_gradients import Summed, WideStrips, differentiate
+from irbox.layers.strips import computing_dtype
+from irbox.utils.precision import full_precision
+
+if TYPE_CHECKING:
+    from irbox.layers.feed_forward import GatedFeedForward
+
+
+def feed_forward(ffn: GatedFeedForward, x: Tensor, norm: LayerNorm2d | None) -> Tensor:
+    """Compute ``ffn(x)``, or with a norm ``x + ffn(norm(x))``: (B, C, H, W) -> same shape.
+
+    It keeps ``x`` alone, where the layer as a whole keeps fifteen times as much.
+    """
+    weights = [*ffn.parameters(), *(norm.parameters() if norm else ())]
+    answer: Tensor = _FeedForward.apply(ffn, norm, x, *weights)
+    return answer
+
+
+class _FeedForward(torch.autograd.Function):
+    """Differentiable itself, twice and more, then computed as a whole."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, ffn: GatedFeedForward, norm: LayerNorm2d | None, x: Tensor, *weights: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(x, *weights)
+        ctx.ffn, ctx.norm, ctx.dtype = ffn, norm, computing_dtype(x)
+        if x.is_meta:
+            return torch.empty_like(x, dtype=ctx.dtype if norm is None else x.dtype)
+        return ffn.in_strips(x, norm)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (grad,), (x, *weights) = grads, ctx.saved_tensors
+        if torch.is_grad_enabled():
+            with torch.autocast(x.device.type, ctx.dtype, enabled=ctx.dtype != x.dtype):
+                answer = ctx.ffn.as_a_whole(x, ctx.norm)
+            return None, None, *differentiate(answer, [x, *weights], grad, again=True)
+        with full_precision(x):
+            return None, None, *_gradients(ctx.ffn, ctx.norm, x, grad, ctx.dtype)
+
+
+def _gradients(
+    ffn: GatedFeedForward, norm: LayerNorm2d | None, x: Tensor, grad: Tensor, dtype: torch.dtype
+) -> list[Tensor | None]:
+    """Of the map and of all weights, in the order of ``feed_forward``."""
+    pixels, of_answer = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)
+    # With a norm the layer's answer was added to its input.
+    of_pixels = torch.zeros_like(pixels) if norm is None else of_answer.clone()
+    wide_strips = WideStrips(pixels, of_pixels, ffn.project_in, ffn.dwconv, dtype, 2, norm)
+    narrow = Summed(ffn.project_out, dtype, given=1)
+    for images, rows, wide in wide_strips:
+        of_out = of_answer[images, rows].flatten(0, 2).to(dtype)
+        of_gated = torch.mm(of_out, narrow.weight).view(*wide.shape[:3], -1)
+        gated, of_wide = gate_with_gradient(wide, of_gated)
+        narrow.add_product(of_out, gated.flatten(0, 2))
+        wide_strips.learn(of_wide)
+    widen, depthwise = wide_strips.widen.gradients(), wide_strips.depthwise.gradients()
+    return [
+        of_pixels.permute(0, 3, 1, 2),
+        *widen,
+        *depthwise,
+        *narrow.gradients(),
+        *wide_strips.of_norm,
+    ]

@@ -12,6 +12,7 @@ from irbox.page.answers import ALONE, Answers
 from irbox.page.api import add_api
 from irbox.page.desk import Desk
 from irbox.page.inside import SIDE
+from irbox.page.presence import Presence
 from irbox.pictures import EXTENSIONS
 
 TITLE = 'irbox: restore photographs'
@@ -237,6 +238,9 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
         place.input(answers.inside.turn, {place, expert}, maps, show_progress='hidden', **hidden)
         expert.input(answers.inside.turn, {place, expert}, maps, show_progress='hidden', **hidden)
         page.load(js=ON_LOAD)
+        presence = Presence()
+        page.load(presence.stay, None, None, show_progress='hidden', **hidden)
+        page.unload(presence.leave)
         page.unload(answers.leave)
     page.queue(default_concurrency_limit=None, api_open=False)
     return page

@@ -134,4 +134,5 @@ def test_the_command_from_start_to_end(folders, jpeg, by_command, tmp_path):
     finally:
         process.kill()
         process.stderr.close()
-    assert not list(tmp_path.iterdir())
+    # torch's compiler has a folder there, for all programs and for good.
+    assert not [one for one in tmp_path.iterdir() if not one.name.startswith('torchinductor')]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as tv
 
 # Mean and standard deviation of the channels. 'clip': CLIP's own, which DA-CLIP's restoration
 # scripts use for both of its models. 'half': 0..1 becomes -1..1, what M2Restore's code feeds.
@@ -31,6 +29,10 @@ def prepare(image: Tensor, size: int, resize: str, normalization: str) -> Tensor
     Returns:
         (B, 3, size, size), float32.
     """
+    # Here: it takes half of a second, of every command, whatever its prior.
+    from torchvision.transforms.v2 import InterpolationMode
+    from torchvision.transforms.v2 import functional as tv
+
     mean, deviation = STATISTICS[normalization]
     pixels = tv.resize(image.float(), [size], InterpolationMode(resize), antialias=True)
     # Bicubic overshoots at edges; 8-bit images cannot.

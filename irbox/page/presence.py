@@ -1,0 +1,36 @@
+"""Who has the page open."""
+
+from __future__ import annotations
+
+import asyncio
+
+import gradio as gr
+
+from irbox.page.messages import session_of
+
+
+class Presence:
+    """An event of each open page that ends when the page is closed.
+
+    gradio (6.31) ends a browser's stream of answers with the last one that is due. A browser that
+    has asked for something meanwhile takes the stream for open, reads then that it has ended, and
+    waits for ever: whoever pressed "Restore" a tenth of a second after moving a bar got nothing,
+    and could not press again. While one answer is due the stream does not end. Programs that call
+    the page have no such event: they wait for the end of theirs.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, asyncio.Event] = {}
+
+    async def stay(self, request: gr.Request) -> None:
+        """Answer when the page is closed."""
+        await self._open.setdefault(session_of(request), asyncio.Event()).wait()
+
+    async def leave(self, request: gr.Request) -> None:
+        """Let the event of a page end; without one, do nothing."""
+        if event := self._open.pop(session_of(request), None):
+            event.set()
+
+    def __len__(self) -> int:
+        """Count the open pages."""
+        return len(self._open)

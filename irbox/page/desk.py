@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from irbox.page.limits import Limits
+from irbox.page.presence import Presence
 from irbox.page.shelf import Shelf
 from irbox.page.steps import Finished, PageSteps, Say
 from irbox.page.turns import Turns
@@ -34,6 +35,7 @@ class Desk:
         self.turns = Turns(limits.waiting)
         root.mkdir(exist_ok=True)
         self.visitors = Visitors(root, limits.minutes * 60)
+        self.presence = Presence()
 
     def settings(
         self,

@@ -12,7 +12,7 @@ from irbox.page.answers import ALONE, Answers
 from irbox.page.api import add_api
 from irbox.page.desk import Desk
 from irbox.page.inside import SIDE
-from irbox.page.presence import Presence
+from irbox.page.messages import session_of
 from irbox.pictures import EXTENSIONS
 
 TITLE = 'irbox: restore photographs'
@@ -27,8 +27,19 @@ footer {display: none !important}
   #asked > #files, #asked > #examples, #asked > #buttons {order: 0}
 }
 """
-# Pasting works wherever one is on the page: the picture goes the way of a chosen file. On a phone
-# the answer is below all that can be set: whoever asks for it is taken to it.
+# On a phone the answer is below all that can be set: whoever asks for it is taken to it, and again
+# when the page has grown by it.
+TO_THE_ANSWER = """
+() => {
+  if (!matchMedia('(max-width: 640px)').matches) return;
+  const show = () => document.querySelector('#slider').scrollIntoView({behavior: 'smooth'});
+  show();
+  const growth = new ResizeObserver(show);
+  growth.observe(document.body);
+  setTimeout(() => growth.disconnect(), 2000);
+}
+"""
+# Pasting works wherever one is on the page: the picture goes the way of a chosen file.
 ON_LOAD = """
 () => {
   document.addEventListener('paste', event => {
@@ -39,10 +50,6 @@ ON_LOAD = """
     files.forEach(file => given.items.add(file));
     input.files = given.files;
     input.dispatchEvent(new Event('change', {bubbles: true}));
-  });
-  document.addEventListener('click', event => {
-    if (!event.target.closest('#restore') || !matchMedia('(max-width: 640px)').matches) return;
-    document.querySelector('#slider').scrollIntoView({behavior: 'smooth'});
   });
 }
 """
@@ -67,6 +74,13 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
     names = list(
         dict.fromkeys(word for one in shelf.names for word in shelf.get(one).card.degradations)
     )
+
+    async def stay(request: gr.Request) -> None:
+        await desk.presence.stay(session_of(request))
+
+    async def leave(request: gr.Request) -> None:
+        desk.presence.leave(session_of(request))
+
     with page:
         # First: the names of its addresses are then free.
         add_api(desk)
@@ -214,7 +228,10 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
         hidden: dict[str, Any] = {'api_visibility': 'private', 'concurrency_limit': None}
         samples.click(answers.example, samples, files, **hidden)
         files.change(answers.look, {files}, [picture, status], **hidden)
-        go.click(answers.restore, asked, shown, show_progress_on=[slider, status], **hidden)
+        go.click(None, js=TO_THE_ANSWER, api_visibility='private')
+        go.click(
+            answers.restore, asked, shown, show_progress_on=[slider, status], **hidden
+        ).success(None, js=TO_THE_ANSWER, api_visibility='private')
         cancel.click(answers.cancel, None, status, queue=False, api_visibility='private')
         chooser.input(answers.show, asked, shown, **hidden)
         strength.release(
@@ -238,9 +255,8 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
         place.input(answers.inside.turn, {place, expert}, maps, show_progress='hidden', **hidden)
         expert.input(answers.inside.turn, {place, expert}, maps, show_progress='hidden', **hidden)
         page.load(js=ON_LOAD)
-        presence = Presence()
-        page.load(presence.stay, None, None, show_progress='hidden', **hidden)
-        page.unload(presence.leave)
+        page.load(stay, None, None, show_progress='hidden', **hidden)
+        page.unload(leave)
         page.unload(answers.leave)
     page.queue(default_concurrency_limit=None, api_open=False)
     return page

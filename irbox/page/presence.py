@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import gradio as gr
-
-from irbox.page.messages import session_of
-
 
 class Presence:
     """An event of each open page that ends when the page is closed.
@@ -22,13 +18,13 @@ class Presence:
     def __init__(self) -> None:
         self._open: dict[str, asyncio.Event] = {}
 
-    async def stay(self, request: gr.Request) -> None:
-        """Answer when the page is closed."""
-        await self._open.setdefault(session_of(request), asyncio.Event()).wait()
+    async def stay(self, session: str) -> None:
+        """Return when the page of a session is closed."""
+        await self._open.setdefault(session, asyncio.Event()).wait()
 
-    async def leave(self, request: gr.Request) -> None:
-        """Let the event of a page end; without one, do nothing."""
-        if event := self._open.pop(session_of(request), None):
+    def leave(self, session: str) -> None:
+        """Let the event of a page end; without one, do nothing. In the thread of its loop."""
+        if event := self._open.pop(session, None):
             event.set()
 
     def __len__(self) -> int:

@@ -287,6 +287,15 @@ document.dispatchEvent(new ClipboardEvent('paste', {clipboardData: given, bubble
 """
 
 
+def test_an_open_page_has_an_event_until_it_is_closed(open_browser, server):
+    """Without, a browser that asks for one thing right after another waits for ever, at times."""
+    visitor = open_browser().open()
+    until(lambda: len(server.desk.presence) >= 1, 'the event of an open page')
+    there = len(server.desk.presence)
+    visitor.browser.get('about:blank')
+    until(lambda: len(server.desk.presence) == there - 1, 'the end of it')
+
+
 def test_a_picture_from_the_clipboard(visit, jpeg, by_command):
     visit.open()
     visit.browser.execute_script(PASTED, base64.b64encode(jpeg.read_bytes()).decode())

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from irbox.networks.restore_tiled import restore_tiled
 from irbox.networks.tile_grid import DEFAULT_OVERLAP
 from irbox.registry import LOSSES, MODELS
+from irbox.structures import Context
+from irbox.utils.bounded import Share
 
 Mode = Literal['tensor', 'loss', 'predict']
 
@@ -25,6 +27,10 @@ class Restorer(BaseModel):  # type: ignore[misc]  # mmengine has no stubs
             is left out. Their sum is minimised.
         data_preprocessor: Config of mmengine's data preprocessor. The default moves a batch to the
             model's device.
+        again: Share of each batch, from its first image on, whose answer is restored a second time,
+            from 8 bits as a file would hold it, and judged by the losses that compare images: what
+            was restored is to be left alone. It costs a forward and a backward pass of so many
+            images.
     """
 
     def __init__(
@@ -32,9 +38,11 @@ class Restorer(BaseModel):  # type: ignore[misc]  # mmengine has no stubs
         network: dict[str, Any],
         losses: dict[str, dict[str, Any] | None] | None = None,
         data_preprocessor: dict[str, Any] | None = None,
+        again: Share = 0.0,
     ) -> None:
         super().__init__(data_preprocessor or {'type': 'BaseDataPreprocessor'})
         self.network = MODELS.build(network)
+        self.again = again
         self.losses = nn.ModuleDict(
             {name: LOSSES.build(loss) for name, loss in (losses or {}).items() if loss is not None}
         )
@@ -96,16 +104,32 @@ class Restorer(BaseModel):  # type: ignore[misc]  # mmengine has no stubs
         restored = self.network(image, context).float()
         # Not before: a network that could see them would not have to find them out.
         context.labels = label
-        values = {}
-        for name, loss in self.losses.items():
-            old_form = (label,) if getattr(loss, 'uses_label', False) else ()
-            try:
-                value = loss(restored, target, context, *old_form)
-            except ValueError as error:
-                raise ValueError(f'model.losses.{name}: {error}') from error
-            # mmengine sums the entries that have "loss" in their name.
-            values[f'loss_{name}'] = value
+        # mmengine sums the entries that have "loss" in their name.
+        values = {
+            f'loss_{name}': self._judge(name, restored, target, context) for name in self.losses
+        }
+        count = round(self.again * len(image))
+        if count and target is not None:
+            first = (restored[:count].detach().clamp(0, 1) * 255).round() / 255
+            context = self.network.describe(first)
+            second = self.network(first, context).float()
+            for name, loss in self.losses.items():
+                if getattr(loss, 'compares_images', True):
+                    # So many images more in the batch, not a batch of their own.
+                    value = self._judge(name, second, target[:count], context)
+                    values[f'loss_{name}_again'] = value * (count / len(image))
         return values
+
+    def _judge(
+        self, name: str, restored: Tensor, target: Tensor | None, context: Context
+    ) -> Tensor:
+        loss = self.losses[name]
+        old_form = (context.labels,) if getattr(loss, 'uses_label', False) else ()
+        try:
+            value: Tensor = loss(restored, target, context, *old_form)
+        except ValueError as error:
+            raise ValueError(f'model.losses.{name}: {error}') from error
+        return value
 
     def _dump_init_info(self) -> None:
         """Keep out of the log what mmengine writes there: three lines for each weight."""

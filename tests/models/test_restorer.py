@@ -51,6 +51,32 @@ def test_loss_mode_gives_a_scalar_per_loss(model):
     torch.testing.assert_close(losses['loss_label'], wanted)
 
 
+def test_a_share_of_the_batch_is_restored_again_and_judged_by_what_compares_images():
+    given = batch()
+    model = Restorer(NETWORK, LOSS, again=0.5)
+    losses = model(**given, mode='loss')
+    assert set(losses) == {'loss_pixel', 'loss_label', 'loss_pixel_again'}
+    first = model.network(given['image'])[:1].detach().clamp(0, 1).mul(255).round() / 255
+    second = (model.network(first) - given['target'][:1]).abs().mean()
+    torch.testing.assert_close(losses['loss_pixel_again'], second / 2)
+    # Of the first answer nothing is learned by the second one's error.
+    losses['loss_pixel_again'].backward()
+    gradient = model.network.embed.weight.grad.clone()
+    model.zero_grad()
+    (second / 2).backward()
+    torch.testing.assert_close(model.network.embed.weight.grad, gradient)
+
+
+def test_the_first_losses_are_the_same_with_and_without_a_second_time(model):
+    again = Restorer(NETWORK, LOSS, again=1.0)
+    again.load_state_dict(model.state_dict())
+    given = batch()
+    plain, twice = model(**given, mode='loss'), again(**given, mode='loss')
+    assert {name: value.item() for name, value in twice.items() if name in plain} == {
+        name: value.item() for name, value in plain.items()
+    }
+
+
 def test_the_prior_runs_once_per_training_step(model):
     calls = []
     model.network.prior.register_forward_hook(lambda *_: calls.append(1))

@@ -114,7 +114,7 @@ def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor], origin: str
             f'Checkpoint {origin} is of a training that diverged: {len(bad)} of its '
             f'{len(state_dict)} weights are not finite ({few(bad)}). Take an older one.'
         )
-    model.load_state_dict({bare_name(key): value for key, value in state_dict.items()})
+    model.load_state_dict(named_for(model, state_dict))
 
 
 def check_weights(model: nn.Module, state_dict: Mapping[str, Tensor], origin: str | Path) -> None:
@@ -136,13 +136,22 @@ def check_weights(model: nn.Module, state_dict: Mapping[str, Tensor], origin: st
     frozen = tuple(
         f'{name}.' for name, part in model.named_modules() if isinstance(part, FrozenModule)
     )
-    given = {bare_name(key): value for key, value in state_dict.items()}
+    given = named_for(model, state_dict)
     asked = {key: value for key, value in given.items() if not key.startswith(frozen)}
     if faults := misfits(own, asked):
         raise ValueError(
             f'Checkpoint {origin} is of another architecture. Of the {len(own)} weights of the '
             f'config: {faults}. Use the config that it was trained with.'
         )
+
+
+def named_for(model: nn.Module, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Name weights as a model does: those of a network alone are a restorer's ``network``."""
+    given = {bare_name(key): value for key, value in state_dict.items()}
+    network = getattr(model, 'network', None)
+    if isinstance(network, nn.Module) and given.keys() & network.state_dict().keys():
+        return {f'network.{key}': value for key, value in given.items()}
+    return given
 
 
 def frozen_records(model: nn.Module) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from irbox.engine.checkpoint import (
     check_weights,
     frozen_records,
     load_weights,
+    named_for,
     pack_message_hub,
     read_checkpoint,
     unpack_message_hub,
@@ -225,6 +226,8 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
         """
         assert strict and not revise_keys
         checkpoint = read_checkpoint(filename, map_location)
+        # Here, for the averages as well, which take them by a hook.
+        checkpoint['state_dict'] = named_for(unwrapped(self.model), checkpoint['state_dict'])
         self._take_weights(checkpoint, filename)
         return checkpoint
 

@@ -154,3 +154,23 @@ def test_message_hub_round_trip_in_another_folder(tmp_path):
     history = again.get_scalar('train/loss')
     assert (len(history.data[0]), history.current()) == (1000, 1499)
     assert history.mean(10) == hub.get_scalar('train/loss').mean(10)
+
+
+class Whole(nn.Module):
+    """As a restorer holds its network."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = nn.Linear(3, 2)
+
+
+@pytest.mark.parametrize('prefix', ['', 'network.', 'module.network.'])
+def test_weights_of_a_network_alone_are_those_of_the_whole(prefix):
+    model, given = Whole(), nn.Linear(3, 2).state_dict()
+    load_weights(model, {f'{prefix}{key}': value for key, value in given.items()}, 'a')
+    assert torch.equal(model.network.weight, given['weight'])
+
+
+def test_weights_of_another_network_are_named_as_they_were_given():
+    with pytest.raises(ValueError, match='2 unknown .layer.weight'):
+        load_weights(Whole(), WEIGHTS, 'a')

@@ -68,10 +68,13 @@ def test_names_are_numbered_in_an_order_of_their_own():
     assert given['x'] == 'x' and given['a_b_2'] == 'a_b_2'
 
 
-def test_weights_as_safetensors_start_a_training(whole, tmp_path):
+@pytest.mark.parametrize('prefix', ['', 'network.'])
+def test_weights_as_safetensors_start_a_training(whole, tmp_path, prefix):
+    """Those of the network alone as well: so `irbox save-model` writes them."""
     weights = read_checkpoint(whole / 'final.pth')['state_dict']
     save_file(
-        {key: value.contiguous() for key, value in weights.items()}, tmp_path / 'w.safetensors'
+        {key.removeprefix(prefix): value.contiguous() for key, value in weights.items()},
+        tmp_path / 'w.safetensors',
     )
     run(tmp_path / 'a', load_from=str(tmp_path / 'w.safetensors'), train_cfg__max_iters=4)
     run(tmp_path / 'b', load_from=str(whole / 'final.pth'), train_cfg__max_iters=4)

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import io
-import os
 import signal
 
 import pytest
@@ -14,7 +13,7 @@ from irbox.config.command_line import users_mistake
 from irbox.config.load_config import load_config
 from irbox.engine.train import train
 from support.fuzz import fuzz
-from support.paths import TINY
+from support.paths import CONFIGS, ROOT, TINY
 from support.picture_files import KINDS
 
 # A page that serves until it is stopped.
@@ -38,43 +37,47 @@ TEXTS = (
 )
 
 
+NEW = ('new', 'new.png', 'new.csv', 'new.md', 'new.pth', 'new.onnx', 'none.yaml')
+"""Names of what is not there."""
+
+
 @pytest.fixture(scope='module')
-def files(tmp_path_factory):
-    """A folder of what arguments may name, and a bad one of each."""
-    folder = tmp_path_factory.mktemp('files')
-    train(load_config(TINY, {'work_dir': str(folder / 'run'), 'train_cfg.max_iters': 2}))
-    (folder / 'a.png').write_bytes(KINDS['png-rgb8']())
-    (folder / 'bad.png').write_bytes(KINDS['png-rgb8']()[:90])
-    (folder / 'text.txt').write_text('a: [b')
-    (folder / 'empty').mkdir()
-    (folder / 'bad.yaml').write_text('model: {type: Restorer, netwrok: 3}')
-    found = [
-        'a.png',
-        'bad.png',
-        'text.txt',
-        'empty',
-        'bad.yaml',
-        'run/final.pth',
-        'none.pth',
-        'new',
-    ]
-    return [str(folder / name) for name in found] + [str(TINY)]
+def contents(tmp_path_factory):
+    """What arguments may name, and a bad one of each: names and contents."""
+    folder = tmp_path_factory.mktemp('trained')
+    train(load_config(TINY, {'work_dir': str(folder), 'train_cfg.max_iters': 2}))
+    # Its parts are where they were: the same file imported from two places would be refused.
+    parts = TINY.with_name('tiny_parts.py')
+    return {
+        'a.png': KINDS['png-rgb8'](),
+        'bad.png': KINDS['png-rgb8']()[:90],
+        'text.txt': b'a: [b',
+        'scores.csv': b'task,image,protocol,config,checkpoint_sha256,psnr\nrain,a,aio,c,d,30.5\n',
+        'good.yaml': TINY.read_bytes().replace(b'[tiny_parts.py]', f'[{parts}]'.encode()),
+        'bad.yaml': b'model: {type: Restorer, netwrok: 3}',
+        'final.pth': (folder / 'final.pth').read_bytes(),
+    }
 
 
 @st.composite
-def arguments(draw, name, files):
+def arguments(draw, parser, names):
     """Options that the parser knows, with values that fit their kind or not."""
-    words = st.one_of(st.sampled_from(files), st.sampled_from(TEXTS))
+    words = st.one_of(st.sampled_from(names), st.sampled_from(TEXTS))
     given = []
-    for action in command_parser(name)._actions:
+    for action in parser._actions:
         if isinstance(action, argparse._HelpAction):
             continue
         wanted = action.required or not action.option_strings
         if not draw(st.integers(0, 9)) < (9 if wanted else 1):
             continue
+        if isinstance(action, argparse._SubParsersAction):
+            name = draw(st.sampled_from([*action.choices, 'x']))
+            further = action.choices.get(name)
+            given += [name, *(draw(arguments(further, names)) if further else ())]
+            continue
         given += action.option_strings[-1:]
         many = {0: 0, None: 1, '?': 1, '+': 2, '*': 1}.get(action.nargs, action.nargs)
-        for _ in range(many if isinstance(many, int) else 1):
+        for _ in range(many):
             fitting = list(map(str, action.choices or ()))
             given.append(
                 draw(st.sampled_from(fitting) if fitting and draw(st.booleans()) else words)
@@ -100,12 +103,27 @@ def _at_most(seconds):
         signal.signal(signal.SIGALRM, before)
 
 
+def _checkout():
+    """When the files of tests and configs, the trees that configs are found in, were changed."""
+    return {
+        path: (path.stat().st_mtime_ns, path.stat().st_size)
+        for folder in (ROOT / 'tests', CONFIGS)
+        for path in folder.rglob('*')
+        if path.is_file() and '__pycache__' not in path.parts
+    }
+
+
 @pytest.mark.parametrize('name', NAMES)
-def test_arguments(name, files, tmp_path, monkeypatch):
+def test_arguments(name, contents, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('HF_HUB_OFFLINE', '1')
+    (tmp_path / 'empty').mkdir()
+    before = _checkout()
 
     def check(given):
+        # Afresh: an earlier example may have written its answer over them.
+        for file, content in contents.items():
+            (tmp_path / file).write_bytes(content)
         said, answer = io.StringIO(), io.TextIOWrapper(io.BytesIO())
         with contextlib.redirect_stdout(answer), contextlib.redirect_stderr(said):
             try:
@@ -121,5 +139,6 @@ def test_arguments(name, files, tmp_path, monkeypatch):
             else:
                 assert code in (None, 0, 1, 2)
 
-    fuzz(check, arguments(name, files), examples=3)
-    assert os.path.exists(files[0])
+    names = [*contents, 'empty', *NEW]
+    fuzz(check, arguments(command_parser(name), names), examples=3)
+    assert _checkout() == before

@@ -56,6 +56,9 @@ def run(args: argparse.Namespace) -> None:
             ['forward'] if args.launches or args.profile else args.task,
         )
     )
+    for file in (args.json, args.plot):
+        if file:
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
     measure = _launches if args.launches else _profile if args.profile else _compare
     results = [measure(setting, described[setting.config], args, console) for setting in todo]
     if args.json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from irbox.commands.written_files import written_file
 from irbox.config.command_line import add_config_options, whole_number, width_by_height
 
 DESCRIPTION = (
@@ -88,8 +89,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='count the kernels that a forward pass launches, and their bytes, without a device',
     )
     other.add_argument('--profile', action='store_true', help='print where the time goes')
-    parser.add_argument('--json', metavar='FILE', help='write everything that was measured')
-    parser.add_argument('--plot', metavar='FILE.png', help='draw the times')
+    parser.add_argument(
+        '--json', type=written_file, metavar='FILE', help='write everything that was measured'
+    )
+    parser.add_argument('--plot', type=written_file, metavar='FILE.png', help='draw the times')
     add_config_options(parser)
 
 

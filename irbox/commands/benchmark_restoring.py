@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irbox.commands.model_options import add_offline
+from irbox.commands.written_files import written_file
 from irbox.config.command_line import whole_number
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[0, 32],
         help='that neighbors share (default: 0 32)',
     )
-    seams.add_argument('--figure', type=Path, metavar='FILE', help='draw what was restored')
+    seams.add_argument('--figure', type=written_file, metavar='FILE', help='draw what was restored')
     speed = parser.add_argument_group('speed')
     speed.add_argument('--files', type=whole_number, default=20, help='default: %(default)s')
     speed.add_argument(

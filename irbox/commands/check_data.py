@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from irbox.commands.written_files import written_file
 from irbox.config.command_line import add_config_options
 
 DESCRIPTION = (
@@ -28,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='decode every image, and find copies by pixels; by default headers are read, and '
         'copies found by the bytes of their files',
     )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write everything found here')
+    parser.add_argument(
+        '--json', type=written_file, metavar='FILE', help='write everything found here'
+    )
     add_config_options(parser)
 
 
@@ -43,15 +46,11 @@ def run(args: argparse.Namespace) -> int:
     from irbox.data_check import check_data
     from irbox.data_check.checked_set import SECTIONS
     from irbox.engine import compat
-    from irbox.utils.files import atomic_write, check_writable
+    from irbox.utils.files import atomic_write
 
     compat.init()
     MMLogger.get_instance('check_data').setLevel('ERROR')  # the report says it all
     config = load_config(args.config, args.cfg_options, sections=SECTIONS)
-    if args.json is not None:
-        if args.json.is_dir():
-            raise ValueError(f'--json {args.json} is a folder. Name a file.')
-        check_writable(args.json.parent)
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
     screen = Console(stderr=True)
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:

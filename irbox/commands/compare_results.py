@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from irbox.commands.written_files import written_file
 from irbox.config.command_line import whole_number
 
 DESCRIPTION = (
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--resamples', type=whole_number, default=9999, help='draws of the bootstrap; 9999'
     )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all numbers here')
+    parser.add_argument('--json', type=written_file, metavar='FILE', help='write all numbers here')
 
 
 def run(args: argparse.Namespace) -> None:
@@ -40,14 +41,10 @@ def run(args: argparse.Namespace) -> None:
     # Only now: --help should not wait for torch.
     from irbox.evaluation.tables import compare_images, comparison_table, read_image_scores
     from irbox.utils.console import console
-    from irbox.utils.files import check_writable, write_text
+    from irbox.utils.files import write_text
 
     if args.seed < 0:
         raise ValueError(f'--seed {args.seed}: give a number of at least 0.')
-    if args.json is not None:
-        if args.json.is_dir():
-            raise ValueError(f'--json {args.json} is a folder. Name a file.')
-        check_writable(args.json.parent)
     (first, what_a), (second, what_b) = map(read_image_scores, (args.first, args.second))
     found = compare_images(first, second, args.scores, resamples=args.resamples, seed=args.seed)
     terminal = console()

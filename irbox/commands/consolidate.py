@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from irbox.commands.written_files import written_file
+
 DESCRIPTION = """Put a checkpoint of a training with `strategy: fsdp2` (iter_N.pth and the folder
 iter_N.shards beside it) into one file.
 
@@ -15,7 +17,7 @@ needs."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument('checkpoint', type=Path, help='iter_N.pth, its shards beside it')
-    parser.add_argument('output', type=Path, help='a name that ends in .pth')
+    parser.add_argument('output', type=written_file, help='a name that ends in .pth')
     parser.add_argument('--weights', action='store_true', help='the weights and meta only')
 
 
@@ -26,8 +28,6 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output.suffix != '.pth':
         raise ValueError(f'{args.output}: the name must end in .pth.')
-    if args.output.resolve() == args.checkpoint.resolve():
-        raise ValueError(f'{args.output}: give a name other than the checkpoint has.')
     content = read_checkpoint(args.checkpoint)
     if args.weights:
         content = {key: content[key] for key in ('meta', 'state_dict') if key in content}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from irbox.commands.model_options import add_model_options
+from irbox.commands.written_files import written_file
 from irbox.config.command_line import width_by_height
 
 DESCRIPTION = """Write a model as a file that other programs run.
@@ -23,7 +23,9 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument('model', help='as for irbox restore')
-    parser.add_argument('out', type=Path, metavar='OUT', help='NAME.onnx, NAME.pt2 or NAME.dtmodel')
+    parser.add_argument(
+        'out', type=written_file, metavar='OUT', help='NAME.onnx, NAME.pt2 or NAME.dtmodel'
+    )
     add_model_options(parser)
     parser.add_argument(
         '--prior',

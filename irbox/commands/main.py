@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import NoReturn
 
 import irbox
+from irbox.commands.written_files import check_written_files
 from irbox.utils.yapf_grammar import write_grammar_whole
 
 Main = Callable[[Sequence[str] | None], int | None]
@@ -87,7 +88,9 @@ def tool(name: str, prog: str | None = None) -> Main:
     """Give the main function of a command: it reads arguments, runs, and gives an exit code."""
 
     def main(arguments: Sequence[str] | None = None) -> int | None:
-        args = command_parser(name, prog).parse_args(arguments)
+        parser = command_parser(name, prog)
+        args = parser.parse_args(arguments)
+        check_written_files(parser, args)
         code: int | None = command_module(name).run(args)
         return code
 

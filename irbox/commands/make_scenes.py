@@ -6,6 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
+from irbox.commands.written_files import written_file
 from irbox.config.command_line import OptionsAction, whole_number
 
 DESCRIPTION = """Write a bank of generated scenes, with depth, for training.
@@ -42,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of SceneGenerator, such as light=false or 'layouts={leaves: 1}'",
     )
     parser.add_argument(
-        '--sheet', type=Path, help='also draw a picture of the first 24 scenes: a .png or .jpg file'
+        '--sheet',
+        type=written_file,
+        help='also draw a picture of the first 24 scenes: a .png or .jpg file',
     )
 
 

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from irbox.commands.model_options import add_model_options
+from irbox.commands.written_files import written_file
 
 DESCRIPTION = 'Restore photographs. Nothing is written over, and nothing of a picture is lost.'
 EXAMPLES = """examples:
@@ -76,7 +77,7 @@ def _add_places(group: argparse._ArgumentGroup) -> None:
     existing.add_argument('--skip-existing', action='store_true', help='keep files that exist')
     group.add_argument(
         '--done-list',
-        type=Path,
+        type=written_file,
         metavar='FILE',
         help='note what is done, and go on from there after a kill; several processes share it',
     )
@@ -168,7 +169,7 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         '--report',
-        type=Path,
+        type=written_file,
         metavar='FILE',
         help='write what was done and believed, as JSON or .parquet',
     )

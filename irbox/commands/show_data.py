@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from irbox.commands.written_files import written_file
 from irbox.config.command_line import add_config_options, whole_number
 
 SUFFIXES = ('.png', '.jpg', '.jpeg')
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument('config', help='a .py or .yaml config with a train_dataloader')
     parser.add_argument(
-        '--out', type=Path, help='a .png or .jpg file (default: work_dirs/NAME/data.png)'
+        '--out', type=written_file, help='a .png or .jpg file (default: work_dirs/NAME/data.png)'
     )
     parser.add_argument(
         '--num',

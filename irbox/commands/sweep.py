@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from irbox.commands.written_files import written_file
 from irbox.config.command_line import (
     OptionsAction,
     add_config_options,
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--out',
-        type=Path,
+        type=written_file,
         metavar='FILE.md',
         help='the table; a .csv and a .png go beside it. In the work dir by default',
     )

@@ -6,6 +6,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from irbox.commands.written_files import written_file
 from irbox.config.command_line import add_config_options
 
 
@@ -33,13 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--contact-sheet',
-        type=Path,
+        type=written_file,
         metavar='FILE',
         help='write one picture with degraded, restored and clean images of each task',
     )
     parser.add_argument(
         '--per-image',
-        type=Path,
+        type=written_file,
         metavar='FILE',
         help='write the scores of each image here, .csv or .parquet, and print the means with '
         'their 95 %% intervals; irbox compare-results compares two such files',

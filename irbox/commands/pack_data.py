@@ -58,6 +58,11 @@ def run(args: argparse.Namespace) -> None:
             'files to pack: only PairedImageDataset has.'
         )
     check_writable(args.folder)
+    path = args.folder / 'config.yaml'
+    if path.exists() and args.config.exists() and path.samefile(args.config):
+        raise ValueError(
+            f'{path} would be written, and is the config that is read. Give another folder.'
+        )
     given = {name: one for name, one in dataset['sources'].items() if one is not None}
     strict = dataset.get('strict', True)
     sources = {
@@ -88,6 +93,5 @@ def run(args: argparse.Namespace) -> None:
         '_base_': os.path.relpath(args.config, args.folder),
         'train_dataloader': {'dataset': {'data_root': str(args.folder), 'sources': packed}},
     }
-    path = args.folder / 'config.yaml'
     write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     console.print(f'Train on them with {path}.')

@@ -166,6 +166,15 @@ def test_a_config_draws_the_same_from_shards(tmp_path, pairs, monkeypatch, capsy
         torch.testing.assert_close(one['target'], other['target'], rtol=0, atol=0)
 
 
+def test_the_config_is_not_written_over(tmp_path, pairs, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = CONFIG.format(root='.')
+    Path('config.yaml').write_text(text)
+    with pytest.raises(ValueError, match=r'^config\.yaml would be written, and is the config'):
+        main(['pack-data', 'config.yaml', '.'])
+    assert Path('config.yaml').read_text() == text and not Path('haze.packed').exists()
+
+
 def test_only_files_can_be_packed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path('own.yaml').write_text('train_dataloader: {dataset: {type: EmbeddedDataset}}')

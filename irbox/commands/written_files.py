@@ -39,9 +39,10 @@ def check_written_files(parser: argparse.ArgumentParser, args: argparse.Namespac
             raise ValueError(f'{name} {path} is a folder. Name a file.')
         for other in actions:
             if other is not action and _is_among(path, other, getattr(args, other.dest, None)):
+                kind = 'another answer' if other.type is written_file else 'an input'
                 raise ValueError(
-                    f'{name} {path} would replace the file that is given as {_name(other)}. '
-                    'Give another name.'
+                    f'{name} {path} would replace {kind}, given as {_name(other)}. Give another '
+                    'name.'
                 )
         try:
             check_writable(path.parent)

@@ -43,8 +43,9 @@ def _files(tmp_path, monkeypatch):
 def test_an_answer_over_an_input_is_refused(arguments, written, other):
     with pytest.raises(ValueError) as caught:
         main(arguments)
+    kind = 'another answer' if other == '--plot' else 'an input'
     assert str(caught.value) == (
-        f'{written} would replace the file that is given as {other}. Give another name.'
+        f'{written} would replace {kind}, given as {other}. Give another name.'
     )
     for name in ('a.yaml', 'b.csv', 'link.json'):
         with open(name, 'rb') as file:

@@ -3,12 +3,15 @@
 import argparse
 import contextlib
 import io
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
 
 from irbox.commands.main import COMMANDS, command_parser, main
+from irbox.commands.written_files import written_file
 from irbox.config.command_line import users_mistake
 from irbox.config.load_config import load_config
 from irbox.engine.train import train
@@ -62,7 +65,6 @@ def contents(tmp_path_factory):
 @st.composite
 def arguments(draw, parser, names):
     """Options that the parser knows, with values that fit their kind or not."""
-    words = st.one_of(st.sampled_from(names), st.sampled_from(TEXTS))
     given = []
     for action in parser._actions:
         if isinstance(action, argparse._HelpAction):
@@ -76,11 +78,14 @@ def arguments(draw, parser, names):
             given += [name, *(draw(arguments(further, names)) if further else ())]
             continue
         given += action.option_strings[-1:]
+        # Of four words one is of the other kind; what takes any text is often a config or a model.
+        file = action.type in (None, Path, written_file)
+        words = st.sampled_from((names, names, names, TEXTS) if file else (TEXTS, TEXTS, names))
         many = {0: 0, None: 1, '?': 1, '+': 2, '*': 1}.get(action.nargs, action.nargs)
         for _ in range(many):
             fitting = list(map(str, action.choices or ()))
             given.append(
-                draw(st.sampled_from(fitting) if fitting and draw(st.booleans()) else words)
+                draw(st.sampled_from(fitting if fitting and draw(st.booleans()) else draw(words)))
             )
     return given
 
@@ -113,17 +118,33 @@ def _checkout():
     }
 
 
+def _to_write(parser, given):
+    """Names of the files that a command was asked to write."""
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            found = vars(parser.parse_args(given))
+    except SystemExit:
+        return set()
+    return {str(found[action.dest]) for action in parser._actions if action.type is written_file}
+
+
 @pytest.mark.parametrize('name', NAMES)
 def test_arguments(name, contents, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('HF_HUB_OFFLINE', '1')
-    (tmp_path / 'empty').mkdir()
-    before = _checkout()
+    before, parser, folder = _checkout(), command_parser(name), tmp_path / 'here'
 
     def check(given):
-        # Afresh: an earlier example may have written its answer over them.
+        # Afresh: an earlier example may have written what it was asked to.
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / 'empty').mkdir(parents=True)
+        monkeypatch.chdir(folder)
         for file, content in contents.items():
-            (tmp_path / file).write_bytes(content)
+            (folder / file).write_bytes(content)
+        run(given)
+        changed = {one for one in contents if (folder / one).read_bytes() != contents[one]}
+        assert '--overwrite' in given or changed <= _to_write(parser, given)
+
+    def run(given):
         said, answer = io.StringIO(), io.TextIOWrapper(io.BytesIO())
         with contextlib.redirect_stdout(answer), contextlib.redirect_stderr(said):
             try:
@@ -140,5 +161,5 @@ def test_arguments(name, contents, tmp_path, monkeypatch):
                 assert code in (None, 0, 1, 2)
 
     names = [*contents, 'empty', *NEW]
-    fuzz(check, arguments(command_parser(name), names), examples=3)
+    fuzz(check, arguments(parser, names), examples=3)
     assert _checkout() == before

@@ -105,7 +105,7 @@ BESIDE = {
     'restore a.png --report tree': ('--report tree', 'folder'),
     'restore a.png --report a.png/r.json': ('--report a.png/r.json', 'cannot be written'),
     'restore a.png --report r.json --done-list r.json': ('r.json', '--done-list'),
-    'restore a.png --done-list a.png': ('--done-list a.png', 'no list'),
+    'restore a.png --done-list a.png': ('--done-list a.png', 'an input'),
     'restore a.png --done-list text.txt': ('--done-list text.txt', 'no list'),
     'restore a.png --done-list tree': ('--done-list tree', 'folder'),
     'restore a.png --done-list a_restored.png': ('--done-list a_restored.png', 'answer'),

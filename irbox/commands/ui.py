@@ -19,6 +19,8 @@ EXAMPLES = """examples:
   curl -F file=@a.jpg http://127.0.0.1:7860/restore -o b.jpg
 """
 INTERRUPTED = 'The page is closed.'
+MOST = 1_000_000_000
+"""Of megapixels and minutes: more than any picture or page has, and less than overflows."""
 
 
 def _positive(text: str) -> float:
@@ -26,8 +28,8 @@ def _positive(text: str) -> float:
         number = float(text)
     except ValueError:
         number = 0
-    if not 0 < number < float('inf'):
-        raise argparse.ArgumentTypeError(f'{text!r} is no number above 0')
+    if not 0 < number <= MOST:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number above 0 and up to {MOST:,}')
     return number
 
 

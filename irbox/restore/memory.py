@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -29,7 +30,7 @@ def parse_memory(text: str | int | float) -> int:
     """
     found = re.fullmatch(r'\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*', str(text), re.IGNORECASE)
     amount = float(found[1]) * UNITS[found[2].upper()] if found else 0
-    if amount < 1:
+    if not 1 <= amount < math.inf:
         raise ValueError(f"max_memory={text!r} is no amount of memory, such as '3G' or '800M'.")
     return int(amount)
 

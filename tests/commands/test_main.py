@@ -54,3 +54,12 @@ def test_as_a_module():
     assert done.returncode == 2
     assert done.stderr.startswith("Error: irbox has no command 'nope'.")
     assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize('option', ['--max-megapixels', '--minutes'])
+@pytest.mark.parametrize('value', ['0', 'nan', 'inf', '1e308', 'x'])
+def test_limits_of_the_page_are_numbers_that_can_be_counted_with(option, value, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(['ui', option, value])
+    assert caught.value.code == 2
+    assert f'Error: {option}: {value!r} is no number above 0 and up to' in capsys.readouterr().err

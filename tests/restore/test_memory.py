@@ -23,7 +23,7 @@ def test_amounts(text, amount):
     assert parse_memory(text) == amount
 
 
-@pytest.mark.parametrize('text', ['', 'much', '-3G', '0', '3X', None, True])
+@pytest.mark.parametrize('text', ['', 'much', '-3G', '0', '3X', None, True, '9' * 400])
 def test_what_is_no_amount_is_refused(text):
     with pytest.raises(ValueError, match='no amount of memory'):
         parse_memory(text)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from irbox.datasets.degraded_crops import Config, DegradedCrops, Window
 from irbox.datasets.photographs import TRAINING, Photograph, photograph
-from irbox.datasets.scenes.scene_bank import SceneBank
+from irbox.datasets.scenes.scene_bank import SceneBank, check_size
 from irbox.datasets.scenes.scene_generator import SceneGenerator, make_generator
 from irbox.registry import DATASETS
 from irbox.utils.bounded import NonNegativeFloat, NonNegativeInt, PositiveInt, Share
@@ -85,7 +85,7 @@ class SceneDataset(DegradedCrops):
                 '`bank` for scenes on the fly.'
             )
         if scenes is not None:
-            make_generator(scenes)
+            check_size(make_generator(scenes).size, 'scenes')
         self.bank = None if bank is None else SceneBank(bank)
         # As text, which a cache can tell apart.
         self.scenes = json.dumps({'seed': seed, **(scenes or {})}, sort_keys=True)

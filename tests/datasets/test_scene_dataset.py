@@ -154,6 +154,8 @@ def test_labels_follow_the_weights(bank):
 def test_mistakes_are_named(bank, tmp_path):
     with pytest.raises(ValueError, match='take `scenes` away'):
         make(bank=bank, scenes={'size': 64})
+    with pytest.raises(ValueError, match=r'scenes\.size: 1 must be at least 2'):
+        make(scenes={'size': 1}, patch_size=1)
     with pytest.raises(ValueError, match='Use 52 at most'):
         make(bank=bank, patch_size=64)
     with pytest.raises(ValueError, match="Did you mean 'light'"):

@@ -35,6 +35,22 @@ def generator_version() -> str:
     return digest.hexdigest()[:12]
 
 
+def check_size(size: int, place: str) -> None:
+    """Refuse scenes of one pixel, which no shadow can be drawn for.
+
+    It is said here, apart from the generator: banks stay good when it is worded anew.
+
+    Args:
+        size: Height and width of a scene.
+        place: Of the generator's options, for the message.
+
+    Raises:
+        ValueError: It is less than 2.
+    """
+    if size < 2:
+        raise ValueError(f'{place}.size: {size} must be at least 2, such as 512.')
+
+
 def scene_file(folder: Path, number: int) -> Path:
     """Name the file of a scene."""
     return folder / f'scene_{number:06d}.npy'

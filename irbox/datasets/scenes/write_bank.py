@@ -14,6 +14,7 @@ import numpy as np
 
 from irbox.datasets.scenes.scene_bank import (
     RECORD,
+    check_size,
     generator_version,
     read_record,
     scene_file,
@@ -45,7 +46,7 @@ def write_bank(
             more than ``count``.
     """
     folder = Path(folder).expanduser()
-    make_generator(options, 'options')
+    check_size(make_generator(options, 'options').size, 'options')
     check_writable(folder)
     record = {'count': count, 'options': dict(options), 'generator': generator_version()}
     known = read_record(folder)

@@ -90,5 +90,12 @@ def test_what_is_no_bank_is_said(tmp_path):
         SceneBank(tmp_path)
     with pytest.raises(ValueError, match="Did you mean 'textures'"):
         next(write_bank(tmp_path / 'new', 1, OPTIONS | {'texture': False}))
+    with pytest.raises(ValueError, match=r'options\.size: 1 must be at least 2'):
+        next(write_bank(tmp_path / 'new', 1, OPTIONS | {'size': 1}))
     assert not (tmp_path / 'new').exists()
     assert scene_file(tmp_path, 12).name == 'scene_000012.npy'
+
+
+def test_the_smallest_scenes_can_be_drawn(tmp_path):
+    list(write_bank(tmp_path, 2, OPTIONS | {'size': 2}))
+    assert SceneBank(tmp_path).read(1)[0].image.size == (2, 2)

@@ -52,8 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Load the model, write the file, and say how it compares."""
-    from irbox.export.agreement import LIMIT, SIZES, Agreement
     from irbox.export.export_model import check_name, export_model
+    from irbox.graphs.agreement import LIMIT, SIZES, Agreement
     from irbox.restore.exported_model import ExportedModel
     from irbox.restore.load import load
 

@@ -14,19 +14,18 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from irbox.engine.checkpoint import frozen_records
-from irbox.export.agreement import (
+from irbox.export.darktable import write_package
+from irbox.graphs.agreement import (
     LIMIT,
     SIZES,
     Agreement,
-    Arrays,
-    Engine,
     compare,
     onnx_engines,
     torch_engine,
 )
-from irbox.export.darktable import write_package
-from irbox.export.onnx_file import halve_weights, require_packages, to_onnx
-from irbox.export.trace import example, given, smallest_side, trace
+from irbox.graphs.engines import Arrays, Engine
+from irbox.graphs.onnx_file import halve_weights, require_packages, to_onnx
+from irbox.graphs.trace import example, given, smallest_side, trace
 from irbox.restore.exported_facts import ExportedFacts
 from irbox.restore.memory_need import measure_need
 from irbox.restore.restoration_model import RestorationModel

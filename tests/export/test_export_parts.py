@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from irbox.commands.main import main
-from irbox.export import agreement
 from irbox.export.darktable import write_package
 from irbox.export.export_model import check_name, export_model, rounded
-from irbox.export.onnx_file import halve_weights
-from irbox.export.trace import given
+from irbox.graphs import agreement
+from irbox.graphs.onnx_file import halve_weights
+from irbox.graphs.trace import given
 from irbox.restore.exported_facts import ExportedFacts
 from irbox.restore.memory_need import MemoryNeed
 from irbox.restore.model_card import ModelCard

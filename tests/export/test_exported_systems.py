@@ -4,8 +4,8 @@ import pytest
 
 from irbox.config.load_config import load_config
 from irbox.engine.network import build_network
-from irbox.export.agreement import LIMIT
 from irbox.export.export_model import export_model
+from irbox.graphs.agreement import LIMIT
 from irbox.restore.model_card import ModelCard
 from irbox.restore.restoration_model import RestorationModel
 from support.paths import ROOT

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from irbox.export.whole_network import GivenPrior, WholeNetwork
+from irbox.graphs.whole_network import GivenPrior, WholeNetwork
 from irbox.layers.standard_operators import standard_operators
 
 PRIOR_INPUTS = ('features', 'probabilities', 'content')

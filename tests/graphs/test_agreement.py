@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from irbox.export.agreement import DRAWS, LIMIT, compare
+from irbox.graphs.agreement import DRAWS, LIMIT, compare
 
 SIZE = (64, 48)
 pytest.importorskip('skimage')

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from irbox.export.whole_network import WholeNetwork, pad_to_multiple
+from irbox.graphs.whole_network import WholeNetwork, pad_to_multiple
 from irbox.layers import padding
 from irbox.layers.frequency import BandSplit, FrequencyModulation
 from irbox.layers.selective_scan import loop_scan, selective_scan

@@ -33,7 +33,7 @@ def to_onnx(program: ExportedProgram, metadata: Mapping[str, str]) -> Any:
     """Translate a program.
 
     Args:
-        program: As ``irbox.export.trace.trace`` gives it.
+        program: As ``irbox.graphs.trace.trace`` gives it.
         metadata: Written into the file.
 
     Returns:

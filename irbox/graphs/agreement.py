@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from irbox.utils.optional import require
+from irbox.graphs.engines import TITLES, Arrays, Engine, engine_version, open_engine
 
 LIMIT = 1e-4
 """Of the deviation of the network's answer: a file that differs by more is not written."""
@@ -22,10 +22,6 @@ RUNS = 3
 DRAWS = 3
 FEW = 1e-3
 """Share of the pixels that a routed one which is undecided may have around it."""
-
-Arrays = Mapping[str, np.ndarray]
-Engine = Callable[[Arrays], np.ndarray]
-"""From the inputs by name to the answer."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +64,8 @@ def compare(
                 found, undecided = [], False
                 for engine, run in engines.items():
                     answer, seconds = _timed(partial(run, inputs))
-                    difference = _difference(answer, expected)
-                    undecided |= 0 < _share(answer, expected) <= FEW
+                    difference = difference_of(answer, expected)
+                    undecided |= 0 < share_of_pixels(answer, expected) <= FEW
                     size = (width, height)
                     found.append(Agreement(engine, size, name, difference, seconds, torch_seconds))
                 if not undecided:
@@ -77,7 +73,7 @@ def compare(
             yield from found
 
 
-def _share(answer: np.ndarray, expected: np.ndarray) -> float:
+def share_of_pixels(answer: np.ndarray, expected: np.ndarray) -> float:
     """Say how many pixels differ, of all; all, where the shapes do."""
     if answer.shape != expected.shape:
         return 1.0
@@ -86,7 +82,7 @@ def _share(answer: np.ndarray, expected: np.ndarray) -> float:
     return float(1 - near.all(axis=1).mean())
 
 
-def _difference(answer: np.ndarray, expected: np.ndarray) -> float:
+def difference_of(answer: np.ndarray, expected: np.ndarray) -> float:
     """Infinity where the shapes differ or something is not finite."""
     if answer.shape != expected.shape or not np.isfinite(answer).all():
         return float('inf')
@@ -144,20 +140,8 @@ def onnx_engines(graph: str | bytes) -> dict[str, Engine]:
     Raises:
         ImportError: ONNX Runtime is not installed.
     """
-    runtime: Any = require(
-        'onnxruntime', package="'irbox[export]'", needed_by='Checking an exported network'
-    )
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = runtime.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
-    engines: dict[str, Engine] = {
-        'ONNX Runtime': lambda inputs: session.run(['output'], dict(inputs))[0]
-    }
-    try:
-        import openvino
-    except ImportError:
-        return engines
-    settings = {'INFERENCE_NUM_THREADS': torch.get_num_threads(), 'INFERENCE_PRECISION_HINT': 'f32'}
-    core = openvino.Core()
-    compiled = core.compile_model(core.read_model(graph), 'CPU', settings)
-    return engines | {'OpenVINO': lambda inputs: compiled(dict(inputs))['output']}
+    needed_by = 'Checking an exported network'
+    engines = {TITLES['onnxruntime']: open_engine('onnxruntime', graph, needed_by=needed_by)}
+    if engine_version('openvino') is not None:
+        engines[TITLES['openvino']] = open_engine('openvino', graph)
+    return engines

@@ -1,0 +1,1 @@
+"""Networks as graphs: traced for images of any size, translated into ONNX, compared with torch."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import device as Device
     from torch import nn
 
-    from irbox.restore.devices import Precision
+    from irbox.restore.devices import Precision, Runtime
     from irbox.restore.restoration_model import RestorationModel
 
 __version__ = '0.1.0'
@@ -69,6 +69,7 @@ def load(
     precision: Precision = 'auto',
     trust: bool = False,
     offline: bool = False,
+    runtime: Runtime = 'torch',
 ) -> RestorationModel:
     """Load a model that restores pictures.
 
@@ -89,18 +90,21 @@ def load(
         trust: Import the plug-ins, Python files, that a checkpoint or folder names. Those of a
             config that is given are imported in any case.
         offline: Fetch nothing of what is named by an address.
+        runtime: What computes on a CPU: ``'torch'``; ``'onnxruntime'`` or ``'openvino'``, to which
+            the network is exported once; or ``'auto'``, the fastest of those that are installed and
+            give torch's answers, tried once on each machine.
 
     Raises:
         FileNotFoundError: A file is missing.
         ConnectionError: An address could not be fetched.
         ImportError: The model needs a package that is not installed.
         ValueError: It is no model, or one that names plug-ins and is not trusted, or that changes
-            the size or the channels of a picture or needs a mask; or the device or the precision is
-            not to be had.
+            the size or the channels of a picture or needs a mask; or the device, the precision
+            or the runtime is not to be had.
     """
     from irbox.restore.load import load as load_model
 
-    return load_model(what, device, precision, trust, offline)
+    return load_model(what, device, precision, trust, offline, runtime)
 
 
 # Importing a module of the package of this name puts the package in this function's place: it can
@@ -113,8 +117,8 @@ def restore(image: Any, model: Any = 'small', **options: Any) -> Any:
             ``RestorationModel.restore``.
         model: What ``irbox.load`` gives or takes. To restore many, load it once. By default the one
             that comes with irbox.
-        **options: Of ``irbox.load`` (``device``, ``precision``, ``trust``, ``offline``) and of
-            ``RestorationModel.restore``.
+        **options: Of ``irbox.load`` (``device``, ``precision``, ``trust``, ``offline``,
+            ``runtime``) and of ``RestorationModel.restore``.
 
     Returns:
         The answer, of the kind, size, type and range of ``image``; for a path an object whose

@@ -99,6 +99,13 @@ def _add_models(group: argparse._ArgumentGroup) -> None:
         help='auto: bf16 where the machine multiplies it and the model was checked in it',
     )
     group.add_argument(
+        '--runtime',
+        choices=('torch', 'onnxruntime', 'openvino', 'auto'),
+        default='torch',
+        help='what computes on a CPU (torch); auto: the fastest that is installed and gives the '
+        'same, tried once',
+    )
+    group.add_argument(
         '--tile', help='auto, none, or the largest side in pixels (auto: what memory holds)'
     )
     group.add_argument('--overlap', type=_pixels, metavar='N', help='pixels that tiles share (32)')

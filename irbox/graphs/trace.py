@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from irbox.graphs.given_context import GivenContext, context_inputs
 from irbox.graphs.whole_network import GivenPrior, WholeNetwork
 from irbox.layers.standard_operators import standard_operators
 
@@ -37,20 +38,46 @@ def trace(
     whole = WholeNetwork(network, clip)
     with given(network) if given_prior else nullcontext(), standard_operators():
         inputs = example(network, images=2 if batch else 1, given_prior=given_prior)
-        shapes: dict[str, Any] = {
-            name: {0: Dim.DYNAMIC} if batch else {0: Dim.STATIC} for name in inputs
-        }
-        shapes['image'] |= {2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
-        try:
-            return torch.export.export(whole, (), inputs, dynamic_shapes=shapes, strict=False)
-        except Exception as error:  # whatever a part of a user's may lead torch to
-            if isinstance(error, (MemoryError, OSError)):
-                raise
-            first = str(error).strip().partition('\n')[0]
-            raise ValueError(
-                f'This network cannot be exported: {type(error).__name__}: {first}. A part of it '
-                'decides in Python by the values or the size of an image.'
-            ) from error
+        return _exported(whole, inputs, batch)
+
+
+@torch.no_grad()
+def trace_given_context(network: Any) -> ExportedProgram:
+    """Trace a network that is told what is known of an image.
+
+    Args:
+        network: In evaluation mode, on the CPU.
+
+    Returns:
+        A program that takes ``image``, (B, 3, H, W), and what ``context_inputs`` gives of its
+        context, and gives the shape of the image.
+
+    Raises:
+        ValueError: As ``trace``, or the network or its context is of a kind of its own.
+    """
+    whole = GivenContext(network)
+    # Nobody's random numbers but its own.
+    with torch.random.fork_rng(devices=[]), standard_operators():
+        inputs = example(network, images=2, given_prior=False)
+        inputs |= context_inputs(network.describe(inputs['image']))
+        return _exported(whole, inputs, batch=True)
+
+
+def _exported(whole: nn.Module, inputs: dict[str, Tensor], batch: bool) -> ExportedProgram:
+    shapes: dict[str, Any] = {
+        name: {0: Dim.DYNAMIC} if batch else {0: Dim.STATIC} for name in inputs
+    }
+    shapes['image'] |= {2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
+    try:
+        return torch.export.export(whole, (), inputs, dynamic_shapes=shapes, strict=False)
+    except Exception as error:  # whatever a part of a user's may lead torch to
+        if isinstance(error, (MemoryError, OSError)):
+            raise
+        first = str(error).strip().partition('\n')[0]
+        raise ValueError(
+            f'This network cannot be exported: {type(error).__name__}: {first}. A part of it '
+            'decides in Python by the values or the size of an image.'
+        ) from error
 
 
 def example(network: Any, images: int, given_prior: bool) -> dict[str, Tensor]:

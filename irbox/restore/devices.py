@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import torch
 
 Precision = Literal['auto', 'fp32', 'bf16', 'fp16']
+Runtime = Literal['torch', 'onnxruntime', 'openvino', 'auto']
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 

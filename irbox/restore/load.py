@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 import yaml
@@ -17,7 +17,7 @@ from irbox.conversion.published import as_ours, recognize
 from irbox.engine.checkpoint import check_frozen, load_weights, read_checkpoint
 from irbox.engine.network import build_network
 from irbox.networks.spandrel_network import SpandrelNetwork, knows_weights
-from irbox.restore.devices import Precision
+from irbox.restore.devices import Precision, Runtime
 from irbox.restore.find_model import find_model
 from irbox.restore.hub_folder import read_folder
 from irbox.restore.known_models import KnownModel
@@ -37,10 +37,24 @@ def load(
     precision: Precision = 'auto',
     trust: bool = False,
     offline: bool = False,
+    runtime: Runtime = 'torch',
+    tell: Callable[[str], None] | None = None,
 ) -> RestorationModel:
-    """Load a model that restores; see ``irbox.load``."""
+    """Load a model that restores; see ``irbox.load``.
+
+    ``tell`` is told what a runtime takes long for and why it was chosen; the log by default.
+    """
     if isinstance(what, RestorationModel):
+        if runtime not in ('torch', what.runtime):
+            raise ValueError(
+                f'runtime={runtime!r} is chosen when a model is loaded, and this one is computed '
+                f'by {what.runtime}. Give it to irbox.load.'
+            )
         return what
+    if runtime not in get_args(Runtime):
+        raise ValueError(
+            f'runtime={runtime!r} is unknown. Choose one of {", ".join(get_args(Runtime))}.'
+        )
     if isinstance(what, (tuple, list)):
         if len(what) != 2:
             raise ValueError(
@@ -52,13 +66,23 @@ def load(
         if origin.suffix == '.onnx':
             from irbox.restore.exported_model import ExportedModel
 
+            if runtime == 'openvino':
+                raise ValueError(
+                    f'{origin} is computed by ONNX Runtime, got runtime={runtime!r}. Leave it out, '
+                    'or load the model that the file was made of.'
+                )
             return ExportedModel(origin, device, precision)
         config, checkpoint = _from_path(origin, known, trust)
     network = _build(config, checkpoint, origin)
     card = ModelCard.read(config.get('card') or {'name': _name(origin)})
-    return RestorationModel(
+    model = RestorationModel(
         network, config, card, source=str(origin), device=device, precision=precision
     )
+    if runtime != 'torch':
+        from irbox.restore.runtimes.use_runtime import use_runtime
+
+        use_runtime(model, runtime, precision, tell)
+    return model
 
 
 def _from_pair(config: Any, path: str | Path, offline: bool) -> tuple[Content, Content, Path]:

@@ -44,6 +44,9 @@ class RestorationModel:
 
     Attributes:
         traits: What the network asks of a picture: ``scale``, ``channels``, ``purpose`` and so on.
+        engine: What computes the answers: the network, or another program in its place.
+        runtime: The name of that: ``'torch'``, ``'onnxruntime'`` or ``'openvino'``.
+        runtime_notes: What every report says of it.
     """
 
     def __init__(
@@ -69,6 +72,9 @@ class RestorationModel:
         self.card = replace(card, degradations=names, tasks=card.tasks or list(names))
         self.config, self.place = config, source
         self._need: MemoryNeed | None = None
+        self.engine: nn.Module = self.network
+        self.runtime = 'torch'
+        self.runtime_notes: list[str] = []
 
     @property
     def name(self) -> str:
@@ -208,7 +214,7 @@ class RestorationModel:
             height * width / 1e6,
             str(self.device),
             self.precision,
-            notes=list(pixels.notes),
+            notes=[*pixels.notes, *self.runtime_notes],
         )
         values = restore_pixels(self, pixels, options, report, progress)
         report.seconds = round(time.perf_counter() - started, 3)
@@ -223,8 +229,23 @@ class RestorationModel:
         given = image.to(self.device, torch.float32)
         context = self.network.describe(given)  # type: ignore[operator]
         with computing_in(self.device, self.dtype):
-            answer: Tensor = self.network(given, context)
+            answer: Tensor = self.engine(given, context)
         return answer.float().clamp(0, 1).to(image.device, image.dtype)
+
+    def compute_by(
+        self, engine: nn.Module, runtime: str, need: MemoryNeed, dtype: torch.dtype, precision: str
+    ) -> None:
+        """Let another program compute the answers. The network still describes pictures.
+
+        Args:
+            engine: Called as the network is, with an image and what is known of the picture.
+            runtime: Its name.
+            need: What it takes for a tile.
+            dtype: That it computes in.
+            precision: The same in words, and why.
+        """
+        self.engine, self.runtime, self._need = engine, runtime, need
+        self.dtype, self.precision = dtype, precision
 
     def memory_need(self, context: Context) -> MemoryNeed:
         """Give what a tile needs, measured once."""

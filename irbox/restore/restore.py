@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from irbox.restore.devices import Precision
+from irbox.restore.devices import Precision, Runtime
 from irbox.restore.load import load
 
 
@@ -18,7 +18,8 @@ def restore(
     precision: Precision = 'auto',
     trust: bool = False,
     offline: bool = False,
+    runtime: Runtime = 'torch',
     **options: Any,
 ) -> Any:
     """Restore a picture, or each of a list; see ``irbox.restore``."""
-    return load(model, device, precision, trust, offline).restore(image, **options)
+    return load(model, device, precision, trust, offline, runtime).restore(image, **options)

@@ -132,7 +132,7 @@ def restore_pixels(
             'into tiles: look for seams'
         )
     runner = TileRunner(
-        network,
+        model.engine,
         model.device,
         model.dtype,
         choice.overlap,

@@ -75,7 +75,7 @@ def _in_one(
     network: Any = model.network
     context = network.describe(given)
     with computing_in(model.device, model.dtype):
-        answers = network(given, context).float().cpu()
+        answers = model.engine(given, context).float().cpu()
     done = []
     for number, (picture, pixels) in enumerate(zip(pictures, several, strict=True)):
         height, width = pixels.size
@@ -86,7 +86,11 @@ def _in_one(
             model.precision,
             tile=(height, width),
             tiles=1,
-            notes=[*pixels.notes, f'restored in one batch of {len(pictures)}'],
+            notes=[
+                *pixels.notes,
+                *model.runtime_notes,
+                f'restored in one batch of {len(pictures)}',
+            ],
         )
         if context.prior is not None:
             one = context.prior.probabilities[number : number + 1]

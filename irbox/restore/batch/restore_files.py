@@ -62,7 +62,7 @@ def restore_files(args: argparse.Namespace) -> int:
     if done_path is None:
         # What needs no model is refused before it is loaded.
         _list(args, settings, None, (0, 1))
-    models = _load_models(args, settings)
+    models = _load_models(args, settings, console)
     done_list = _done_list(done_path, settings, models)
     listing = _list(args, settings, done_list, (rank, world))
     jobs, skipped = listing.jobs, [*listing.skipped, *listing.done]
@@ -104,7 +104,9 @@ def restore_files(args: argparse.Namespace) -> int:
     return exit_code(outcomes, not_begun)
 
 
-def _load_models(args: argparse.Namespace, settings: Settings) -> list[RestorationModel]:
+def _load_models(
+    args: argparse.Namespace, settings: Settings, console: Console
+) -> list[RestorationModel]:
     names = [default_model()] if args.model is None else args.model.split(',')
     device = args.device
     if device in ('auto', 'cuda') and 'LOCAL_RANK' in os.environ:
@@ -119,6 +121,8 @@ def _load_models(args: argparse.Namespace, settings: Settings) -> list[Restorati
             precision,
             args.trust,
             args.offline,
+            args.runtime,
+            console.print,
         )
         for name in names
     ]
@@ -203,7 +207,7 @@ def _films(args: argparse.Namespace, listing: Listing, settings: Settings, conso
         console.print('\n'.join([*lines, f'{len(lines)} videos. Nothing was written.']))
         return 0
     start = time.perf_counter()
-    model = _load_models(args, settings)[0]
+    model = _load_models(args, settings, console)[0]
     outcomes = restore_films(listing.jobs, model, settings.options(), console.print)
     seconds = time.perf_counter() - start
     console.print(summary(outcomes, len(listing.skipped), 0, seconds))

@@ -61,6 +61,11 @@ def restore_on_ray(
         ImportError: Ray is not installed.
     """
     check_arguments(args)
+    if args.runtime != 'torch':
+        raise ValueError(
+            f'--runtime {args.runtime} goes without --ray: on a cluster torch computes. Leave one '
+            'of them out.'
+        )
     ray = require('ray.data', package="'irbox[ray]'", needed_by='irbox restore --ray')
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     model = {

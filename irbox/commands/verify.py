@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         )
     name = args.model or claim.model
     what = (args.config, name) if args.config else name
-    model = load(what, args.device, claim.precision, args.trust, args.offline)
+    model = load(what, args.device, claim.precision, args.trust, args.offline, claim.runtime)
     verdict = verify(args.input, args.output, claim, model, args.mask, args.steer_mask)
     print(verdict.text)
     return 0 if verdict.same else 1

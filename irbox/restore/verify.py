@@ -7,12 +7,13 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from irbox.pictures import read_picture, read_record, write_picture
 from irbox.restore.batch.settings import Settings, from_record
+from irbox.restore.devices import Runtime
 from irbox.restore.restoration_model import RestorationModel
 
 ROUNDING = 1
@@ -35,6 +36,24 @@ class Claim:
     def precision(self) -> Any:
         """Give what was computed in."""
         return self.settings.precision
+
+    @property
+    def runtime(self) -> Any:
+        """Give what is to compute it again.
+
+        Torch, which every runtime equals to rounding, but in half precision, where each rounds
+        elsewhere.
+
+        Raises:
+            ValueError: The record names a runtime that is none.
+        """
+        named = self.record.get('runtime', 'torch')
+        if named not in get_args(Runtime) or named == 'auto':
+            raise ValueError(
+                f'The record says runtime={named!r}, which is none: it was changed, or made by '
+                'another version.'
+            )
+        return 'torch' if self.precision in ('auto', 'fp32') else named
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ def test_what_is_known_of_a_picture_serves_its_tiles():
 
 @torch.no_grad()
 def test_prompts_are_given_too():
-    config = load_config(ROOT / 'configs/m2restore_demo.yaml', sections=['model']).to_dict()
+    config = load_config(
+        ROOT / 'configs/_base_/models/m2restore_demo.yaml', sections=['model']
+    ).to_dict()
     shape = config['model']['network']
     shape.update(dim=8, depths=[1] * len(shape['depths']), refinement=1)
     torch.manual_seed(0)
@@ -39,7 +41,7 @@ def test_prompts_are_given_too():
     image = torch.rand(1, 3, 24, 40)
     context = network.describe(image)
     given = context_inputs(context)
-    assert ('prompt' in given) == (context.prompt is not None)
+    assert given['prompt'] is context.prompt is not None
     torch.testing.assert_close(
         GivenContext(network)(image, **given), network(image, context), atol=1e-6, rtol=0
     )
@@ -55,9 +57,8 @@ def test_a_network_that_computes_in_a_way_of_its_own_is_refused():
             return image
 
     for kind, method in ((Own, 'forward'), (Padding, 'pad')):
-        with pytest.raises(
-            ValueError, match=f'cannot be exported .*{kind.__name__} has a {method}'
-        ):
+        words = f'cannot be exported .*{kind.__name__} has a {method}'
+        with pytest.raises(ValueError, match=words):
             trace_given_context(kind())
 
 

@@ -8,6 +8,7 @@ from irbox.pictures import read_picture, write_picture
 from irbox.restore.batch.job import Job, Outcome
 from irbox.restore.batch.picture_steps import PictureSteps
 from irbox.restore.batch.settings import Settings
+from irbox.restore.devices import DTYPES
 from irbox.restore.verify import read_claim, verify
 from support.tiny_model import photograph, tiny_model
 
@@ -45,6 +46,26 @@ def test_an_answer_is_what_its_record_says(model, source, settings):
     assert claim.settings.strength == settings.strength
     verdict = verify(source, output, claim, model)
     assert verdict.same and verdict.text.endswith(', to the bit.')
+
+
+@pytest.mark.parametrize(('precision', 'runtime'), [('fp32', 'torch'), ('bf16', 'openvino')])
+def test_half_precision_is_repeated_in_the_runtime_that_rounded(source, precision, runtime):
+    model = tiny_model()
+    output, _ = restored(source, [model])
+    assert 'runtime' not in read_claim(output).record and read_claim(output).runtime == 'torch'
+    model.runtime, model.dtype = 'openvino', DTYPES[precision]
+    output, _ = restored(source, [model], source.parent / 'other.png')
+    assert read_claim(output).record['runtime'] == 'openvino'
+    assert read_claim(output).runtime == runtime
+
+
+@pytest.mark.parametrize('named', ['tvm', 'auto', 5])
+def test_a_runtime_that_somebody_wrote_is_refused(model, source, named):
+    output, _ = restored(source, [model])
+    record = {**read_claim(output).record, 'runtime': named}
+    write_picture(read_picture(output), read_picture(output).pixels, output, record=record)
+    with pytest.raises(ValueError, match='which is none: it was changed'):
+        assert read_claim(output).runtime
 
 
 @pytest.mark.parametrize(

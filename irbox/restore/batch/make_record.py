@@ -34,5 +34,7 @@ def make_record(
         'input_sha256': picture.digest,
         'settings': made.repeated(),
     }
+    if model.runtime != 'torch':
+        record['runtime'] = model.runtime
     masks = {'mask': settings.mask, 'steer_mask': settings.steer_mask}
     return record | {name: path.name for name, path in masks.items() if path is not None}

@@ -28,6 +28,7 @@ VALUES = {
     'restore a.png --max-memory=-3G': ('-3G', '800M'),
     'restore a.png --max-memory nan': ('nan', '3G'),
     'restore a.png --precision fp8': ("'fp8'", 'bf16'),
+    'restore a.png --runtime tvm': ("'tvm'", 'onnxruntime'),
     'restore a.png --format gif': ("'gif'", 'webp'),
     'restore a.png --strip exif': ("'exif'", 'gps'),
     'restore a.png --device toaster': ("device='toaster'", 'auto, cpu'),
@@ -58,6 +59,7 @@ TOGETHER = {
     'restore a.png --out new.png --suffix _x': ('--suffix', 'new.png'),
     'restore a.png --model model,other --config config.yaml': ('--config', 'one model'),
     'restore a.png --model model,other --format jpg': ('--format', 'sheet'),
+    'restore a.png --ray --out better --runtime auto': ('--runtime auto', '--ray', 'Leave one'),
     'restore a.png --model model,other --compare': ('--compare', 'sheet'),
 }
 MODELS = {

@@ -1,7 +1,5 @@
 """Restoring in ONNX Runtime and OpenVINO as torch restores."""
 
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -78,16 +76,6 @@ def test_the_command_restores_with_it(make, tmp_path, capsys):
     assert np.abs(answer - np.asarray(make().restore(Image.open(picture)))).max() <= 1
     assert not main([*how, str(tmp_path / 'auto'), '--runtime', 'auto'])
     assert 'computed by' in capsys.readouterr().err
-
-
-def test_one_that_is_not_installed_ends_the_command(tmp_path, capsys, monkeypatch):
-    folder = tiny_model().save(tmp_path / 'model')
-    photograph().save(tmp_path / 'a.png')
-    monkeypatch.setitem(sys.modules, 'openvino', None)
-    how = ['restore', str(tmp_path / 'a.png'), '--model', str(folder), '--runtime', 'openvino']
-    assert main(how) == 2
-    assert 'pip install openvino' in capsys.readouterr().err
-    assert not list(tmp_path.glob('*_restored*'))
 
 
 def test_bfloat16_in_openvino(make):

@@ -1,12 +1,16 @@
 """Which runtime a model is computed in: what is taken, remembered, refused and said."""
 
 import json
+import sys
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 import irbox
+from irbox.commands.main import main
+from irbox.config.command_line import run_tool
 from irbox.graphs.engines import TITLES
 from irbox.restore.options import Options
 from irbox.restore.restore_together import restore_together
@@ -222,6 +226,18 @@ def test_a_named_one_that_is_not_installed_says_how_to(model, fake):
     fake(onnxruntime=0.5)
     with pytest.raises(ImportError, match=r"runtime='openvino' needs .* pip install openvino"):
         use(model, 'openvino')
+
+
+def test_the_command_says_so_too(model, tmp_path, capsys, monkeypatch):
+    folder, picture = model.save(tmp_path / 'model'), tmp_path / 'a.png'
+    photograph().save(picture)
+    monkeypatch.setitem(sys.modules, 'openvino', None)
+    how = ['restore', str(picture), '--model', str(folder), '--runtime', 'openvino']
+    with pytest.raises(SystemExit) as left:
+        run_tool(partial(main, how))
+    assert left.value.code == 2
+    assert 'pip install openvino' in capsys.readouterr().err
+    assert not list(tmp_path.glob('*_restored*'))
 
 
 def test_an_accelerator_computes_in_torch(model, fake):

@@ -19,7 +19,7 @@ class FakeRuntimes:
 
     Attributes:
         costs: Runtime -> seconds; those that are not named are not installed.
-        wrong: Runtime -> what is added to its answers.
+        wrong: Runtime -> what is added to its answers, or a function that gives it.
         opened: The runtimes and precisions that were opened, in their order.
         timed: How often a network was run.
         exported: How often a network was exported.
@@ -70,6 +70,7 @@ class FakeRuntimes:
             self.now += self.costs[name]
             with torch.autocast('cpu', dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
                 answer = compute(**given).float()
-            return (answer + self.wrong.get(name, 0)).numpy()
+            wrong = self.wrong.get(name, 0)
+            return (answer + (wrong() if callable(wrong) else wrong)).numpy()
 
         return run

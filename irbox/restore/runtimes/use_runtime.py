@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from mmengine.logging import print_log
@@ -18,6 +19,9 @@ from irbox.restore.runtimes.runtime_network import RuntimeNetwork
 from irbox.utils.optional import require
 
 Tell = Callable[[str], None]
+MEMORY = {'onnxruntime': 1.0, 'openvino': 2.5}
+"""How many times as much a pixel of a tile takes there as in the graph that torch runs: measured,
+see docs/performance.md."""
 
 
 def use_runtime(
@@ -154,7 +158,11 @@ def _try_all(
     if len(found) == 1:
         return Choice('torch', {}, skipped), None
     seconds = probes.seconds(found)
-    choice = Choice(fastest(seconds), seconds, skipped)
+    # Once more: a size that comes again may be computed in another way than the first time.
+    while (name := fastest(seconds)) != 'torch' and (fault := probes.fault(found[name])):
+        skipped[name] = fault
+        del found[name], seconds[name]
+    choice = Choice(name, seconds, skipped)
     taken = found[choice.runtime]
     return choice, taken if isinstance(taken, RuntimeNetwork) else None
 
@@ -187,9 +195,8 @@ def _put(
     if dtype != model.dtype:
         said = f'float32: {TITLES[name]} computes the model in it alone'
     kind, _, reason = said.partition(': ')
-    model.compute_by(
-        network, name, network.graph.need, dtype, f'{kind}: {reason}; by {title}: {why}'
-    )
+    need = replace(network.graph.need, per_pixel=MEMORY[name] * network.graph.need.per_pixel)
+    model.compute_by(network, name, need, dtype, f'{kind}: {reason}; by {title}: {why}')
     if network.graph.routes:
         model.runtime_notes.append(
             f'{title} does not tell which experts pixels go to: they are not reported'

@@ -37,6 +37,7 @@ def open_engine(
     graph: str | bytes,
     dtype: torch.dtype = torch.float32,
     needed_by: str = 'Running an exported network',
+    each_size: bool = False,
 ) -> Engine:
     """Open a network in ONNX in an engine, with as many threads as torch has.
 
@@ -45,6 +46,7 @@ def open_engine(
         graph: A file, or what it holds.
         dtype: That it computes in: float32, or bfloat16 in OpenVINO.
         needed_by: What the user asked for, for the message where it is missing.
+        each_size: Let OpenVINO compile for each size when it first comes, not when it comes again.
 
     Returns:
         What takes the graph's inputs by name, and others that it has no use for.
@@ -61,7 +63,7 @@ def open_engine(
         taken = [one.name for one in session.get_inputs()]
         return lambda inputs: session.run(['output'], {key: inputs[key] for key in taken})[0]
     settings = {'INFERENCE_NUM_THREADS': threads, 'INFERENCE_PRECISION_HINT': HINTS[dtype]}
-    return _OpenVINO(package.Core(), graph, settings)
+    return _OpenVINO(package.Core(), graph, settings, each_size)
 
 
 class _OpenVINO:
@@ -71,17 +73,20 @@ class _OpenVINO:
     compiling takes seconds.
     """
 
-    def __init__(self, core: Any, graph: str | bytes, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, core: Any, graph: str | bytes, settings: Mapping[str, Any], each_size: bool
+    ) -> None:
         self._core, self._graph, self._settings = core, graph, settings
-        self._any = core.compile_model(core.read_model(graph), 'CPU', settings)
-        self._names = [one.any_name for one in self._any.inputs]
+        self._each_size, model = each_size, core.read_model(graph)
+        self._names = [one.any_name for one in model.inputs]
+        self._any: Any = None if each_size else core.compile_model(model, 'CPU', settings)
         self._seen: set[Any] = set()
         self._fixed: dict[Any, Any] = {}
 
     def __call__(self, inputs: Arrays) -> np.ndarray:
         given = {name: inputs[name] for name in self._names}
         shapes = tuple(value.shape for value in given.values())
-        if shapes in self._seen and shapes not in self._fixed:
+        if (self._each_size or shapes in self._seen) and shapes not in self._fixed:
             self._compile(shapes)
         self._seen.add(shapes)
         compiled = self._fixed.get(shapes, self._any)

@@ -37,6 +37,14 @@ def test_sizes_come_and_come_again(graph, name):
         assert len(run._fixed) == MOST_SIZES < len(set(sizes))
 
 
+def test_each_size_is_compiled_where_that_is_asked_for(graph):
+    pytest.importorskip('openvino')
+    run = open_engine('openvino', graph, each_size=True)
+    image = np.ones((1, 3, 4, 5), np.float32)
+    np.testing.assert_array_equal(run({'input': image}), 2 * image)
+    assert run._any is None and len(run._fixed) == 1
+
+
 def test_what_is_not_installed(monkeypatch):
     assert engine_version('no_such_engine') is None
     assert engine_version('onnx') == onnx.__version__

@@ -61,8 +61,8 @@ def use_runtime(
 class _Opener:
     """Opens a model's network in runtimes, exported once at most."""
 
-    def __init__(self, model: RestorationModel, tell: Tell) -> None:
-        self.model, self.tell = model, tell
+    def __init__(self, model: RestorationModel, tell: Tell, each_size: bool = False) -> None:
+        self.model, self.tell, self.each_size = model, tell, each_size
         self._graph: KeptGraph | None = None
         self._kept = False
 
@@ -90,7 +90,9 @@ class _Opener:
             side = 2 * graph.smallest
             probes = Probes(self.model.network, dtype, (side, side))
         network = RuntimeNetwork(
-            self.model.network, graph, lambda dtype: open_engine(name, graph.content, dtype)
+            self.model.network,
+            graph,
+            lambda dtype: open_engine(name, graph.content, dtype, each_size=self.each_size),
         )
         try:
             fault = probes.fault(network)
@@ -128,7 +130,7 @@ def _use_fastest(model: RestorationModel, tell: Tell) -> None:
         tell(f'{model.name}: computed by torch: {Choice("torch", {}, skipped)}.')
         return
     facts, path = machine_facts(model.dtype), kept_path(model, '.runtimes.json')
-    opener, choice = _Opener(model, tell), recall(path, facts)
+    opener, choice = _Opener(model, tell, each_size=True), recall(path, facts)
     network = None
     if choice is not None and choice.runtime != 'torch':
         checks = Probes(model.network, model.dtype, CHECK)
@@ -139,7 +141,11 @@ def _use_fastest(model: RestorationModel, tell: Tell) -> None:
         remember(path, facts, choice)
     tell(f'{model.name}: computed by {TITLES.get(choice.runtime, "torch")}: {choice}.')
     if network is not None:
-        _put(model, choice.runtime, network, model.dtype, str(choice))
+        why = str(choice)
+        if choice.runtime == 'openvino':  # which was timed compiled for a size
+            network.torch_first = True
+            why += '; the first of each size by torch'
+        _put(model, choice.runtime, network, model.dtype, why)
 
 
 def _try_all(
@@ -158,7 +164,7 @@ def _try_all(
     if len(found) == 1:
         return Choice('torch', {}, skipped), None
     seconds = probes.seconds(found)
-    # Once more: a size that comes again may be computed in another way than the first time.
+    # Once more: a program may compute in another way what comes again.
     while (name := fastest(seconds)) != 'torch' and (fault := probes.fault(found[name])):
         skipped[name] = fault
         del found[name], seconds[name]

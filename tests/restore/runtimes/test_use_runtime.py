@@ -229,7 +229,7 @@ def test_a_named_one_that_differs_is_refused(model, fake):
 def test_a_named_one_that_cannot_run_the_network_is_refused(model, fake, monkeypatch):
     fake(openvino=0.5)
 
-    def refuse(*given):
+    def refuse(*given, **options):
         raise RuntimeError('no such operator\nat line 5')
 
     monkeypatch.setattr('irbox.restore.runtimes.use_runtime.open_engine', refuse)
@@ -322,6 +322,19 @@ def test_all_that_restores_is_computed_there(model, fake):
     batch = torch.rand(2, 3, 20, 24)
     torch.testing.assert_close(model(batch), expected(batch), atol=1e-5, rtol=0)
     assert made.timed == in_torch
+
+
+def test_what_is_the_first_of_its_size_is_computed_by_torch_where_nobody_named_another(model, fake):
+    """OpenVINO compiles for a size, which a picture that comes once does not pay for."""
+    made = fake(openvino=0.5)
+    use(model)
+    assert model.precision.endswith('; the first of each size by torch')
+    counts = []
+    for size in ((20, 24), (20, 24), (24, 20), (20, 24)):
+        before = made.timed
+        model(torch.rand(1, 3, *size))
+        counts.append(made.timed - before)
+    assert counts == [1, 0, 1, 0]
 
 
 def test_images_that_are_smaller_than_the_graph_takes_are_computed_by_torch(model, fake):

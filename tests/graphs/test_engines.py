@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from irbox.graphs.engines import MOST_SIZES, engine_version, open_engine
+from irbox.graphs.engines import engine_version, open_engine
 
 onnx = pytest.importorskip('onnx')
 
@@ -33,16 +33,6 @@ def test_sizes_come_and_come_again(graph, name):
         answers.append((image, run({'input': image, 'features': np.ones((1, 2))})))
     for image, answer in answers:
         np.testing.assert_allclose(answer, 2 * image, rtol=1e-6)
-    if name == 'openvino':
-        assert len(run._fixed) == MOST_SIZES < len(set(sizes))
-
-
-def test_each_size_is_compiled_where_that_is_asked_for(graph):
-    pytest.importorskip('openvino')
-    run = open_engine('openvino', graph, each_size=True)
-    image = np.ones((1, 3, 4, 5), np.float32)
-    np.testing.assert_array_equal(run({'input': image}), 2 * image)
-    assert run._any is None and len(run._fixed) == 1
 
 
 def test_what_is_not_installed(monkeypatch):

@@ -58,7 +58,7 @@ class FakeRuntimes:
             self.kept = [GRAPH]
         return self.kept[0], bool(before)
 
-    def open(self, name, content, dtype, each_size):
+    def open(self, name, content, dtype):
         assert content == GRAPH.content and name in TITLES
         self.opened.append((name, dtype))
         compute = GivenContext(self.network)

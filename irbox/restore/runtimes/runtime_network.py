@@ -27,10 +27,6 @@ class RuntimeNetwork(nn.Module):
         graph: Of it.
         open_in: Opens the graph for a precision, when it is first asked for: an answer in bfloat16
             that looks wrong is computed again in float32.
-
-    Attributes:
-        torch_first: Whether torch computes what is the first of its size: a program that compiles
-            for each size is no faster at one that comes once.
     """
 
     def __init__(
@@ -42,8 +38,6 @@ class RuntimeNetwork(nn.Module):
         self.multiple = getattr(network, 'multiple', 1)
         self.graph, self._open = graph, open_in
         self._engines: dict[torch.dtype, Engine] = {}
-        self.torch_first = False
-        self._seen: set[torch.Size] = set()
 
     def describe(self, image: Tensor) -> Context:
         """Compute in torch what is known about images."""
@@ -63,9 +57,6 @@ class RuntimeNetwork(nn.Module):
         check_image(image)
         context = self.describe(image) if context is None else context
         if min(image.shape[-2:]) < self.graph.smallest:
-            return self._compute(image, context)
-        if self.torch_first and image.shape not in self._seen:
-            self._seen.add(image.shape)
             return self._compute(image, context)
         inputs = {'input': image.contiguous()} | context_inputs(context)
         arrays = {name: value.float().numpy() for name, value in inputs.items()}

@@ -61,8 +61,8 @@ def use_runtime(
 class _Opener:
     """Opens a model's network in runtimes, exported once at most."""
 
-    def __init__(self, model: RestorationModel, tell: Tell, each_size: bool = False) -> None:
-        self.model, self.tell, self.each_size = model, tell, each_size
+    def __init__(self, model: RestorationModel, tell: Tell) -> None:
+        self.model, self.tell = model, tell
         self._graph: KeptGraph | None = None
         self._kept = False
 
@@ -92,7 +92,7 @@ class _Opener:
         network = RuntimeNetwork(
             self.model.network,
             graph,
-            lambda dtype: open_engine(name, graph.content, dtype, each_size=self.each_size),
+            lambda dtype: open_engine(name, graph.content, dtype),
         )
         try:
             fault = probes.fault(network)
@@ -130,7 +130,7 @@ def _use_fastest(model: RestorationModel, tell: Tell) -> None:
         tell(f'{model.name}: computed by torch: {Choice("torch", {}, skipped)}.')
         return
     facts, path = machine_facts(model.dtype), kept_path(model, '.runtimes.json')
-    opener, choice = _Opener(model, tell, each_size=True), recall(path, facts)
+    opener, choice = _Opener(model, tell), recall(path, facts)
     network = None
     if choice is not None and choice.runtime != 'torch':
         checks = Probes(model.network, model.dtype, CHECK)
@@ -141,11 +141,7 @@ def _use_fastest(model: RestorationModel, tell: Tell) -> None:
         remember(path, facts, choice)
     tell(f'{model.name}: computed by {TITLES.get(choice.runtime, "torch")}: {choice}.')
     if network is not None:
-        why = str(choice)
-        if choice.runtime == 'openvino':  # which was timed compiled for a size
-            network.torch_first = True
-            why += '; the first of each size by torch'
-        _put(model, choice.runtime, network, model.dtype, why)
+        _put(model, choice.runtime, network, model.dtype, str(choice))
 
 
 def _try_all(

@@ -324,19 +324,6 @@ def test_all_that_restores_is_computed_there(model, fake):
     assert made.timed == in_torch
 
 
-def test_what_is_the_first_of_its_size_is_computed_by_torch_where_nobody_named_another(model, fake):
-    """OpenVINO compiles for a size, which a picture that comes once does not pay for."""
-    made = fake(openvino=0.5)
-    use(model)
-    assert model.precision.endswith('; the first of each size by torch')
-    counts = []
-    for size in ((20, 24), (20, 24), (24, 20), (20, 24)):
-        before = made.timed
-        model(torch.rand(1, 3, *size))
-        counts.append(made.timed - before)
-    assert counts == [1, 0, 1, 0]
-
-
 def test_images_that_are_smaller_than_the_graph_takes_are_computed_by_torch(model, fake):
     made = fake(openvino=0.5)
     use(model, 'openvino')

@@ -1,25 +1,20 @@
-"""The shipped model (docs/models.md), a stage that goes on from shipped weights, without a GPU.
+"""The shipped model (docs/models.md), a stage that goes on from its weights, without a GPU."""
 
-More of what it does worst (blur, JPEG, drops on the lens), larger crops, and a quarter of each
-batch restored twice. The rate stays: ``small_4.py`` takes the averaged weights down.
-"""
-
-_base_ = ['small_1.py']
-
+_base_ = [
+    '_base_/models/small.yaml',
+    '_base_/datasets/shipped_worst.py',
+    '_base_/schedules/small.yaml',
+    '_base_/runtime.yaml',
+]
 load_from = 'irbox/weights/small/model.safetensors'
-train_cfg = {'max_iters': 20000, 'val_interval': 20000}
+train_cfg = {'max_iters': 600, 'val_interval': 600}
 model = {
     'again': 0.25,
-    'losses': {'pixel': {'_delete_': True, 'type': 'PSNRLoss', 'weight': 0.05, 'eps': 1e-4}},
+    'losses': {'pixel': {'_delete_': True, 'type': 'PSNRLoss', 'weight': 0.05}},
 }
-optim_wrapper = {'optimizer': {'lr': 3e-4}}
-train_dataloader = {
-    'batch_size': 4,
-    'dataset': {
-        'patch_size': 192,
-        'photographs': 0.1,
-        'weights': {'raindrops': 3.5, 'jpeg': 3.5, 'defocus': 3, 'motion_blur': 3, 'clean': 3},
-    },
-}
-default_hooks = {'checkpoint': {'interval': 100}}
-amp = 'bf16'
+optim_wrapper = {'optimizer': {'lr': 1.5e-4}}
+param_scheduler = [
+    {'type': 'LinearLR', 'start_factor': 0.01, 'by_epoch': False, 'begin': 0, 'end': 20},
+    {'type': 'CosineAnnealingLR', 'eta_min': 1.0e-6, 'by_epoch': False, 'begin': 20, 'end': 600},
+]
+compile_blocks, amp = False, 'bf16'

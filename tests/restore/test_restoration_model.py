@@ -174,9 +174,9 @@ def test_two_beliefs_are_blended_by_a_mask():
 
 def test_naming_the_places_of_routings_does_not_slow_the_picture(monkeypatch):
     ran = []
-    in_strips = GatedFeedForward._in_strips
+    in_strips = GatedFeedForward.in_strips
     monkeypatch.setattr(
-        GatedFeedForward, '_in_strips', lambda *given: ran.append(0) or in_strips(*given)
+        GatedFeedForward, 'in_strips', lambda *given: ran.append(0) or in_strips(*given)
     )
     model = small_model()
     blocks = sum(isinstance(one, GatedFeedForward) for one in model.network.modules())

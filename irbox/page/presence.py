@@ -27,6 +27,7 @@ class Presence:
         if event := self._open.pop(session, None):
             event.set()
 
-    def __len__(self) -> int:
-        """Count the open pages."""
-        return len(self._open)
+    @property
+    def sessions(self) -> frozenset[str]:
+        """Name the sessions whose page is open."""
+        return frozenset(self._open)

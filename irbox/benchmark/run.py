@@ -25,6 +25,7 @@ from irbox.benchmark.tables import comparison_table, launches_table, profile_tab
 from irbox.restore.devices import DTYPES, choose_device, choose_precision, computing_in
 from irbox.testing.reference import textbook
 from irbox.utils.files import atomic_write
+from irbox.utils.processor import processor_name
 
 META = 'meta'
 
@@ -77,13 +78,7 @@ def about() -> str:
 
 def processor() -> str:
     """Name the processor and the widest instructions that torch uses on it."""
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
-        name = next(line.partition(':')[2].strip() for line in lines if 'model name' in line)
-    except (OSError, StopIteration):
-        pass  # not Linux, or a processor without a name
-    return f'{name} ({torch.backends.cpu.get_cpu_capability()})'
+    return f'{processor_name()} ({torch.backends.cpu.get_cpu_capability()})'
 
 
 def _compare(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from irbox.graphs.whole_network import pad_to_multiple
+from irbox.graphs.whole_network import restore_padded
 from irbox.networks.restoration_network import RestorationNetwork
 from irbox.structures import Context, DegradationPrior
 
@@ -53,14 +52,11 @@ class GivenContext(nn.Module):
             content: (B, F), likewise.
             prompt: (B, M), where the network has one.
         """
-        network, prior = self.network, None
+        prior = None
         if features is not None and probabilities is not None and content is not None:
             prior = DegradationPrior(features, probabilities, content)
-        height, width = image.shape[-2:]
-        padded = pad_to_multiple(network.scale(image), network.multiple)
-        padded = padded.contiguous(memory_format=torch.channels_last)
-        answer: Tensor = network.restore(padded, Context(image=padded, prior=prior, prompt=prompt))
-        return answer[..., :height, :width]
+        context = Context(image=image, prior=prior, prompt=prompt)
+        return restore_padded(self.network, image, context)
 
 
 def context_inputs(context: Context) -> dict[str, Tensor]:

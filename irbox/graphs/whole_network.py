@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from irbox.layers.standard_operators import counted
-from irbox.structures import DegradationPrior
+from irbox.structures import Context, DegradationPrior
 
 MOST_BLOCKS = 2**16
 """Of a network's multiple, that a side is padded to."""
@@ -65,13 +65,23 @@ class WholeNetwork(nn.Module):
         network = self.network
         if features is not None and probabilities is not None and content is not None:
             network.prior.belief = DegradationPrior(features, probabilities, content)
-        context = network.describe(image)
-        height, width = image.shape[-2:]
-        padded = pad_to_multiple(network.scale(image), network.multiple)
-        padded = padded.contiguous(memory_format=torch.channels_last)
-        restored = network.restore(padded, replace(context, image=padded))
-        answer: Tensor = restored[..., :height, :width]
+        answer = restore_padded(network, image, network.describe(image))
         return answer.clamp(0, 1) if self.clip else answer
+
+
+def restore_padded(network: Any, image: Tensor, context: Context) -> Tensor:
+    """Pad, restore and crop, (B, 3, H, W) -> the same shape, by operations of a graph.
+
+    Args:
+        network: A ``RestorationNetwork``.
+        image: RGB, 0 to 1.
+        context: What is known of it.
+    """
+    height, width = image.shape[-2:]
+    padded = pad_to_multiple(network.scale(image), network.multiple)
+    padded = padded.contiguous(memory_format=torch.channels_last)
+    answer: Tensor = network.restore(padded, replace(context, image=padded))
+    return answer[..., :height, :width]
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 import irbox
 from irbox.graphs.engines import TITLES, engine_version
 from irbox.utils.files import write_text
+from irbox.utils.processor import processor_name
 
 TIE = 0.03
 """Share by which another program must be faster than torch to be taken."""
@@ -50,7 +50,7 @@ def machine_facts(dtype: torch.dtype) -> dict[str, str]:
     has: dict[str, object] = getattr(torch.cpu, 'get_capabilities', dict)()
     versions = {name: engine_version(name) or 'not installed' for name in TITLES}
     return {
-        'processor': _processor(),
+        'processor': processor_name(),
         'instructions': ' '.join(sorted(name for name, value in has.items() if value is True)),
         'threads': str(torch.get_num_threads()),
         'precision': str(dtype).removeprefix('torch.'),
@@ -90,11 +90,3 @@ def _read(path: Path) -> list[Any]:
     except (OSError, ValueError):
         return []
     return found if isinstance(found, list) else []
-
-
-def _processor() -> str:
-    try:
-        lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
-        return next(line.partition(':')[2].strip() for line in lines if 'model name' in line)
-    except (OSError, StopIteration):  # not Linux, or a processor without a name
-        return platform.processor() or platform.machine()

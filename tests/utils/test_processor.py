@@ -1,0 +1,25 @@
+import platform
+from pathlib import Path
+
+import pytest
+
+from irbox.utils.processor import processor_name
+
+
+@pytest.mark.parametrize(
+    ('content', 'name'),
+    [
+        ('processor: 0\nmodel name\t: Some CPU @ 2 GHz\nmodel name\t: Another', 'Some CPU @ 2 GHz'),
+        ('processor: 0', 'from Python'),
+        (None, 'from Python'),
+    ],
+)
+def test_it_is_named_as_the_system_does(monkeypatch, content, name):
+    def read(path, encoding):
+        if content is None:
+            raise FileNotFoundError
+        return content
+
+    monkeypatch.setattr(Path, 'read_text', read)
+    monkeypatch.setattr(platform, 'processor', lambda: 'from Python')
+    assert processor_name() == name

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from irbox.layers.least_change import LeastChange
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.resample import Downsample, Upsample
 from irbox.networks.chain import Chain
 from irbox.networks.restoration_network import RestorationNetwork
 from irbox.registry import BLOCKS, MODELS, PRIORS, suggest
 from irbox.structures import Context, Features, Stage
-from irbox.utils.bounded import PositiveInt
+from irbox.utils.bounded import NonNegativeFloat, PositiveInt
 
 PLACES = {
     'encoder': ('before_level', 'block'),
@@ -53,11 +54,16 @@ class RestorationUNet(RestorationNetwork):
         pixel_unshuffle: Squares of so many pixels become one with all their channels before the
             first layer, and come apart after the last, so that every level works at a size that
             much smaller, as in FFDNet (Zhang, Zuo, Zhang 2018). 1 changes nothing.
+        least_change: In evaluation an image that the prior believes to be clean is given back as
+            it is where the network would change it by no more than so many levels of 255, see
+            ``LeastChange``; of a picture in tiles each tile by itself. One of the prior's
+            ``labels`` has to be ``clean``. 0: the network's answer, whatever it is.
 
     Raises:
         ValueError: A place is unknown or empty, a prior stands where a prompt should or the other
             way round, ``dim`` is no whole number above 0, ``depths`` or ``heads`` is no list of
-            them, or their lengths differ, a level has no block, or ``input_range`` is no range.
+            them, or their lengths differ, a level has no block, ``input_range`` is no range, or
+            ``least_change`` has no prior that knows what is clean, or such a range.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class RestorationUNet(RestorationNetwork):
         refinement: int = 4,
         input_range: tuple[float, float] = (0, 1),
         pixel_unshuffle: PositiveInt = 1,
+        least_change: NonNegativeFloat = 0.0,
     ) -> None:
         super().__init__()
         if len(input_range) != 2 or input_range[0] >= input_range[1]:
@@ -107,6 +114,13 @@ class RestorationUNet(RestorationNetwork):
         self.multiple = pixel_unshuffle * 2 ** (len(depths) - 1)
         self.prior = _describer('prior', prior, 'feature_dim', 'num_degradations')
         self.prompt = _describer('prompt', prompt, 'prompt_dim')
+        self.least_change: LeastChange | None = None
+        if least_change:
+            if self.input_range != (0, 1):
+                raise ValueError(
+                    f'least_change={least_change} and input_range={input_range}: leave one out.'
+                )
+            self.least_change = LeastChange(least_change, getattr(self.prior, 'labels', ()))
         stages = [self._stage(dim * 2**level, count) for level, count in enumerate(heads)]
         widest = self._stage(2 * dim, heads[0])
         *upper, lowest = stages
@@ -229,7 +243,10 @@ class RestorationUNet(RestorationNetwork):
         ):
             x = up(before(x, context))
             x = decoder(reduce(torch.cat([x, skips.pop()], dim=1)), context)
-        answer: Tensor = self.output(self.refinement(x, context)) + padded
+        change = self.output(self.refinement(x, context))
+        if self.least_change is not None and context.prior is not None and not self.training:
+            change = self.least_change(change, context.prior.probabilities)
+        answer: Tensor = change + padded
         return answer
 
     def descend(self, x: Tensor, level: int, context: Context) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -28,12 +30,27 @@ class MLPPrior(nn.Module):
         num_degradations: D.
         feature_dim: F; 512 is the size of DA-CLIP's embeddings.
         width: Channels of the first convolution, doubled by each of the two that follow.
+        labels: Names of the degradations, in the order of the probabilities, for those who ask what
+            was learned: those of ``DegradationLabelLoss``.
+
+    Raises:
+        ValueError: ``labels`` are not ``num_degradations`` different names.
     """
 
     def __init__(
-        self, num_degradations: PositiveInt, feature_dim: PositiveInt = 512, width: PositiveInt = 24
+        self,
+        num_degradations: PositiveInt,
+        feature_dim: PositiveInt = 512,
+        width: PositiveInt = 24,
+        labels: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
+        if labels is not None and not len(labels) == len(set(labels)) == num_degradations:
+            raise ValueError(
+                f'MLPPrior: labels={list(labels)} must be {num_degradations} different names, as '
+                'num_degradations says.'
+            )
+        self.labels = list(labels or ())
         self.feature_dim, self.num_degradations = feature_dim, num_degradations
         widths = (3, width, 2 * width, 4 * width)
         self.convs = nn.ModuleList(

@@ -51,3 +51,11 @@ def test_a_flat_image_has_finite_gradients():
 
 def test_keeps_its_contract_at_another_size():
     check_prior(MLPPrior, num_degradations=2, feature_dim=7, width=3)
+
+
+def test_its_labels_are_of_its_probabilities():
+    assert prior().labels == []
+    assert MLPPrior(2, 8, 4, labels=('haze', 'clean')).labels == ['haze', 'clean']
+    for labels in (['haze'], ['haze', 'haze'], ['haze', 'rain', 'clean'], []):
+        with pytest.raises(ValueError, match='must be 2 different names'):
+            MLPPrior(2, 8, 4, labels=labels)

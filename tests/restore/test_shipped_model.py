@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 
 import irbox
+from irbox.config.load_config import load_config
 from irbox.datasets.photographs import photograph
 from irbox.degradations import GaussianNoise, Haze, LowLight
 from irbox.restore.shipped import SHIPPED, default_model
+from support.paths import ROOT
 
 LARGEST, PARAMETERS = 6_000_000, 3_000_000
 
@@ -66,3 +68,12 @@ def test_it_makes_better(model, clean, degradation, least):
 def test_it_leaves_alone_what_is_good(model, clean):
     image = Image.fromarray(np.uint8(clean * 255 + 0.5))
     assert psnr(np.asarray(model.restore(image), np.float32) / 255, clean) > 38
+
+
+def test_it_is_the_network_of_its_config():
+    network = load_config(ROOT / 'configs/small_2.py', sections=['model']).to_dict()['model']
+    labels = network['network']['prior']['labels']
+    assert labels == network['losses']['label']['names']
+    content = json.loads((SHIPPED['small'] / 'config.json').read_text())
+    assert content['model']['network'] == network['network']
+    assert content['card']['degradations'] == labels

@@ -59,6 +59,8 @@ class TextbookRestorationUNet(RestorationUNet):
             x = self.ups[level](self.before_upsamples[level](x, context))
             x = self.reduces[level](torch.cat([x, skips.pop()], dim=1))
             x = decoder(x, context)
-        x = self.refinement(x, context)
-        answer: Tensor = self.output(x) + padded
+        change = self.output(self.refinement(x, context))
+        if self.least_change is not None and context.prior is not None and not self.training:
+            change = self.least_change(change, context.prior.probabilities)
+        answer: Tensor = padded + change
         return answer

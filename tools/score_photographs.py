@@ -58,7 +58,7 @@ class Scores:
     @property
     def gain(self) -> float:
         """Give the mean gain in decibels."""
-        return fmean(self.psnr) - fmean(self.input_psnr)
+        return mean_difference(self.input_psnr, self.psnr)
 
     @property
     def ssim_gain(self) -> float:
@@ -68,7 +68,18 @@ class Scores:
     @property
     def loss(self) -> float | None:
         """Give what the second restoration loses, in decibels."""
-        return fmean(self.psnr) - fmean(self.again) if self.again else None
+        return mean_difference(self.again, self.psnr) if self.again else None
+
+
+def mean_difference(first: Sequence[float], second: Sequence[float]) -> float:
+    """Give the mean of second less first; two infinities, of equal pictures, differ by 0."""
+    return fmean(0.0 if a == b else b - a for a, b in zip(first, second, strict=True))
+
+
+def finite_mean(values: Sequence[float]) -> float:
+    """Give the mean of those that are finite; infinity where none is: all pictures are equal."""
+    finite = [value for value in values if math.isfinite(value)]
+    return fmean(finite) if finite else math.inf
 
 
 def samples(dataset: Any, tasks: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
@@ -160,13 +171,16 @@ def model_table(
         '|---|---|---|---|---|---|---|',
     ]
     for task, one in scores.items():
-        loss = '' if one.loss is None or math.isnan(one.loss) else f'{one.loss:.2f}'
+        loss = '' if one.loss is None else f'{one.loss:.2f}'
+        equal, psnr = one.psnr.count(math.inf), f'{finite_mean(one.psnr):.2f}'
+        if 0 < equal < len(one.psnr):
+            psnr += f', and {equal} of {len(one.psnr)} equal'
         tried = remedies.get(task, {})
         rival = max(tried, key=lambda name: tried[name][1].gain, default=None)
         classical = '' if rival is None else f'{tried[rival][1].gain:+.2f} ({rival})'
         gains = ('', '') if task == CLEAN else (f'{one.gain:+.2f}', f'{one.ssim_gain:+.3f}')
         given = '' if task == CLEAN else f'{fmean(one.input_psnr):.2f}'
-        cells = (task, given, f'{fmean(one.psnr):.2f}', *gains, loss, classical)
+        cells = (task, given, psnr, *gains, loss, classical)
         lines.append(f'| {" | ".join(cells)} |')
     return lines
 
@@ -195,9 +209,8 @@ def bars(
             best = max(one.gain for _, one in tried.values())
             at_least(f'{task}: gain, against the best classical', scores[task].gain, best)
     if CLEAN in scores:
-        at_least('clean photographs: PSNR', fmean(scores[CLEAN].psnr), 38)
-    losses = [one.loss for one in scores.values() if one.loss is not None]
-    if losses := [one for one in losses if not math.isnan(one)]:
+        at_least('clean photographs: PSNR', finite_mean(scores[CLEAN].psnr), 38)
+    if losses := [one.loss for one in scores.values() if one.loss is not None]:
         checks.append(('restored twice: largest loss', max(losses), 0.3, max(losses) <= 0.3))
     lines = ['| bar | measured | wanted | met |', '|---|---|---|---|']
     return lines + [

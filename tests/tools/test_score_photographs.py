@@ -35,8 +35,26 @@ def test_doing_nothing_gains_nothing(tool, dataset):
         assert len(one.psnr) == 3
         if task == 'clean':
             assert one.psnr == [float('inf')] * 3
-        else:
-            assert (one.gain, one.ssim_gain, one.loss) == (0, 0, 0)
+        assert (one.gain, one.ssim_gain, one.loss) == (0, 0, 0)
+    # An infinite PSNR is printed as everywhere else, and loses nothing.
+    assert tool.model_table(scores, {})[-1] == '| clean |  | inf |  |  | 0.00 |  |'
+    lines = tool.bars({'clean': scores['clean']}, {})[2:]
+    assert lines == [
+        '| clean photographs: PSNR | inf | 38.00 | yes |',
+        '| restored twice: largest loss | 0.00 | 0.30 | yes |',
+    ]
+
+
+def test_pictures_that_are_equal_hide_none_that_is_not(tool):
+    inf = float('inf')
+    clean = tool.Scores([inf] * 3, [1] * 3, [inf, 30, 40], [1] * 3, [inf, 29, 40])
+    assert clean.loss == pytest.approx(1 / 3)
+    assert '| clean |  | 35.00, and 1 of 3 equal |' in tool.model_table({'clean': clean}, {})[-1]
+    assert tool.bars({'clean': clean}, {})[2].endswith('| 35.00 | 38.00 | NO |')
+    # Equal at first and not the second time: that is no small loss.
+    worse = tool.Scores([inf], [1], [inf], [1], [45])
+    assert worse.loss == inf
+    assert tool.bars({'clean': worse}, {})[3].endswith('| inf | 0.30 | NO |')
 
 
 def test_scores_are_the_protocols(tool, dataset):

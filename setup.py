@@ -46,6 +46,7 @@ setup(
         'irbox': ['py.typed', 'weights/*/*'],
         'irbox.datasets': ['sets/*.yaml', 'scenes/*.yaml'],
         'irbox.evaluation': ['published/*.yaml'],
+        'irbox.layers.native': ['*.cpp'],
         'irbox.restore': ['models.yaml'],
     },
     cmdclass={'build_py': BuildWithConfigs},

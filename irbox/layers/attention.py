@@ -20,6 +20,7 @@ from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import WIDEST_HEAD, can_run_fused
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
+from irbox.layers.strip_convolutions import Attended, Convolved
 from irbox.layers.strip_gradients import can_learn_in_strips
 from irbox.layers.strips import (
     can_run_in_strips,
@@ -28,8 +29,9 @@ from irbox.layers.strips import (
     project_onto,
     size_of,
     strips,
-    widen_in_strips,
+    weights_of,
 )
+from irbox.layers.widen import widen_in_strips
 from irbox.utils.precision import full_precision
 
 
@@ -122,13 +124,11 @@ class TransposedAttention(nn.Module):
         product = pixels.new_zeros(batch, heads, dim // heads, dim // heads, dtype=exact)
         squares = pixels.new_zeros(batch, 2 * dim, dtype=exact)
         with full_precision(x):
-            for images, rows, wide in widen_in_strips(
-                pixels, self.qkv, self.qkv_dwconv, dtype, norm=norm
-            ):
-                query, key, value = wide[..., : 3 * dim].chunk(3, dim=-1)
+            attended = Attended(*weights_of(self.qkv_dwconv, dtype, made=1), values)
+            for images, _, (both, found) in widen_in_strips(pixels, self.qkv, attended, norm=norm):
+                query, key = both.chunk(2, dim=-1)
                 product[images] += products(query, key, heads)
-                squares[images] += squares_of(wide[..., : 2 * dim].flatten(1, 2))
-                values[images, rows] = value
+                squares[images] += found
             norms = inverse_norms(squares.view(batch, 2, heads, dim // heads))
             weights = weigh(product, norms, self.temperature)
             if norm is None:
@@ -224,10 +224,12 @@ class TransposedCrossAttention(nn.Module):
         product = pixels.new_zeros(batch, heads, dim // heads, dim // heads, dtype=exact)
         squares = pixels.new_zeros(batch, 2, dim, dtype=exact)
         with full_precision(source):
-            for images, rows, wide in widen_in_strips(asking, self.q, self.q_dwconv, dtype):
+            asked = Convolved(*weights_of(self.q_dwconv, dtype, made=1))
+            for images, rows, wide in widen_in_strips(asking, self.q, asked):
                 queries[images, rows] = wide[..., :dim]
                 squares[images, 0] += squares_of(wide[..., :dim].flatten(1, 2))
-            for images, rows, wide in widen_in_strips(pixels, self.kv, self.kv_dwconv, dtype):
+            found = Convolved(*weights_of(self.kv_dwconv, dtype, made=1))
+            for images, rows, wide in widen_in_strips(pixels, self.kv, found):
                 key, value = wide[..., : 2 * dim].chunk(2, dim=-1)
                 product[images] += products(queries[images, rows], key, heads)
                 squares[images, 1] += squares_of(key.flatten(1, 2))

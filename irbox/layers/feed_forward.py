@@ -7,9 +7,10 @@ from torch import Tensor, nn
 from irbox.layers.feed_forward_gradient import feed_forward
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import can_run_fused
-from irbox.layers.gate import StripGate, gelu_gate
+from irbox.layers.gate import gelu_gate
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
+from irbox.layers.strip_convolutions import Gated
 from irbox.layers.strip_gradients import can_learn_in_strips
 from irbox.layers.strips import (
     can_run_in_strips,
@@ -18,8 +19,8 @@ from irbox.layers.strips import (
     project,
     project_onto,
     weights_of,
-    widen_in_strips,
 )
+from irbox.layers.widen import widen_in_strips
 from irbox.utils.precision import full_precision
 
 
@@ -76,16 +77,15 @@ class GatedFeedForward(nn.Module):
         """Compute the same on strips of rows, with nothing to differentiate."""
         pixels, dtype = pixels_of(x), computing_dtype(x)
         narrow, narrow_bias = weights_of(self.project_out, dtype, given=1)
-        gate = StripGate()
+        gated = Gated(*weights_of(self.dwconv, dtype, made=2))
         answer = pixels.new_empty(pixels.shape, dtype=dtype if norm is None else pixels.dtype)
         with full_precision(x):
-            for images, rows, wide in widen_in_strips(
-                pixels, self.project_in, self.dwconv, dtype, branches=2, norm=norm
+            for images, rows, strip in widen_in_strips(
+                pixels, self.project_in, gated, branches=2, norm=norm
             ):
-                gated = gate(wide)
                 out = answer[images, rows]
                 if norm is None:
-                    project(gated, narrow, narrow_bias, out)
+                    project(strip, narrow, narrow_bias, out)
                 else:
-                    project_onto(pixels[images, rows], gated, narrow, narrow_bias, out)
+                    project_onto(pixels[images, rows], strip, narrow, narrow_bias, out)
         return answer.permute(0, 3, 1, 2)

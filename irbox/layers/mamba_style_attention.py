@@ -14,10 +14,10 @@ from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import WIDEST_HEAD, can_run_fused
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
+from irbox.layers.strip_convolutions import Convolved
 from irbox.layers.strips import (
     can_run_in_strips,
     computing_dtype,
-    convolve_in_strips,
     pixels_of,
     project,
     project_onto,
@@ -25,6 +25,7 @@ from irbox.layers.strips import (
     strips,
     weights_of,
 )
+from irbox.layers.widen import convolve_in_strips, normalize
 from irbox.utils.precision import full_precision
 
 MaskMode = Literal['input', 'multiply']
@@ -122,7 +123,7 @@ class MambaStyleAttention(nn.Module):
         shape, dim = size_of(pixels), pixels.shape[3]
         conv, *pointwise = cast('list[nn.Conv2d]', list(self.dwconv))
         first, first_bias = weights_of(self.project_in, dtype, made=1)
-        depthwise, depthwise_bias = weights_of(conv, dtype, made=1)
+        depthwise = Convolved(*weights_of(conv, dtype, made=1))
         second, second_bias = weights_of(cast(nn.Conv2d, self.gate[0]), dtype)
         last, last_bias = weights_of(self.project_out, dtype)
         mask = pixels.new_empty(pixels.shape, dtype=dtype)
@@ -130,7 +131,7 @@ class MambaStyleAttention(nn.Module):
         answer = torch.empty_like(pixels)
 
         def fill(images: slice, rows: slice, out: Tensor) -> None:
-            strip = norm.normalize(pixels[images, rows]).to(dtype)
+            strip = normalize(pixels[images, rows], norm, dtype)
             project(strip, first, first_bias, out)
             project(strip, second, second_bias, gate[images, rows])
             gate[images, rows].sigmoid_()
@@ -138,7 +139,7 @@ class MambaStyleAttention(nn.Module):
                 mask[images, rows] = strip
 
         with full_precision(x):
-            for images, rows, strip in convolve_in_strips(fill, depthwise, depthwise_bias, shape):
+            for images, rows, strip in convolve_in_strips(fill, depthwise, shape):
                 strip = strip[..., :dim]
                 for layer in pointwise:
                     weight, bias = weights_of(layer, dtype)

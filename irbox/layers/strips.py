@@ -6,14 +6,12 @@ map is the largest tensor of the network and leaves every cache; in strips it ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules import module as module_state
-
-from irbox.layers.norm import LayerNorm2d
 
 BYTES = 2**20
 """Of the wide map that a strip holds for each thread, which has its own cache: longer ones leave
@@ -23,9 +21,6 @@ Twice as many in half precision, whose products are so fast that calls count for
 """
 LANES = 16
 """Channels that a vector unit takes at once: matrix products with other widths are slower."""
-
-Fill = Callable[[slice, slice, Tensor], object]
-"""``fill(images, rows, out)`` writes rows of a map into ``out``, (images, rows, W, C)."""
 
 
 def can_run_in_strips(x: Tensor, *modules: nn.Module) -> bool:
@@ -159,84 +154,3 @@ def strips(
         images = slice(first, min(first + together, batch))
         for start in range(0, height, rows):
             yield images, slice(start, min(start + rows, height))
-
-
-def convolve_in_strips(
-    fill: Fill, weight: Tensor, bias: Tensor | None, shape: tuple[int, int, int]
-) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Convolve a map depthwise, 3x3 with zeros around it, that is made strip by strip.
-
-    A strip needs a row above and one below it. Those above were made for the strip before.
-
-    Args:
-        fill: Makes rows of the map.
-        weight: (C, 1, 3, 3), in the dtype of the map.
-        bias: (C,), or None.
-        shape: B, H and W.
-
-    Yields:
-        Which images, which rows, and their answer (images, rows, W, C), contiguous.
-    """
-    channels, (_, height, width) = weight.shape[0], shape
-    window = weight.new_empty(0)
-    for images, rows in strips(shape, channels, weight.dtype):
-        count = rows.stop - rows.start
-        whole = count == height
-        if whole:
-            window = weight.new_empty(images.stop - images.start, height, width, channels)
-            fill(images, rows, window)
-        else:
-            # From here on the window's row 0 is the map's row ``rows.start - 1``.
-            known = 0 if rows.start == 0 else rows.start + 1
-            if known:
-                window[:, 0], window[:, 1] = window[:, -2], window[:, -1]
-                window = window[:, : count + 2]
-            else:
-                window = weight.new_empty(1, count + 2, width, channels)
-                window[:, 0] = 0
-            until = min(rows.stop + 1, height)
-            if known < until:
-                first = known - rows.start + 1
-                fill(images, slice(known, until), window[:, first : first + until - known])
-            if until == rows.stop:
-                window[:, -1] = 0
-        answer = F.conv2d(
-            window.permute(0, 3, 1, 2),
-            weight,
-            bias,
-            padding=(int(whole), 1),
-            groups=channels,
-        )
-        yield images, rows, answer.permute(0, 2, 3, 1).contiguous()
-
-
-def widen_in_strips(
-    pixels: Tensor,
-    widen: nn.Conv2d,
-    depthwise: nn.Conv2d,
-    dtype: torch.dtype,
-    branches: int = 1,
-    norm: LayerNorm2d | None = None,
-) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Widen pixels by a 1x1 convolution and convolve the wide map depthwise.
-
-    Args:
-        pixels: (B, H, W, C).
-        widen: C -> the wide map.
-        depthwise: Of the wide map, 3x3.
-        dtype: To compute in.
-        branches: That lie side by side in the wide map, each padded to whole vectors.
-        norm: Applied to the pixels first.
-
-    Yields:
-        As ``convolve_in_strips``.
-    """
-    weight, bias = weights_of(widen, dtype, made=branches)
-    kernel, kernel_bias = weights_of(depthwise, dtype, made=branches)
-
-    def fill(images: slice, rows: slice, out: Tensor) -> None:
-        strip = pixels[images, rows]
-        strip = strip if norm is None else norm.normalize(strip)
-        project(strip.to(dtype), weight, bias, out)
-
-    yield from convolve_in_strips(fill, kernel, kernel_bias, size_of(pixels))

@@ -17,7 +17,9 @@ from irbox.layers import (
 from irbox.layers.attention import TransposedCrossAttention
 from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.mixture_of_experts import MixtureOfExperts
+from irbox.layers.strip_convolutions import Convolved
 from irbox.layers.top_k import top_k_weights
+from irbox.layers.widen import convolve_in_strips
 from irbox.structures import Context, Routing, Stage
 
 SIZES = [(1, 1, 1), (2, 7, 5), (3, 16, 9), (1, 13, 2), (2, 2, 31)]
@@ -108,7 +110,7 @@ def test_a_convolution_in_strips():
         out.copy_(x[images, rows])
 
     out = torch.full_like(x, torch.nan)
-    for images, rows, strip in strips.convolve_in_strips(fill, weight, None, (3, 9, 6)):
+    for images, rows, strip in convolve_in_strips(fill, Convolved(weight, None), (3, 9, 6)):
         out[images, rows] = strip
     whole = F.conv2d(x.permute(0, 3, 1, 2), weight, padding=1, groups=4).permute(0, 2, 3, 1)
     torch.testing.assert_close(out, whole)

@@ -1,0 +1,258 @@
+// What surrounds a layer's matrix products on a CPU, on channels-last maps, each in one pass over memory.
+//
+// Channels come in whole vectors of 16: maps are padded to them (irbox.layers.strips). Sums are float whatever the map's
+// type is. Every thread writes pixels of its own, in an order that does not depend on time: the same bits each time.
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace {
+
+constexpr int64_t LANES = 16;
+
+typedef float Lanes __attribute__((vector_size(4 * LANES)));
+typedef uint32_t Bits __attribute__((vector_size(4 * LANES)));
+typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
+
+struct BFloat16 {
+    uint16_t bits;
+};
+
+inline Lanes load(const float* from) {
+    Lanes x;
+    memcpy(&x, from, sizeof x);
+    return x;
+}
+
+inline Lanes load(const BFloat16* from) {
+    Halves x;
+    memcpy(&x, from, sizeof x);
+    return (Lanes)(__builtin_convertvector(x, Bits) << 16);
+}
+
+inline void store(float* to, Lanes x) { memcpy(to, &x, sizeof x); }
+
+inline void store(BFloat16* to, Lanes x) {
+#ifdef __AVX512BF16__
+    const __m256bh halves = _mm512_cvtneps_pbh((__m512)x);
+    memcpy(to, &halves, sizeof halves);
+#else
+    // To the nearest, to the even one of two.
+    const Bits bits = (Bits)x;
+    const Bits rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    const Bits not_a_number = {};
+    const Halves halves = __builtin_convertvector(x == x ? rounded : not_a_number + 0x7fc0, Halves);
+    memcpy(to, &halves, sizeof halves);
+#endif
+}
+
+// x Phi(x), by a quotient of polynomials fitted to erf(x / sqrt(2)) / x: right to 3e-7 before rounding.
+inline Lanes gelu(Lanes x) {
+    const Lanes zero = {};
+    const Lanes limit = zero + 5.4f;
+    Lanes near = x > limit ? limit : x;
+    near = near < -limit ? -limit : near;
+    const Lanes s = near * near;
+    Lanes above = 1.8514649e-05f * s + 1.0196630e-03f;
+    above = above * s + 1.3461712e-02f;
+    above = above * s + 1.3333626e-01f;
+    above = above * s + 7.9787710e-01f;
+    Lanes below = 7.5171369e-07f * s + 1.8633215e-04f;
+    below = below * s + 3.7989647e-03f;
+    below = below * s + 4.7548306e-02f;
+    below = below * s + 3.3374049e-01f;
+    below = below * s + 1.0f;
+    Lanes erf = near * above / below;
+    erf = x > limit ? zero + 1.0f : erf;
+    erf = x < -limit ? zero - 1.0f : erf;
+    const Lanes half = 0.5f * x;
+    return half + half * erf;
+}
+
+inline int thread() {
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+// Three rows of a map around a pixel; null where the map ends.
+template <typename T>
+struct Around {
+    const T* row[3];
+    int64_t width, channels;
+
+    // Channels from ``channel`` on of the pixel in column ``x``; zeros outside of the map.
+    Lanes at(int i, int64_t x, int64_t channel) const {
+        if (x < 0 || x >= width) return Lanes{};
+        return load(row[i] + x * channels + channel);
+    }
+
+    // 16 channels of COUNT pixels from column ``x`` on, convolved. ``weight``: (9, channels).
+    template <int64_t COUNT>
+    void convolve(const float* weight, const float* bias, int64_t x, int64_t channel, Lanes* sums) const {
+        const Lanes start = bias ? load(bias + channel) : Lanes{};
+        for (int64_t k = 0; k < COUNT; ++k) sums[k] = start;
+        for (int i = 0; i < 3; ++i) {
+            if (!row[i]) continue;
+            Lanes pixel[COUNT + 2];
+            for (int64_t k = 0; k < COUNT + 2; ++k) pixel[k] = at(i, x + k - 1, channel);
+            for (int j = 0; j < 3; ++j) {
+                const Lanes tap = load(weight + (3 * i + j) * channels + channel);
+                for (int64_t k = 0; k < COUNT; ++k) sums[k] += tap * pixel[k + j];
+            }
+        }
+    }
+};
+
+// One strip of a map that is convolved: ``rows`` of answers of each of ``images``.
+template <typename T>
+struct Strip {
+    const T* map;
+    int64_t images, rows, width, channels;
+    // Whether the map has a row above its answers' first and one below their last.
+    bool has_margin;
+
+    Around<T> around(int64_t image, int64_t row) const {
+        const int64_t height = rows + (has_margin ? 2 : 0);
+        const int64_t middle = row + (has_margin ? 1 : 0);
+        Around<T> found = {{nullptr, nullptr, nullptr}, width, channels};
+        for (int i = 0; i < 3; ++i) {
+            const int64_t y = middle + i - 1;
+            if (y >= 0 && y < height) found.row[i] = map + (image * height + y) * width * channels;
+        }
+        return found;
+    }
+
+    // Calls ``f.template operator()<COUNT>(around, pixel, x)`` for runs of at most TOGETHER pixels of a row, beginning in
+    // column ``x`` and at ``pixel`` among the answers of all images, and gives it the number of its thread.
+    template <int64_t TOGETHER, typename F>
+    void each(int threads, F f) const {
+        const int64_t runs = (width + TOGETHER - 1) / TOGETHER;
+        #pragma omp parallel for num_threads(threads) schedule(static)
+        for (int64_t run = 0; run < images * rows * runs; ++run) {
+            const int64_t line = run / runs, x = run % runs * TOGETHER;
+            const Around<T> near = around(line / rows, line % rows);
+            if (x + TOGETHER <= width) {
+                f.template operator()<TOGETHER>(near, line * width + x, x);
+            } else {
+                for (int64_t k = x; k < width; ++k) f.template operator()<1>(near, line * width + k, k);
+            }
+        }
+    }
+};
+
+// GELU of the first half of the channels times the second: ``answer`` (pixels, channels / 2).
+template <typename T>
+void gate(const Strip<T>& strip, const float* weight, const float* bias, T* answer, int threads) {
+    const int64_t half = strip.channels / 2;
+    strip.template each<4>(threads, [=]<int64_t COUNT>(const Around<T>& near, int64_t pixel, int64_t x) {
+        for (int64_t c = 0; c < half; c += LANES) {
+            Lanes opened[COUNT], value[COUNT];
+            near.template convolve<COUNT>(weight, bias, x, c, opened);
+            near.template convolve<COUNT>(weight, bias, x, half + c, value);
+            for (int64_t k = 0; k < COUNT; ++k) store(answer + (pixel + k) * half + c, gelu(opened[k]) * value[k]);
+        }
+    });
+}
+
+// Queries and keys side by side, (pixels, 2 dim), values, (pixels, dim), and the squares of queries and keys summed over
+// the pixels of each image, (images, 2 dim). The map may have channels beyond these.
+template <typename T>
+void attend(const Strip<T>& strip, int64_t dim, const float* weight, const float* bias, T* both, T* values,
+            float* squares, int threads) {
+    const int64_t size = strip.images * 2 * dim, in_image = strip.rows * strip.width;
+    std::vector<float> sums(threads * size, 0.0f);
+    float* const of_threads = sums.data();
+    strip.template each<6>(threads, [=]<int64_t COUNT>(const Around<T>& near, int64_t pixel, int64_t x) {
+        float* const own = of_threads + thread() * size + pixel / in_image * 2 * dim;
+        for (int64_t c = 0; c < 2 * dim; c += LANES) {
+            Lanes made[COUNT], sum = load(own + c);
+            near.template convolve<COUNT>(weight, bias, x, c, made);
+            for (int64_t k = 0; k < COUNT; ++k) {
+                store(both + (pixel + k) * 2 * dim + c, made[k]);
+                sum += made[k] * made[k];
+            }
+            store(own + c, sum);
+        }
+        for (int64_t c = 0; c < dim; c += LANES) {
+            Lanes made[COUNT];
+            near.template convolve<COUNT>(weight, bias, x, 2 * dim + c, made);
+            for (int64_t k = 0; k < COUNT; ++k) store(values + (pixel + k) * dim + c, made[k]);
+        }
+    });
+    for (int64_t i = 0; i < size; ++i) {
+        squares[i] = 0;
+        for (int j = 0; j < threads; ++j) squares[i] += of_threads[j * size + i];
+    }
+}
+
+inline float total(Lanes x) {
+    float sum = 0;
+    for (int64_t i = 0; i < LANES; ++i) sum += x[i];
+    return sum;
+}
+
+template <typename From, typename To>
+void normalize(const From* pixels, int64_t count, int64_t channels, const float* weight, const float* bias, float eps,
+               To* answer, int threads) {
+    #pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t pixel = 0; pixel < count; ++pixel) {
+        const From* from = pixels + pixel * channels;
+        To* to = answer + pixel * channels;
+        Lanes sums = {};
+        for (int64_t c = 0; c < channels; c += LANES) sums += load(from + c);
+        const float mean = total(sums) / channels;
+        Lanes squares = {};
+        for (int64_t c = 0; c < channels; c += LANES) {
+            const Lanes apart = load(from + c) - mean;
+            squares += apart * apart;
+        }
+        const float scale = 1 / std::sqrt(total(squares) / channels + eps);
+        // Without a bias the mean stays: only the deviation is divided by.
+        const float shift = bias ? mean : 0;
+        for (int64_t c = 0; c < channels; c += LANES) {
+            Lanes x = (load(from + c) - shift) * scale * load(weight + c);
+            if (bias) x += load(bias + c);
+            store(to + c, x);
+        }
+    }
+}
+
+}  // namespace
+
+#define STRIP(T) const T *map, int64_t images, int64_t rows, int64_t width, int64_t channels, int has_margin
+#define GIVEN(T) \
+    Strip<T> { map, images, rows, width, channels, bool(has_margin) }
+
+#define KERNELS(NAME, T)                                                                                               \
+    extern "C" void gate_##NAME(STRIP(T), const float* weight, const float* bias, T* answer, int threads) {            \
+        gate(GIVEN(T), weight, bias, answer, threads);                                                                 \
+    }                                                                                                                  \
+    extern "C" void attend_##NAME(STRIP(T), int64_t dim, const float* weight, const float* bias, T* both, T* values,   \
+                                  float* squares, int threads) {                                                       \
+        attend(GIVEN(T), dim, weight, bias, both, values, squares, threads);                                           \
+    }
+
+KERNELS(float32, float)
+KERNELS(bfloat16, BFloat16)
+
+#define NORM(NAME, FROM, TO)                                                                                           \
+    extern "C" void normalize_##NAME(const FROM* pixels, int64_t count, int64_t channels, const float* weight,         \
+                                     const float* bias, float eps, TO* answer, int threads) {                          \
+        normalize(pixels, count, channels, weight, bias, eps, answer, threads);                                        \
+    }
+
+NORM(float32_float32, float, float)
+NORM(float32_bfloat16, float, BFloat16)
+NORM(bfloat16_bfloat16, BFloat16, BFloat16)

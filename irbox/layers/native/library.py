@@ -1,0 +1,138 @@
+"""The kernels, compiled for this processor by the machine's own compiler, once."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+from irbox.utils.download import cache_folder
+from irbox.utils.files import rename
+from irbox.utils.processor import processor_name
+
+SWITCH = 'IRBOX_NATIVE'
+"""Environment variable: ``0`` leaves all layers to torch's own operators."""
+SOURCE = Path(__file__).with_name('kernels.cpp')
+COMPILERS = 'c++', 'g++', 'clang++'
+SECONDS = 120
+FLAGS = (
+    '-std=c++20', '-O3', '-fno-math-errno', '-fno-trapping-math', '-fPIC',
+)  # fmt: skip
+FOR_THIS_PROCESSOR = {'x86_64': '-march=native', 'aarch64': '-mcpu=native'}
+
+_STRIP = (ctypes.c_void_p, *[ctypes.c_int64] * 4, ctypes.c_int)
+_POINTER = ctypes.c_void_p
+_ARGUMENTS: dict[str, tuple[type, ...]] = {
+    'gate': (*_STRIP, *[_POINTER] * 3, ctypes.c_int),
+    'attend': (*_STRIP, ctypes.c_int64, *[_POINTER] * 5, ctypes.c_int),
+    'normalize': (
+        _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, _POINTER, ctypes.c_float, _POINTER,
+        ctypes.c_int,
+    ),
+}  # fmt: skip
+
+
+def native() -> ctypes.CDLL | None:
+    """Give the kernels; None where torch's operators are to compute.
+
+    That is so with ``IRBOX_NATIVE=0``, without a C++ compiler, elsewhere than on Linux, and where
+    a kernel gives other numbers than torch. The first call on a machine compiles for some seconds.
+    """
+    return None if os.environ.get(SWITCH, '1') == '0' else _library()
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    from irbox.layers.native.trial import problem
+
+    try:
+        library = _load()
+        trouble = problem(library)
+    except (OSError, subprocess.SubprocessError, RuntimeError) as error:
+        said = f"torch's operators ({type(error).__name__}: {str(error)[:300]})"
+        print_log(f'Layers without gradients on a CPU: {said}.', logger='current')
+        return None
+    if trouble is not None:
+        print_log(f"Layers without gradients on a CPU: torch's operators, because {trouble}.")
+        return None
+    return library
+
+
+def _load() -> ctypes.CDLL:
+    compiler = find_compiler()
+    folder = cache_folder() / 'native'
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return _declared(_compiled(compiler, folder))
+    except PermissionError:  # a folder that nothing can be written to: made anew at each start
+        with tempfile.TemporaryDirectory(prefix='irbox') as own:
+            return _declared(_compiled(compiler, Path(own)))
+
+
+def find_compiler() -> str:
+    """Give the path of a C++ compiler: that of ``CXX``, else the system's.
+
+    Raises:
+        FileNotFoundError: There is none, or the kernels are not for this system.
+    """
+    if platform.system() != 'Linux' or platform.machine() not in FOR_THIS_PROCESSOR:
+        raise FileNotFoundError(f'no kernels for {platform.system()} on {platform.machine()}')
+    names = os.environ.get('CXX') or COMPILERS
+    for name in (names,) if isinstance(names, str) else names:
+        if path := shutil.which(name):
+            return path
+    raise FileNotFoundError('no C++ compiler')
+
+
+def _compiled(compiler: str, folder: Path) -> Path:
+    """Compile into ``folder`` what is not there yet; name the file."""
+    flags = *FLAGS, FOR_THIS_PROCESSOR[platform.machine()]
+    about = Path(compiler).resolve()
+    made_by = about, about.stat().st_size, about.stat().st_mtime_ns
+    key = repr((SOURCE.read_text(encoding='utf-8'), flags, made_by, processor_name()))
+    target = folder / f'kernels_{hashlib.sha256(key.encode()).hexdigest()[:32]}.so'
+    if not target.exists():
+        with tempfile.TemporaryDirectory(dir=folder) as own:
+            made, linked = Path(own, 'kernels.o'), Path(own, 'kernels.so')
+            _run([compiler, *flags, '-fopenmp', '-c', str(SOURCE), '-o', str(made)])
+            # Not linked with OpenMP: threads are to be those that torch has, whose runtime the
+            # process has loaded already.
+            _run([compiler, '-shared', str(made), '-o', str(linked)])
+            rename(linked, target)
+    _check_owner(target)
+    return target
+
+
+def _check_owner(path: Path) -> None:
+    """Refuse code that somebody else may have written."""
+    found = path.stat()
+    if found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise OSError(f'{path} can be written by others')
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    if done.returncode:
+        raise RuntimeError(f'{command[0]} ended with {done.returncode}: {done.stderr.strip()}')
+
+
+def _declared(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    kinds = {
+        'gate': ('float32', 'bfloat16'),
+        'attend': ('float32', 'bfloat16'),
+        'normalize': ('float32_float32', 'float32_bfloat16', 'bfloat16_bfloat16'),
+    }
+    for name, endings in kinds.items():
+        for ending in endings:
+            function = getattr(library, f'{name}_{ending}')
+            function.argtypes, function.restype = _ARGUMENTS[name], None
+    return library

@@ -1,0 +1,117 @@
+"""The kernels as functions of tensors."""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from irbox.layers.strips import LANES
+
+KINDS = {torch.float32: 'float32', torch.bfloat16: 'bfloat16'}
+
+
+def taps(weight: Tensor) -> Tensor:
+    """Lay out a depthwise kernel as the kernels read it: (C, 1, 3, 3) -> (9, C), float32."""
+    return weight.flatten(1).t().float().contiguous()
+
+
+def gate(
+    library: ctypes.CDLL, window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool
+) -> Tensor:
+    """Convolve depthwise, then ``gelu`` of the first half of the channels times the second.
+
+    Args:
+        library: See ``native``.
+        window: (B, rows, W, 2 C), contiguous, C a multiple of 16; float32 or bfloat16.
+        weight: (9, 2 C), see ``taps``.
+        bias: (2 C,), float32, or None.
+        margin: Whether the window has a row above and one below those that are asked for; else
+            zeros are there.
+
+    Returns:
+        (B, rows, W, C), with a margin two rows fewer.
+    """
+    batch, height, width, channels = window.shape
+    rows = height - 2 * margin
+    answer = window.new_empty(batch, rows, width, channels // 2)
+    _check(window, weight, bias, whole=channels // 2)
+    getattr(library, f'gate_{KINDS[window.dtype]}')(
+        *_strip(window, rows, margin), _at(weight), _at(bias), _at(answer), _threads()
+    )
+    return answer
+
+
+def attend(
+    library: ctypes.CDLL,
+    window: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    margin: bool,
+    values: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Convolve depthwise a map of queries, keys and values side by side, and take them apart.
+
+    Args:
+        library: See ``native``.
+        window: (B, rows, W, C), contiguous; the first ``3 dim`` channels are read.
+        weight: (9, C), see ``taps``.
+        bias: (C,), float32, or None.
+        margin: See ``gate``.
+        values: (B, rows, W, dim), contiguous, written to; ``dim`` is a multiple of 16.
+
+    Returns:
+        Queries and keys, (B, rows, W, 2 dim), and the sums of their squares over the pixels,
+        (B, 2 dim), float32.
+    """
+    batch, height, width, _ = window.shape
+    rows, dim = height - 2 * margin, values.shape[-1]
+    both = window.new_empty(batch, rows, width, 2 * dim)
+    squares = window.new_empty(batch, 2 * dim, dtype=torch.float32)
+    _check(window, weight, bias, whole=dim)
+    assert values.is_contiguous() and values.shape == (batch, rows, width, dim)
+    getattr(library, f'attend_{KINDS[window.dtype]}')(
+        *_strip(window, rows, margin), dim, _at(weight), _at(bias), _at(both), _at(values),
+        _at(squares), _threads(),
+    )  # fmt: skip
+    return both, squares
+
+
+def normalize(
+    library: ctypes.CDLL,
+    pixels: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    eps: float,
+    dtype: torch.dtype,
+) -> Tensor:
+    """``LayerNorm2d`` of pixels (..., C), contiguous, C a multiple of 16, in ``dtype``."""
+    answer = torch.empty_like(pixels, dtype=dtype)
+    channels = pixels.shape[-1]
+    _check(pixels, weight, bias, whole=channels)
+    getattr(library, f'normalize_{KINDS[pixels.dtype]}_{KINDS[dtype]}')(
+        _at(pixels), pixels.numel() // channels, channels, _at(weight), _at(bias), eps,
+        _at(answer), _threads(),
+    )  # fmt: skip
+    return answer
+
+
+def _strip(window: Tensor, rows: int, margin: bool) -> tuple[int | None, ...]:
+    batch, _, width, channels = window.shape
+    return _at(window), batch, rows, width, channels, int(margin)
+
+
+def _check(x: Tensor, weight: Tensor, bias: Tensor | None, *, whole: int) -> None:
+    assert x.is_contiguous() and not whole % LANES and not x.shape[-1] % LANES
+    for one in (weight, bias):
+        assert one is None or (one.is_contiguous() and one.dtype == torch.float32)
+        assert one is None or one.shape[-1] == x.shape[-1]
+
+
+def _at(x: Tensor | None) -> int | None:
+    return None if x is None else x.data_ptr()
+
+
+def _threads() -> int:
+    return torch.get_num_threads()

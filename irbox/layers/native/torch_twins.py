@@ -1,0 +1,49 @@
+"""What the kernels compute, by torch's operators."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def gate(window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool) -> Tensor:
+    """See ``operators.gate``."""
+    opened, value = _convolve(window, weight, bias, margin).chunk(2, dim=-1)
+    return (F.gelu(opened) * value).to(window.dtype)
+
+
+def attend(
+    window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool, values: Tensor
+) -> tuple[Tensor, Tensor]:
+    """See ``operators.attend``."""
+    dim = values.shape[-1]
+    wide = _convolve(window, weight, bias, margin)
+    both = wide[..., : 2 * dim]
+    values.copy_(wide[..., 2 * dim : 3 * dim])
+    return both.to(window.dtype), both.square().sum((1, 2))
+
+
+def normalize(
+    pixels: Tensor, weight: Tensor, bias: Tensor | None, eps: float, dtype: torch.dtype
+) -> Tensor:
+    """See ``operators.normalize``."""
+    x = pixels.float()
+    mean = x.mean(-1, keepdim=True)
+    scaled = (x if bias is None else x - mean) * (x.var(-1, keepdim=True, correction=0) + eps) ** (
+        -0.5
+    )
+    answer = scaled * weight
+    return (answer if bias is None else answer + bias).to(dtype)
+
+
+def _convolve(window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool) -> Tensor:
+    channels = window.shape[-1]
+    answer = F.conv2d(
+        window.permute(0, 3, 1, 2).float(),
+        weight.t().reshape(channels, 1, 3, 3),
+        bias,
+        padding=(0 if margin else 1, 1),
+        groups=channels,
+    )
+    return answer.permute(0, 2, 3, 1)

@@ -1,0 +1,95 @@
+"""A map that is widened and convolved depthwise, strip by strip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from irbox.layers.norm import LayerNorm2d
+from irbox.layers.strip_convolutions import StripConvolution, normalized
+from irbox.layers.strips import project, size_of, strips, weights_of
+
+Answer = TypeVar('Answer')
+Fill = Callable[[slice, slice, Tensor], object]
+"""``fill(images, rows, out)`` writes rows of a map into ``out``, (images, rows, W, C)."""
+
+
+def convolve_in_strips(
+    fill: Fill, convolve: StripConvolution[Answer], shape: tuple[int, int, int]
+) -> Iterator[tuple[slice, slice, Answer]]:
+    """Convolve a map depthwise, 3x3 with zeros around it, that is made strip by strip.
+
+    A strip needs a row above and one below it. Those above were made for the strip before.
+
+    Args:
+        fill: Makes rows of the map.
+        convolve: What is done with each strip.
+        shape: B, H and W.
+
+    Yields:
+        Which images, which rows, and their answer.
+    """
+    weight = convolve.weight
+    channels, (_, height, width) = weight.shape[0], shape
+    window = weight.new_empty(0)
+    for images, rows in strips(shape, channels, weight.dtype):
+        count = rows.stop - rows.start
+        whole = count == height
+        if whole:
+            window = weight.new_empty(images.stop - images.start, height, width, channels)
+            fill(images, rows, window)
+        else:
+            # From here on the window's row 0 is the map's row ``rows.start - 1``.
+            known = 0 if rows.start == 0 else rows.start + 1
+            if known:
+                window[:, 0], window[:, 1] = window[:, -2], window[:, -1]
+                window = window[:, : count + 2]
+            else:
+                window = weight.new_empty(1, count + 2, width, channels)
+                window[:, 0] = 0
+            until = min(rows.stop + 1, height)
+            if known < until:
+                first = known - rows.start + 1
+                fill(images, slice(known, until), window[:, first : first + until - known])
+            if until == rows.stop:
+                window[:, -1] = 0
+        yield images, rows, convolve(window, not whole, (images, rows))
+
+
+def widen_in_strips(
+    pixels: Tensor,
+    widen: nn.Conv2d,
+    convolve: StripConvolution[Answer],
+    branches: int = 1,
+    norm: LayerNorm2d | None = None,
+) -> Iterator[tuple[slice, slice, Answer]]:
+    """Widen pixels by a 1x1 convolution and convolve the wide map depthwise.
+
+    Args:
+        pixels: (B, H, W, C).
+        widen: C -> the wide map.
+        convolve: Of the wide map; it is computed in the dtype of its weights.
+        branches: That lie side by side in the wide map, each padded to whole vectors.
+        norm: Applied to the pixels first.
+
+    Yields:
+        As ``convolve_in_strips``.
+    """
+    dtype = convolve.weight.dtype
+    weight, bias = weights_of(widen, dtype, made=branches)
+
+    def fill(images: slice, rows: slice, out: Tensor) -> None:
+        strip = pixels[images, rows]
+        strip = strip.to(dtype) if norm is None else normalize(strip, norm, dtype)
+        project(strip, weight, bias, out)
+
+    yield from convolve_in_strips(fill, convolve, size_of(pixels))
+
+
+def normalize(pixels: Tensor, norm: LayerNorm2d, dtype: torch.dtype) -> Tensor:
+    """Normalise pixels (..., C), with nothing to differentiate, -> same shape, in ``dtype``."""
+    found = normalized(pixels, norm.weight, norm.bias, norm.eps, dtype)
+    return norm.normalize(pixels).to(dtype) if found is None else found

@@ -1,0 +1,164 @@
+"""The compiled kernels beside torch's operators."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from irbox.layers.attention import TransposedAttention
+from irbox.layers.feed_forward import GatedFeedForward
+from irbox.layers.mamba_style_attention import MambaStyleAttention
+from irbox.layers.native import library, operators
+from irbox.layers.native import torch_twins as twins
+from irbox.layers.norm import LayerNorm2d
+
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-6}
+DTYPES = pytest.mark.parametrize('dtype', list(TOLERANCE), ids=str)
+SIZES = pytest.mark.parametrize('size', [(1, 1), (1, 5), (4, 3), (3, 13), (2, 24)], ids=str)
+MARGIN = pytest.mark.parametrize('margin', [False, True])
+BIAS = pytest.mark.parametrize('bias', [False, True])
+
+
+@pytest.fixture(scope='module')
+def kernels():
+    try:
+        library.find_compiler()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    found = library.native()
+    assert found is not None, 'there is a compiler'
+    return found
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
+def assert_near(found, expected):
+    assert found.dtype == expected.dtype and found.shape == expected.shape
+    difference = (found.float() - expected.float()).abs().amax()
+    assert difference <= TOLERANCE[found.dtype] * expected.float().abs().amax()
+
+
+def drawn(size, margin, bias, dtype, channels=96):
+    rows, width = size
+    window = 2 * torch.randn(2, rows + 2 * margin, width, channels)
+    return window.to(dtype), torch.randn(9, channels), torch.randn(channels) if bias else None
+
+
+@pytest.mark.usefixtures('threads')
+@DTYPES
+@SIZES
+@MARGIN
+@BIAS
+def test_a_gate(kernels, size, margin, bias, dtype):
+    given = *drawn(size, margin, bias, dtype), margin
+    found = operators.gate(kernels, *given)
+    assert found.shape == (2, *size, 48)
+    assert_near(found, twins.gate(*given))
+    assert torch.equal(found, operators.gate(kernels, *given)), 'the same bits each time'
+
+
+@pytest.mark.usefixtures('threads')
+@DTYPES
+@SIZES
+@MARGIN
+@BIAS
+def test_queries_keys_and_values(kernels, size, margin, bias, dtype):
+    # 3 x 16 of 64 channels: what pads the map is passed over.
+    given = *drawn(size, margin, bias, dtype, 64), margin
+    values, expected_values = (torch.full((2, *size, 16), torch.nan, dtype=dtype) for _ in range(2))
+    both, squares = operators.attend(kernels, *given, values)
+    expected, expected_squares = twins.attend(*given, expected_values)
+    assert both.shape == (2, *size, 32) and squares.shape == (2, 32)
+    assert_near(both, expected)
+    assert_near(squares, expected_squares)
+    assert_near(values, expected_values)
+    again, squares_again = operators.attend(kernels, *given, values)
+    assert torch.equal(again, both) and torch.equal(squares_again, squares)
+
+
+@pytest.mark.usefixtures('threads')
+@pytest.mark.parametrize('bias', [False, True])
+@pytest.mark.parametrize('channels', [16, 48, 384])
+@pytest.mark.parametrize(
+    ('dtype', 'to'),
+    [
+        (torch.float32, torch.float32),
+        (torch.float32, torch.bfloat16),
+        (torch.bfloat16, torch.bfloat16),
+    ],
+    ids=str,
+)
+def test_a_norm(kernels, channels, bias, dtype, to):
+    norm = LayerNorm2d(channels, bias)
+    torch.nn.init.normal_(norm.weight)
+    pixels = (torch.randn(2, 3, 5, channels) + 4).to(dtype)
+    found = operators.normalize(kernels, pixels, norm.weight.detach(), norm.bias, norm.eps, to)
+    with torch.no_grad():
+        assert_near(found, norm.normalize(pixels.float()).to(to))
+
+
+def test_gelu_everywhere(kernels):
+    """Far from zero, at infinity, and of what is no number."""
+    points = torch.cat([torch.linspace(-9, 9, 4001), torch.tensor([-math.inf, math.inf, math.nan])])
+    points = torch.nn.functional.pad(points, (0, -len(points) % 16))
+    # One pixel, whose middle tap is one; the second half of the channels is one as well.
+    window = torch.cat([points, torch.ones_like(points)]).view(1, 1, 1, -1)
+    weight = torch.zeros(9, window.shape[-1])
+    weight[4] = 1
+    found = operators.gate(kernels, window, weight, None, False).flatten()
+    expected = torch.nn.functional.gelu(points.double()).float()
+    finite = expected.isfinite() & points.isfinite()
+    torch.testing.assert_close(found[finite], expected[finite], atol=8e-7, rtol=3e-7)
+    assert found[points == math.inf].item() == math.inf
+    assert found[points.isnan()].isnan().all()
+
+
+@pytest.mark.parametrize('autocast', [False, True])
+@pytest.mark.parametrize('bias', [False, True])
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda bias: GatedFeedForward(32, bias=bias),
+        lambda bias: TransposedAttention(32, 2, bias),
+        lambda _: MambaStyleAttention(32, 2),
+    ],
+    ids=['feed-forward', 'attention', 'gated attention'],
+)
+@pytest.mark.usefixtures('kernels')
+def test_layers_give_the_same(make, bias, autocast, monkeypatch):
+    module = make(bias).requires_grad_(False)
+    norm = LayerNorm2d(32).requires_grad_(False)
+    x = torch.randn(2, 32, 9, 11).contiguous(memory_format=torch.channels_last)
+
+    def answer():
+        with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+            return module.add_to(x, norm)
+
+    found = answer()
+    monkeypatch.setenv(library.SWITCH, '0')
+    expected = answer()
+    assert found.dtype == expected.dtype
+    bound = 2e-2 if autocast else 1e-5
+    assert (found - expected).abs().amax() <= bound * expected.abs().amax()
+    if not autocast:
+        assert not torch.equal(found, expected), 'the kernels were asked'
+
+
+def test_what_is_not_for_the_kernels(monkeypatch):
+    def refused(*_):
+        raise AssertionError('a kernel of ours was asked')
+
+    for name in ('gate', 'attend', 'normalize'):
+        monkeypatch.setattr(operators, name, refused)
+    for dtype, width in ((torch.float64, 32), (torch.float32, 24)):
+        layer = TransposedAttention(width, 2).requires_grad_(False).to(dtype)
+        x = torch.randn(1, width, 5, 7, dtype=dtype)
+        torch.testing.assert_close(layer(x), layer.as_a_whole(x))

@@ -1,0 +1,100 @@
+"""Where the kernels come from, and what is done where there are none."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from irbox.layers.native import library
+
+USE = (
+    'import torch; from irbox.layers.feed_forward import GatedFeedForward;'
+    'torch.manual_seed(0); layer = GatedFeedForward(16).requires_grad_(False);'
+    'print(layer(torch.ones(1, 16, 4, 4)).sum().item());'
+    'from irbox.layers.native.library import native; print(native() is not None)'
+)
+
+
+def use(tmp_path, **environment):
+    """Give the answer of a layer in a new process, whether kernels were there, and all it said."""
+    done = subprocess.run(
+        [sys.executable, '-c', USE],
+        env=os.environ | {'XDG_CACHE_HOME': str(tmp_path)} | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    answer, there = done.stdout.splitlines()[-2:]
+    return float(answer), there == 'True', done.stdout + done.stderr
+
+
+@pytest.fixture
+def has_compiler():
+    try:
+        library.find_compiler()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+
+
+def fresh(monkeypatch, tmp_path):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    library._library.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _afterwards():
+    yield
+    library._library.cache_clear()
+
+
+@pytest.mark.usefixtures('has_compiler')
+def test_compiled_once(tmp_path, monkeypatch):
+    fresh(monkeypatch, tmp_path)
+    assert library.native() is not None
+    (made,) = (tmp_path / 'irbox' / 'native').iterdir()
+    assert not made.stat().st_mode & 0o022
+    before = made.stat().st_mtime_ns
+    fresh(monkeypatch, tmp_path)
+    monkeypatch.setattr(library, '_run', lambda _: pytest.fail('compiled again'))
+    assert library.native() is not None
+    assert made.stat().st_mtime_ns == before
+
+
+@pytest.mark.usefixtures('has_compiler')
+def test_a_file_that_others_can_write_is_not_loaded(tmp_path, monkeypatch):
+    fresh(monkeypatch, tmp_path)
+    assert library.native() is not None
+    (made,) = (tmp_path / 'irbox' / 'native').iterdir()
+    made.chmod(0o777)
+    fresh(monkeypatch, tmp_path)
+    assert library.native() is None
+
+
+def test_without_a_compiler_torch_computes(tmp_path):
+    answer, there, said = use(tmp_path, CXX='no-such-compiler')
+    assert not there
+    assert "torch's operators" in said and 'no C++ compiler' in said
+    switched_off, off, _ = use(tmp_path, IRBOX_NATIVE='0')
+    assert not off and switched_off == answer
+
+
+def test_a_compiler_that_fails(tmp_path, monkeypatch):
+    fresh(monkeypatch, tmp_path)
+    monkeypatch.setenv('CXX', 'false')
+    assert library.native() is None
+    folder = tmp_path / 'irbox' / 'native'
+    assert not folder.exists() or not list(folder.iterdir()), 'nothing half done is left'
+
+
+@pytest.mark.usefixtures('has_compiler')
+def test_kernels_that_differ_are_not_used(tmp_path, monkeypatch):
+    fresh(monkeypatch, tmp_path)
+    wrong = tmp_path / 'kernels.cpp'
+    right = library.SOURCE.read_text(encoding='utf-8')
+    wrong.write_text(right.replace('half + half * erf', 'half - half * erf'), encoding='utf-8')
+    monkeypatch.setattr(library, 'SOURCE', wrong)
+    assert library.native() is None

@@ -21,14 +21,18 @@ demo: setup
 		--out $(WORK)/restored --contact-sheet $(WORK)/contact_sheet.png
 
 # The model that comes with irbox, from nothing: many hours on a CPU, a quarter of one where there is a GPU. The same command
-# goes on where it was stopped.
+# goes on where it was stopped. In minutes, to see that it works, with other figures and so another model:
+# make model SCENES=8 MODEL_OPTIONS='--cfg-options train_cfg.max_iters=8' SCORES='--draws 1 --longest-side 128'
+SCENES ?= 700
+MODEL_OPTIONS ?=
+SCORES ?=
 ON_GPU ?= $(if $(shell command -v nvidia-smi),_gpu)
 model: setup
-	$(BIN)/irbox make-scenes data/scenes --num 700
-	$(BIN)/python tools/train.py configs/small_1$(ON_GPU).py --work-dir work_dirs/small_1 --resume
-	$(BIN)/python tools/train.py configs/small_2$(ON_GPU).py --work-dir work_dirs/small_2 --resume
+	$(BIN)/irbox make-scenes data/scenes --num $(SCENES)
+	$(BIN)/python tools/train.py configs/small_1$(ON_GPU).py --work-dir work_dirs/small_1 --resume $(MODEL_OPTIONS)
+	$(BIN)/python tools/train.py configs/small_2$(ON_GPU).py --work-dir work_dirs/small_2 --resume $(MODEL_OPTIONS)
 	$(BIN)/irbox save-model work_dirs/small_2/final.pth work_dirs/small --name small --licence Apache-2.0 --dtype float16
-	$(BIN)/python tools/score_photographs.py --model work_dirs/small
+	$(BIN)/python tools/score_photographs.py --model work_dirs/small $(SCORES)
 
 # One process per core, a file's tests in one of them; the slowest are named at the end.
 test: setup

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -24,7 +25,8 @@ class MultiLoop(BaseLoop):  # type: ignore[misc]  # mmengine has no types
 
     A metric reports ``{label}/{score}`` for each degradation of a set, see ``ImageMetric``; the
     loop returns ``{task}/{score}``, see ``name_tasks``, and ``mean/{score}``, the mean over the
-    tasks of scores that have one. Scores without a label become ``{set}/{score}`` and have no mean.
+    tasks of scores that have one, see ``mean_of_tasks``. Scores without a label become
+    ``{set}/{score}`` and have no mean.
 
     Some protocols cut images before the network sees them (``ImageMetric.input_multiple``), or let
     it see tiles (``tile``). Where metrics differ in that, the network runs once for each way that
@@ -128,17 +130,39 @@ class MultiLoop(BaseLoop):  # type: ignore[misc]  # mmengine has no types
             if not info.averaged
         }
         metrics: dict[str, float] = {}
-        columns: dict[str, list[float]] = defaultdict(list)
+        columns: dict[str, dict[str, float]] = defaultdict(dict)
         for name, found in results.items():
             for key, value in found.items():
                 label, _, score = key.rpartition('/')
                 if label:
-                    metrics[f'{self.tasks[name, label]}/{score}'] = value
+                    task = self.tasks[name, label]
+                    metrics[f'{task}/{score}'] = value
                     if score not in no_mean:
-                        columns[score].append(value)
+                        columns[score][task] = value
                 else:
                     metrics[f'{name}/{score}' if name else score] = value
-        return metrics | {f'{MEAN}/{score}': fmean(found) for score, found in columns.items()}
+        return metrics | {f'{MEAN}/{score}': mean_of_tasks(columns, score) for score in columns}
+
+
+def mean_of_tasks(columns: Mapping[str, Mapping[str, float]], score: str) -> float:
+    """Give the mean of a score over the tasks.
+
+    A task whose images equal the clean ones, before or after they were restored, has an infinite
+    PSNR, which would hide all other tasks: it is left out, on both sides, so that their difference
+    is of the same tasks. Infinite where no task is left.
+
+    Args:
+        columns: Score to task to value. ``input_{score}`` is that of the degraded images.
+        score: One of them.
+    """
+    bare = score.removeprefix('input_')
+    sides = [columns[name] for name in (bare, f'input_{bare}') if name in columns]
+    finite = [
+        value
+        for task, value in columns[score].items()
+        if not any(math.isinf(side.get(task, 0)) for side in sides)
+    ]
+    return fmean(finite or columns[score].values())
 
 
 def _join(metrics: Sequence[Any]) -> list[tuple[str, str, dict[str, float]]]:

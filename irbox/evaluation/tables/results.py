@@ -37,8 +37,8 @@ class Row:
 
     @property
     def gain(self) -> float:
-        """Give the decibels that restoring gained."""
-        return self.psnr - self.input_psnr
+        """Give the decibels that restoring gained; 0 of images that were and are equal."""
+        return 0.0 if self.psnr == self.input_psnr else self.psnr - self.input_psnr
 
     def flat(self) -> dict[str, Any]:
         """Give all of it in one mapping; other metrics' scores stand at the end."""

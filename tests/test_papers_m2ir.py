@@ -201,7 +201,8 @@ def test_the_guide_reads_the_gate_map_of_every_block(monkeypatch):
         with torch.no_grad():
             network(image)
         handle.remove()
-        assert torch.equal(kept[0], gate), name
+        # A layer that is watched runs by torch's operators, others by kernels of ours.
+        torch.testing.assert_close(kept[0], gate, msg=lambda text, name=name: f'{name}: {text}')
 
 
 def test_sparse_equals_dense(model):

@@ -134,8 +134,8 @@ struct Strip {
         return found;
     }
 
-    // Calls ``f.template operator()<COUNT>(around, pixel, x)`` for runs of at most TOGETHER pixels of a row, beginning in
-    // column ``x`` and at ``pixel`` among the answers of all images, and gives it the number of its thread.
+    // Calls ``f<COUNT>(around, pixel, x)`` for runs of COUNT pixels of a row, TOGETHER or one, that share what they read: from
+    // column ``x`` on, the pixel with the number ``pixel`` among the answers of all images.
     template <int64_t TOGETHER, typename F>
     void each(int threads, F f) const {
         const int64_t runs = (width + TOGETHER - 1) / TOGETHER;

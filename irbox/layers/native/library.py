@@ -57,11 +57,10 @@ def _library() -> ctypes.CDLL | None:
         library = _load()
         trouble = problem(library)
     except (OSError, subprocess.SubprocessError, RuntimeError) as error:
-        said = f"torch's operators ({type(error).__name__}: {str(error)[:300]})"
-        print_log(f'Layers without gradients on a CPU: {said}.', logger='current')
-        return None
+        trouble = f'{type(error).__name__}: {str(error)[:300]}'
     if trouble is not None:
-        print_log(f"Layers without gradients on a CPU: torch's operators, because {trouble}.")
+        said = f"Layers without gradients on a CPU: torch's operators, because {trouble}."
+        print_log(said, logger='current')
         return None
     return library
 

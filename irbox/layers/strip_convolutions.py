@@ -65,6 +65,7 @@ class Convolved(StripConvolution[Tensor]):
     """The convolution alone."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        # No kernel of ours is asked (1 is no whole vector): torch's is as fast at this alone.
         super().__init__(weight, bias, whole=1)
 
     def __call__(self, window: Tensor, margin: bool, place: Place) -> Tensor:

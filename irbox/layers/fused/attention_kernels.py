@@ -1,7 +1,7 @@
 """Attention across channels as two Triton kernels: its sums over the pixels, and its matrix.
 
-The first convolves queries and keys, 3x3 and depthwise, and sums their products and squares over a
-part of the pixels, each program into a place of its own. The second adds the parts up in their
+The first sums the products and squares of queries and keys over a part of the pixels, each program
+into a place of its own. The second adds the parts up in their
 order, the same bits every time, divides by the norms, takes the softmax and folds the output
 projection in. What is left of attention is one product per pixel (`project_kernel`).
 """
@@ -13,33 +13,28 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.depthwise_kernel import convolve
+from irbox.layers.fused import sizes
 from irbox.layers.fused.sizes import ROWS
 from irbox.layers.fused.switch import WIDEST_HEAD
 from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
 
 WIDEST = triton.next_power_of_2(WIDEST_HEAD)
+PARTS_AT_ONCE = tl.constexpr(sizes.PARTS_AT_ONCE)
+TILE: dict[str, int] = {}
 
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _gram_kernel(  # type: ignore[no-untyped-def]
     query,
     key,
-    query_kernel,
-    query_bias,
-    key_kernel,
-    key_bias,
     sums,
     squares,
     pixels,
     share,
-    height,
-    map_width,
     heads,
     width,
     query_stride,
     key_stride,
-    has_bias: tl.constexpr,
     halves: tl.constexpr,
     precision: tl.constexpr,
     widens: tl.constexpr,
@@ -58,20 +53,13 @@ def _gram_kernel(  # type: ignore[no-untyped-def]
     last = tl.minimum(pixels, (part + 1) * share)
     for start in range(part * share, last, tile_pixels):
         p = start + tl.arange(0, tile_pixels)
-        row = image.to(tl.int64) * pixels + p
-        y, x, is_pixel = p // map_width, p % map_width, p < last
-        q = convolve(
-            query, query_kernel, query_bias, row, y, x, head * width + r, is_pixel, is_row, height,
-            map_width, query_stride, 0, 0, has_bias, tile_pixels, tile_rows,
-        )  # fmt: skip
-        k = convolve(
-            key, key_kernel, key_bias, row, y, x, head * width + c, is_pixel, is_column, height,
-            map_width, key_stride, 0, 0, has_bias, tile_pixels, tile_width,
-        )  # fmt: skip
-        # A bias is everywhere: beyond the last pixel there must be nothing.
-        q = tl.where(is_pixel[:, None], q, 0.0)
-        k = tl.where(is_pixel[:, None], k, 0.0)
+        row, is_pixel = image.to(tl.int64) * pixels + p, p < last
+        place = query + row[:, None] * query_stride + (head * width + r)[None, :]
+        q = tl.load(place, mask=is_pixel[:, None] & is_row[None, :], other=0.0)
+        place = key + row[:, None] * key_stride + (head * width + c)[None, :]
+        k = tl.load(place, mask=is_pixel[:, None] & is_column[None, :], other=0.0)
         total = product(tl.trans(q.to(computed)), k.to(computed), total, precision, widens)
+        q, k = q.to(tl.float32), k.to(tl.float32)
         of_query += tl.sum(q * q, axis=0)
         of_key += tl.sum(k * k, axis=0)
     place = (image * tl.num_programs(0) + part) * heads + head
@@ -93,9 +81,11 @@ def _squares(  # type: ignore[no-untyped-def]
     squares, image, head, heads, parts, width, which, c, size: tl.constexpr
 ):
     total = tl.zeros([size], tl.float32)
-    for part in range(parts):
-        place = 2 * ((image * parts + part) * heads + head) + which
-        total += tl.load(squares + place * width + c, mask=c < width, other=0.0)
+    for start in range(0, parts, PARTS_AT_ONCE):
+        for more in tl.static_range(PARTS_AT_ONCE):
+            part = start + more
+            place = 2 * ((image * parts + part) * heads + head) + which
+            total += tl.load(squares + place * width + c, mask=c < width, other=0.0)
     return total
 
 
@@ -108,10 +98,13 @@ def _attention(  # type: ignore[no-untyped-def]
     c, r = tl.arange(0, tile_width), first + tl.arange(0, tile_rows)
     inside = (r < width)[:, None] & (c < width)[None, :]
     total = tl.zeros([tile_rows, tile_width], tl.float32)
-    for part in range(parts):
-        place = (image * parts + part) * heads + head
-        cell = (place * width + r[:, None]) * width + c[None, :]
-        total += tl.load(sums + cell, mask=inside, other=0.0)
+    cell = r[:, None] * width + c[None, :]
+    for start in range(0, parts, PARTS_AT_ONCE):
+        # Several at a time: one program reads them all, and waits for each.
+        for more in tl.static_range(PARTS_AT_ONCE):
+            part = start + more
+            place = ((image * parts + part) * heads + head) * width * width
+            total += tl.load(sums + place + cell, mask=inside, other=0.0)
     if query_by_head:
         whole = _squares(squares, image, head, heads, parts, width, 0, c, tile_width)
         of_query = tl.zeros([tile_rows], tl.float32) + tl.sum(whole, axis=0) / width
@@ -185,51 +178,33 @@ def _matrix_kernel(  # type: ignore[no-untyped-def]
 
 
 def gram(
-    query: Tensor,
-    key: Tensor,
-    query_kernel: Tensor,
-    query_bias: Tensor | None,
-    key_kernel: Tensor,
-    key_bias: Tensor | None,
-    height: int,
-    width: int,
-    heads: int,
-    sums: Tensor,
-    squares: Tensor,
+    query: Tensor, key: Tensor, images: int, heads: int, sums: Tensor, squares: Tensor
 ) -> None:
     """Run the first kernel, described by `operators.gram`."""
-    images, parts, heads, head_width, _ = sums.shape
-    pixels = height * width
-    # More at once, and the eighteen loads of a pixel would not fit a program's registers.
-    tile_pixels = 16
+    _, parts, heads, head_width, _ = sums.shape
+    pixels = len(query) // images
+    tile_pixels = TILE.get('tile_pixels', 64)
     share = triton.cdiv(triton.cdiv(pixels, parts), tile_pixels) * tile_pixels
     tile_width = tile_of(head_width, WIDEST)
     tile_rows = min(tile_width, ROWS)
     _gram_kernel[parts, heads * triton.cdiv(head_width, tile_rows), images](
         query,
         key,
-        query_kernel,
-        query_bias,
-        key_kernel,
-        key_bias,
         sums,
         squares,
         pixels,
         share,
-        height,
-        width,
         heads,
         head_width,
         row_stride(query),
         row_stride(key),
-        has_bias=query_bias is not None,
         halves=query.dtype == torch.bfloat16,
         **products_in(query.dtype),
         tile_pixels=tile_pixels,
         tile_rows=tile_rows,
         tile_width=tile_width,
-        num_warps=8,
-        num_stages=1,
+        num_warps=TILE.get('num_warps', 4),
+        num_stages=TILE.get('num_stages', 3),
     )
 
 

@@ -1,8 +1,9 @@
 """A depthwise convolution and what follows it pixel by pixel, as one Triton kernel.
 
 3x3 with zeros around the map, then nothing, a sigmoid, GELU, or one half gating the other: the wide
-map is read once and what is convolved is never written down. A program owns a tile of pixels, in
-the order of memory, and of channels.
+map is read once and what is convolved is never written down. A program owns a run of columns of
+some rows, and of channels, whose weights it keeps; it goes down the rows, and each that it reads is
+added to the three answers that it is a neighbour of.
 """
 
 from __future__ import annotations
@@ -13,27 +14,38 @@ from torch import Tensor
 
 from irbox.layers.fused.tiles import row_stride, tile_of
 
+PIXELS_AT_ONCE = 2**19
+"""Of all images: so many keep a device busy in long runs of rows."""
+
 
 @triton.jit  # type: ignore[untyped-decorator]
-def convolve(  # type: ignore[no-untyped-def]
-    x, weight, bias, row, y, col, c, is_pixel, is_channel, height, width, stride, offset, first,
-    has_bias: tl.constexpr, tile_pixels: tl.constexpr, tile_channels: tl.constexpr,
-):  # fmt: skip
-    """Convolve channels that begin at column ``offset`` of the map and at ``first`` of weights."""
-    total = tl.zeros([tile_pixels, tile_channels], tl.float32)
-    for tap in tl.static_range(9):
-        down = tap // 3 - 1
-        right = tap % 3 - 1
-        is_there = is_pixel & (y + down >= 0) & (y + down < height)
-        is_there = is_there & (col + right >= 0) & (col + right < width)
-        place = x + (row + (down * width + right))[:, None] * stride + (offset + c)[None, :]
-        value = tl.load(place, mask=is_there[:, None] & is_channel[None, :], other=0.0)
-        factor = tl.load(weight + (first + c) * 9 + tap, mask=is_channel, other=0.0)
-        total += value.to(tl.float32) * factor.to(tl.float32)[None, :]
-    if has_bias:
-        shift = tl.load(bias + first + c, mask=is_channel, other=0.0)
-        total += shift.to(tl.float32)[None, :]
-    return total
+def _read_row(x, line, col, c, is_there, is_channel, width, stride):  # type: ignore[no-untyped-def]
+    """Read a row of a map three times: what is left of its pixels, they, and what is right."""
+    place = x + (line + col)[:, None] * stride + c[None, :]
+    wanted = is_channel[None, :]
+    left = tl.load(place - stride, mask=(is_there & (col > 0))[:, None] & wanted, other=0.0)
+    middle = tl.load(place, mask=is_there[:, None] & wanted, other=0.0)
+    right = tl.load(place + stride, mask=(is_there & (col + 1 < width))[:, None] & wanted, other=0.0)
+    return left, middle, right
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _read_taps(weight, c, tap: tl.constexpr, is_channel):  # type: ignore[no-untyped-def]
+    """Read three weights of each channel, (1, C) each."""
+    place = weight + c * 9 + tap
+    first = tl.load(place, mask=is_channel, other=0.0).to(tl.float32)
+    second = tl.load(place + 1, mask=is_channel, other=0.0).to(tl.float32)
+    third = tl.load(place + 2, mask=is_channel, other=0.0).to(tl.float32)
+    return first[None, :], second[None, :], third[None, :]
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _activate(x, activation: tl.constexpr):  # type: ignore[no-untyped-def]
+    if activation == 1:
+        x = tl.sigmoid(x)
+    if activation == 2:
+        x = 0.5 * x * (1.0 + tl.math.erf(x * 0.7071067811865476))
+    return x
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -42,7 +54,6 @@ def _depthwise_kernel(  # type: ignore[no-untyped-def]
     weight,
     bias,
     out,
-    pixels,
     height,
     width,
     channels,
@@ -53,30 +64,58 @@ def _depthwise_kernel(  # type: ignore[no-untyped-def]
     has_bias: tl.constexpr,
     gates: tl.constexpr,
     activation: tl.constexpr,
+    tile_rows: tl.constexpr,
     tile_pixels: tl.constexpr,
     tile_channels: tl.constexpr,
 ):
     tiles = tl.cdiv(out_width, tile_channels)
+    # Channels of the same pixels are neighbours: what they share of the map is in the cache.
     c = (tl.program_id(0) % tiles) * tile_channels + tl.arange(0, tile_channels)
-    p = (tl.program_id(0) // tiles) * tile_pixels + tl.arange(0, tile_pixels)
-    is_pixel, is_channel = p < pixels, c < channels
-    y, col, row = (p // width) % height, p % width, p.to(tl.int64)
-    total = convolve(
-        x, weight, bias, row, y, col, c, is_pixel, is_channel, height, width, x_stride, 0, 0,
-        has_bias, tile_pixels, tile_channels,
-    )  # fmt: skip
-    if activation == 1:
-        total = tl.sigmoid(total)
-    if activation == 2:
-        total = 0.5 * total * (1.0 + tl.math.erf(total * 0.7071067811865476))
+    col = (tl.program_id(0) // tiles) * tile_pixels + tl.arange(0, tile_pixels)
+    # Padding is read too, so that loads are whole vectors: its weights are zero.
+    is_pixel, is_there, is_channel = col < width, c < out_width, c < channels
+    first = tl.program_id(1) * tile_rows
+    image = tl.program_id(2).to(tl.int64) * height
+    a0, a1, a2 = _read_taps(weight, c, 0, is_channel)
+    a3, a4, a5 = _read_taps(weight, c, 3, is_channel)
+    a6, a7, a8 = _read_taps(weight, c, 6, is_channel)
+    shift = tl.zeros([1, tile_channels], tl.float32)
+    if has_bias:
+        shift += tl.load(bias + c, mask=is_channel, other=0.0).to(tl.float32)[None, :]
+    finished = tl.zeros([tile_pixels, tile_channels], tl.float32)
+    begun = finished
     if gates:
-        total *= convolve(
-            x, weight, bias, row, y, col, c, is_pixel, is_channel, height, width, x_stride,
-            branch_stride, channels, has_bias, tile_pixels, tile_channels,
-        )  # fmt: skip
-    total = tl.where(is_channel[None, :], total, 0.0)
-    place = out + row[:, None] * out_stride + c[None, :]
-    tl.store(place, total, mask=is_pixel[:, None] & (c < out_width)[None, :])
+        b0, b1, b2 = _read_taps(weight, channels + c, 0, is_channel)
+        b3, b4, b5 = _read_taps(weight, channels + c, 3, is_channel)
+        b6, b7, b8 = _read_taps(weight, channels + c, 6, is_channel)
+        other_shift = tl.zeros([1, tile_channels], tl.float32)
+        if has_bias:
+            place = bias + channels + c
+            other_shift += tl.load(place, mask=is_channel, other=0.0).to(tl.float32)[None, :]
+        other_finished = finished
+        other_begun = finished
+    last = tl.minimum(first + tile_rows, height)
+    for y in range(first - 1, last + 1):
+        line = (image + y) * width
+        at = tl.zeros([tile_pixels], tl.int32) + y
+        is_row = is_pixel & (at >= 0) & (at < height)
+        left, middle, right = _read_row(x, line, col, c, is_row, is_there, width, x_stride)
+        left, middle, right = left.to(tl.float32), middle.to(tl.float32), right.to(tl.float32)
+        answer = finished + left * a6 + middle * a7 + right * a8 + shift
+        finished = begun + left * a3 + middle * a4 + right * a5
+        begun = left * a0 + middle * a1 + right * a2
+        answer = _activate(answer, activation)
+        if gates:
+            left, middle, right = _read_row(
+                x + branch_stride, line, col, c, is_row, is_there, width, x_stride
+            )
+            left, middle, right = left.to(tl.float32), middle.to(tl.float32), right.to(tl.float32)
+            answer *= other_finished + left * b6 + middle * b7 + right * b8 + other_shift
+            other_finished = other_begun + left * b3 + middle * b4 + right * b5
+            other_begun = left * b0 + middle * b1 + right * b2
+        answer = tl.where(is_channel[None, :], answer, 0.0)
+        place = out + (line - width + col)[:, None] * out_stride + c[None, :]
+        tl.store(place, answer, mask=(is_pixel & (at > first))[:, None] & is_there[None, :])
 
 
 def depthwise(
@@ -92,16 +131,21 @@ def depthwise(
     """Run the kernel, described by `operators.depthwise`, and write into ``out``."""
     channels = weight.shape[0] // (2 if gates else 1)
     pixels, out_width = out.shape
-    tile = {'tile_pixels': tile_of(pixels, 32), 'tile_channels': tile_of(out_width, 64)}
+    tile = {
+        'tile_rows': TILE.get('tile_rows') or 16,
+        'tile_pixels': tile_of(width, TILE.get('tile_pixels', 16)),
+        'tile_channels': tile_of(out_width, TILE.get('tile_channels', 64)),
+    }
     grid = (
-        triton.cdiv(pixels, tile['tile_pixels']) * triton.cdiv(out_width, tile['tile_channels']),
+        triton.cdiv(width, tile['tile_pixels']) * triton.cdiv(out_width, tile['tile_channels']),
+        triton.cdiv(height, tile['tile_rows']),
+        pixels // (height * width),
     )
     _depthwise_kernel[grid](
         rows,
         weight,
         bias,
         out,
-        pixels,
         height,
         width,
         channels,
@@ -113,5 +157,6 @@ def depthwise(
         gates=gates,
         activation=activation,
         **tile,
-        num_warps=8,
+        num_warps=TILE.get('num_warps', 8),
     )
+TILE = {}

@@ -51,12 +51,10 @@ def multiply(
     halves: bool,
     norm: LayerNorm2d | None = None,
     *,
-    kernel: tuple[Tensor | None, Tensor | None] = (None, None),
     second: tuple[Tensor | None, Tensor | None] = (None, None),
     factor: Tensor | None = None,
     base: Tensor | None = None,
     base_factor: Tensor | None = None,
-    size: tuple[int, int] = (0, 0),
     activation: str = 'none',
 ) -> Tensor:
     """Call ``operators.project``, whose arguments these are."""
@@ -64,8 +62,8 @@ def multiply(
     if norm is not None:
         norm_weight, norm_bias, eps = norm.weight, norm.bias, norm.eps
     answer: Tensor = operators.project(
-        rows, weight, bias, norm_weight, norm_bias, *kernel, *second, factor, base, base_factor,
-        *size, ACTIVATIONS[activation], eps, halves,
+        rows, weight, bias, norm_weight, norm_bias, *second, factor, base, base_factor,
+        ACTIVATIONS[activation], eps, halves,
     )  # fmt: skip
     return answer
 
@@ -95,7 +93,7 @@ def feed_forward(layer: GatedFeedForward, x: Tensor, norm: LayerNorm2d | None = 
 def transposed_attention(
     layer: TransposedAttention, x: Tensor, norm: LayerNorm2d | None = None
 ) -> Tensor:
-    """Compute ``layer(x)``, with a norm ``x + layer(norm(x))``: four launches."""
+    """Compute ``layer(x)``, with a norm ``x + layer(norm(x))``: five launches."""
     rows = rows_of(x)
     return map_of(_attend_to_itself(layer, rows, x, norm, None, None if norm is None else rows), x)
 
@@ -107,19 +105,18 @@ def cross_attention(
     base: Tensor | None = None,
     scales: tuple[Tensor | None, Tensor | None] = (None, None),
 ) -> Tensor:
-    """Compute ``layer(query, source)``: five launches.
+    """Compute ``layer(query, source)``: seven launches.
 
     With a base ``scales[0] * layer(query, source) + scales[1] * base``, the scales (C, 1, 1).
     """
     asking, rows = rows_of(query), rows_of(source)
     halves, dim = computing_dtype(source) == torch.bfloat16, source.shape[1]
-    wide = project(rows, layer.kv, halves)
+    wide = depthwise(project(rows, layer.kv, halves), layer.kv_dwconv, source)
     factor, base_factor = (None if one is None else one.flatten() for one in scales)
     answer = _attend(
-        project(asking, layer.q, halves),
+        depthwise(project(asking, layer.q, halves), layer.q_dwconv, query),
         wide[:, :dim],
         wide[:, dim:],
-        _taps(layer.q_dwconv, 1) + _taps(layer.kv_dwconv, 2),
         layer,
         source,
         factor=None if factor is None else factor.expand(len(rows), -1),
@@ -136,7 +133,7 @@ def mamba_style_attention(
     norm: LayerNorm2d,
     record: Callable[[Tensor], None] | None,
 ) -> Tensor:
-    """Compute ``x + layer(norm(x), record)``: seven launches."""
+    """Compute ``x + layer(norm(x), record)``: eight launches."""
     rows, halves, dim = rows_of(x), computing_dtype(x) == torch.bfloat16, x.shape[1]
     gate_layer = cast(nn.Conv2d, layer.gate[0])
     both = multiply(
@@ -163,23 +160,14 @@ def _attend_to_itself(
     base: Tensor | None,
 ) -> Tensor:
     wide = project(rows, layer.qkv, computing_dtype(like) == torch.bfloat16, norm)
-    query, key, value = wide.chunk(3, dim=1)
-    taps = _taps(layer.qkv_dwconv, 3)
-    return _attend(query, key, value, taps, layer, like, factor=factor, base=base)
-
-
-def _taps(conv: nn.Conv2d, parts: int) -> list[tuple[Tensor, Tensor | None]]:
-    """The weights and biases of a depthwise convolution, in equal parts."""
-    weights = conv.weight.flatten(1).chunk(parts)
-    biases = [None] * parts if conv.bias is None else conv.bias.chunk(parts)
-    return list(zip(weights, biases, strict=True))
+    query, key, value = depthwise(wide, layer.qkv_dwconv, like).chunk(3, dim=1)
+    return _attend(query, key, value, layer, like, factor=factor, base=base)
 
 
 def _attend(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    taps: list[tuple[Tensor, Tensor | None]],
     layer: TransposedAttention | TransposedCrossAttention,
     like: Tensor,
     *,
@@ -188,15 +176,10 @@ def _attend(
     base_factor: Tensor | None = None,
     query_by_head: bool = False,
 ) -> Tensor:
-    """Three launches: the sums, the matrix that they make, and the product by it.
-
-    ``taps`` are those of query, key and value, which are not convolved yet.
-    """
-    halves, height, width = computing_dtype(like) == torch.bfloat16, *like.shape[-2:]
+    """Three launches: the sums, the matrix that they make, and the product by it."""
+    halves = computing_dtype(like) == torch.bfloat16
     temperature, projection = layer.temperature, layer.project_out
-    sums, squares = operators.gram(
-        query, key, *taps[0], *taps[1], height, width, temperature.shape[0]
-    )
+    sums, squares = operators.gram(query, key, len(like), temperature.shape[0])
     weight = None if projection is None else projection.weight.flatten(1)
     matrix = operators.attention_matrix(
         sums, squares, temperature.flatten(), weight, query_by_head, halves
@@ -206,9 +189,7 @@ def _attend(
         matrix,
         None if projection is None else projection.bias,
         halves,
-        kernel=taps[2],
         factor=factor,
         base=base,
         base_factor=base_factor,
-        size=(height, width),
     )

@@ -20,15 +20,11 @@ def _project_out(
     bias: Tensor | None,
     norm_weight: Tensor | None,
     norm_bias: Tensor | None,
-    kernel: Tensor | None,
-    kernel_bias: Tensor | None,
     second: Tensor | None,
     second_bias: Tensor | None,
     factor: Tensor | None,
     base: Tensor | None,
     base_factor: Tensor | None,
-    height: int,
-    width: int,
     activation: int,
     eps: float,
     halves: bool,
@@ -40,9 +36,8 @@ def _project_out(
 
 project = define(
     'project(Tensor rows, Tensor weight, Tensor? bias, Tensor? norm_weight, Tensor? norm_bias, '
-    'Tensor? kernel, Tensor? kernel_bias, Tensor? second, Tensor? second_bias, Tensor? factor, '
-    'Tensor? base, Tensor? base_factor, int height, int width, int activation, float eps, '
-    'bool halves) -> Tensor',
+    'Tensor? second, Tensor? second_bias, Tensor? factor, Tensor? base, Tensor? base_factor, '
+    'int activation, float eps, bool halves) -> Tensor',
     'project_kernel',
     twins.project,
     _project_out,
@@ -55,16 +50,12 @@ Args:
     bias: (C_out,), or one for each image, (B, C_out), or None.
     norm_weight: (C_in,) of a ``LayerNorm2d``, or None: no norm.
     norm_bias: (C_in,), or None: the mean is not subtracted.
-    kernel: (C_in, 9), or None. The rows, which are maps, are convolved by it as by ``depthwise``.
-    kernel_bias: (C_in,), or None.
     second: (C_out, C_in), or None. Its answer lies beside the first's, each padded with zeros to
         whole vectors; the activation is the second's alone.
     second_bias: As the bias.
     factor: (P, C_out), or None.
     base: (P, C_out), or None.
     base_factor: (C_out,), or None.
-    height: Of the maps, where there is a kernel.
-    width: Of the maps, where there is a kernel.
     activation: One of ``ACTIVATIONS``.
     eps: Of the norm.
     halves: Multiply in bfloat16, instead of float32; sums are float32 in any case.
@@ -111,41 +102,25 @@ Returns:
 """
 
 
-def _gram_out(
-    query: Tensor,
-    key: Tensor,
-    query_kernel: Tensor,
-    query_bias: Tensor | None,
-    key_kernel: Tensor,
-    key_bias: Tensor | None,
-    height: int,
-    width: int,
-    heads: int,
-) -> tuple[Tensor, Tensor]:
-    images, size = len(query) // (height * width), query.shape[1] // heads
-    parts = parts_of(height * width, heads, size)
+def _gram_out(query: Tensor, key: Tensor, images: int, heads: int) -> tuple[Tensor, Tensor]:
+    size = query.shape[1] // heads
+    parts = parts_of(len(query) // images, heads, size)
     sums = query.new_empty(images, parts, heads, size, size, dtype=torch.float32)
     return sums, sums.new_empty(images, parts, heads, 2, size)
 
 
 gram = define(
-    'gram(Tensor query, Tensor key, Tensor query_kernel, Tensor? query_bias, Tensor key_kernel, '
-    'Tensor? key_bias, int height, int width, int heads) -> (Tensor, Tensor)',
+    'gram(Tensor query, Tensor key, int images, int heads) -> (Tensor, Tensor)',
     'attention_kernels',
     twins.gram,
     _gram_out,
 )
-"""Convolve maps as ``depthwise`` does, and sum products and squares over parts of their pixels.
+"""Sum products and squares of maps over parts of their pixels.
 
 Args:
     query: (P, C).
     key: (P, C).
-    query_kernel: (C, 9).
-    query_bias: (C,), or None.
-    key_kernel: As the query's.
-    key_bias: As the query's, None if that is.
-    height: Of the maps.
-    width: Of the maps.
+    images: B, whose pixels they are.
     heads: That the channels are shared by.
 
 Returns:

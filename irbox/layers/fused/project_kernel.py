@@ -1,9 +1,8 @@
 """Products of pixels with a matrix as one Triton kernel, with what stands around them.
 
-A norm or a depthwise 3x3 convolution before, an activation, a factor and a map to add after: one
-launch, and nothing in between is ever written down. A program owns a tile of pixels and of columns;
-a norm's statistics are taken of the whole rows first, in float32; a convolution is computed anew
-for each tile of columns, of which there are few.
+A norm before, an activation, a factor and a map to add after: one launch, and nothing in between is
+ever written down. A program owns a tile of pixels and goes through tiles of columns; rows that fit
+are read and normalised once, longer ones piece by piece for each tile.
 """
 
 from __future__ import annotations
@@ -13,10 +12,25 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.depthwise_kernel import convolve
-from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
+from irbox.layers.fused.tiles import PROGRAMS_AT_ONCE, product, products_in, row_stride, tile_of
 
 # Ignored types: Triton has no stubs, and its compiler reads the kernels' annotations.
+TILE: dict[str, int] = {}
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _normalize(  # type: ignore[no-untyped-def]
+    given, mean, scale, norm_weight, norm_bias, k, is_in, centers: tl.constexpr
+):
+    """Norm pieces of rows whose statistics are known."""
+    given = given.to(tl.float32)
+    if centers:
+        given = given - mean[:, None]
+    weighed = tl.load(norm_weight + k, mask=is_in, other=0.0).to(tl.float32)
+    given = given * scale[:, None] * weighed[None, :]
+    if centers:
+        given = given + tl.load(norm_bias + k, mask=is_in, other=0.0).to(tl.float32)[None, :]
+    return given
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -26,8 +40,6 @@ def _project_kernel(  # type: ignore[no-untyped-def]
     bias,
     norm_weight,
     norm_bias,
-    kernel,
-    kernel_bias,
     second,
     second_bias,
     factor,
@@ -35,8 +47,6 @@ def _project_kernel(  # type: ignore[no-untyped-def]
     base_factor,
     out,
     pixels,
-    height,
-    width,
     width_given,
     width_in,
     width_out,
@@ -48,11 +58,11 @@ def _project_kernel(  # type: ignore[no-untyped-def]
     branch_stride,
     image_stride,
     bias_stride,
+    tiles_each,
     eps,
     norms: tl.constexpr,
     centers: tl.constexpr,
-    convolves: tl.constexpr,
-    has_kernel_bias: tl.constexpr,
+    whole: tl.constexpr,
     has_bias: tl.constexpr,
     has_second: tl.constexpr,
     has_factor: tl.constexpr,
@@ -68,85 +78,88 @@ def _project_kernel(  # type: ignore[no-untyped-def]
 ):
     image = tl.program_id(1).to(tl.int64)
     tiles = tl.cdiv(branch_stride, tile_out)
-    branches = 2 if has_second else 1
-    # Tiles of the same pixels are neighbours: they find them in the cache.
-    column = tl.program_id(0) % (tiles * branches)
-    p = (tl.program_id(0) // (tiles * branches)) * tile_pixels + tl.arange(0, tile_pixels)
+    columns = tiles * 2 if has_second else tiles
+    groups = tl.cdiv(columns, tiles_each)
+    # Programs of the same pixels are neighbours: they find them in the cache.
+    first = (tl.program_id(0) % groups) * tiles_each
+    p = (tl.program_id(0) // groups) * tile_pixels + tl.arange(0, tile_pixels)
     is_pixel = p < pixels
     row = image * pixels + p.to(tl.int64)
-    branch = column // tiles
-    n = (column % tiles) * tile_out + tl.arange(0, tile_out)
-    is_out = n < width_out
     k = tl.arange(0, tile_in)
     computed = tl.bfloat16 if halves else tl.float32
+    lines_of_x = x + row[:, None] * x_stride
 
     mean = tl.zeros([tile_pixels], tl.float32)
     scale = tl.zeros([tile_pixels], tl.float32)
     if norms:
         for start in range(0, width_in, tile_in):
             inside = is_pixel[:, None] & (start + k < width_in)[None, :]
-            place = x + row[:, None] * x_stride + (start + k)[None, :]
-            mean += tl.sum(tl.load(place, mask=inside, other=0.0).to(tl.float32), axis=1)
+            value = tl.load(lines_of_x + (start + k)[None, :], mask=inside, other=0.0)
+            mean += tl.sum(value.to(tl.float32), axis=1)
         mean = mean / width_in
         for start in range(0, width_in, tile_in):
             inside = is_pixel[:, None] & (start + k < width_in)[None, :]
-            place = x + row[:, None] * x_stride + (start + k)[None, :]
-            value = tl.load(place, mask=inside, other=0.0).to(tl.float32) - mean[:, None]
+            value = tl.load(lines_of_x + (start + k)[None, :], mask=inside, other=0.0)
+            value = value.to(tl.float32) - mean[:, None]
             scale += tl.sum(tl.where(inside, value * value, 0.0), axis=1)
         scale = tl.rsqrt(scale / width_in + eps)
-
-    matrix = weight + image * image_stride
-    if has_second:
-        matrix = second if branch == 1 else matrix
-    total = tl.zeros([tile_pixels, tile_out], tl.float32)
-    for start in range(0, width_given, tile_in):
-        is_in = start + k < width_in
+    if whole:
         # What lies beyond a row's end, up to whole vectors, is zero: read, so that loads are whole.
-        is_given = start + k < width_given
-        if convolves:
-            given = convolve(
-                x, kernel, kernel_bias, row, p // width, p % width, start + k, is_pixel, is_given,
-                height, width, x_stride, 0, 0, has_kernel_bias, tile_pixels, tile_in,
-            )  # fmt: skip
-        else:
-            place = x + row[:, None] * x_stride + (start + k)[None, :]
-            given = tl.load(place, mask=is_pixel[:, None] & is_given[None, :], other=0.0)
+        inside = is_pixel[:, None] & (k < width_given)[None, :]
+        kept = tl.load(lines_of_x + k[None, :], mask=inside, other=0.0)
         if norms:
-            given = given.to(tl.float32)
-            if centers:
-                given = given - mean[:, None]
-            weighed = tl.load(norm_weight + start + k, mask=is_in, other=0.0).to(tl.float32)
-            given = given * scale[:, None] * weighed[None, :]
-            if centers:
-                shift = tl.load(norm_bias + start + k, mask=is_in, other=0.0).to(tl.float32)
-                given = given + shift[None, :]
-        lines = matrix + n[None, :] * weight_stride + (start + k)[:, None]
-        line = tl.load(lines, mask=is_in[:, None] & is_out[None, :], other=0.0)
-        total = product(given.to(computed), line.to(computed), total, precision, widens)
-    if has_bias:
-        shifts = bias + image * bias_stride
+            kept = _normalize(kept, mean, scale, norm_weight, norm_bias, k, k < width_in, centers)
+        kept = kept.to(computed)
+
+    for column in range(first, tl.minimum(first + tiles_each, columns)):
+        branch = column // tiles
+        n = (column % tiles) * tile_out + tl.arange(0, tile_out)
+        is_out = n < width_out
+        matrix = weight + image * image_stride
         if has_second:
-            shifts = second_bias if branch == 1 else shifts
-        total += tl.load(shifts + n, mask=is_out, other=0.0).to(tl.float32)[None, :]
-    if activation == 1:
-        gate = tl.sigmoid(total)
-        total = tl.where(branch == 1, gate, total) if has_second else gate
-    if activation == 2:
-        total = 0.5 * total * (1.0 + tl.math.erf(total * 0.7071067811865476))
-    inside = is_pixel[:, None] & is_out[None, :]
-    if has_factor:
-        place = factor + row[:, None] * factor_stride + n[None, :]
-        total = total * tl.load(place, mask=inside, other=0.0).to(tl.float32)
-    if has_base:
-        place = base + row[:, None] * base_stride + n[None, :]
-        added = tl.load(place, mask=inside, other=0.0).to(tl.float32)
-        if has_base_factor:
-            added *= tl.load(base_factor + n, mask=is_out, other=0.0).to(tl.float32)[None, :]
-        total = total + added
-    place = out + row[:, None] * out_stride + branch * branch_stride + n[None, :]
-    # Columns beyond the last are zeros: what reads whole vectors of them adds nothing.
-    total = tl.where(is_out[None, :], total, 0.0)
-    tl.store(place, total, mask=is_pixel[:, None] & (n < branch_stride)[None, :])
+            matrix = second if branch == 1 else matrix
+        lines = matrix + n[None, :] * weight_stride
+        total = tl.zeros([tile_pixels, tile_out], tl.float32)
+        if whole:
+            wanted = (k < width_in)[:, None] & is_out[None, :]
+            line = tl.load(lines + k[:, None], mask=wanted, other=0.0).to(computed)
+            total = product(kept, line, total, precision, widens)
+        else:
+            for start in range(0, width_given, tile_in):
+                is_in = start + k < width_in
+                inside = is_pixel[:, None] & (start + k < width_given)[None, :]
+                given = tl.load(lines_of_x + (start + k)[None, :], mask=inside, other=0.0)
+                if norms:
+                    given = _normalize(
+                        given, mean, scale, norm_weight, norm_bias, start + k, is_in, centers
+                    )
+                wanted = is_in[:, None] & is_out[None, :]
+                line = tl.load(lines + (start + k)[:, None], mask=wanted, other=0.0).to(computed)
+                total = product(given.to(computed), line, total, precision, widens)
+        if has_bias:
+            shifts = bias + image * bias_stride
+            if has_second:
+                shifts = second_bias if branch == 1 else shifts
+            total += tl.load(shifts + n, mask=is_out, other=0.0).to(tl.float32)[None, :]
+        if activation == 1:
+            gate = tl.sigmoid(total)
+            total = tl.where(branch == 1, gate, total) if has_second else gate
+        if activation == 2:
+            total = 0.5 * total * (1.0 + tl.math.erf(total * 0.7071067811865476))
+        inside = is_pixel[:, None] & is_out[None, :]
+        if has_factor:
+            place = factor + row[:, None] * factor_stride + n[None, :]
+            total = total * tl.load(place, mask=inside, other=0.0).to(tl.float32)
+        if has_base:
+            place = base + row[:, None] * base_stride + n[None, :]
+            added = tl.load(place, mask=inside, other=0.0).to(tl.float32)
+            if has_base_factor:
+                added *= tl.load(base_factor + n, mask=is_out, other=0.0).to(tl.float32)[None, :]
+            total = total + added
+        place = out + row[:, None] * out_stride + branch * branch_stride + n[None, :]
+        # Columns beyond the last are zeros: what reads whole vectors of them adds nothing.
+        total = tl.where(is_out[None, :], total, 0.0)
+        tl.store(place, total, mask=is_pixel[:, None] & (n < branch_stride)[None, :])
 
 
 def project(
@@ -155,15 +168,11 @@ def project(
     bias: Tensor | None,
     norm_weight: Tensor | None,
     norm_bias: Tensor | None,
-    kernel: Tensor | None,
-    kernel_bias: Tensor | None,
     second: Tensor | None,
     second_bias: Tensor | None,
     factor: Tensor | None,
     base: Tensor | None,
     base_factor: Tensor | None,
-    height: int,
-    width: int,
     activation: int,
     eps: float,
     halves: bool,
@@ -175,26 +184,26 @@ def project(
         images = len(weight)
     elif bias is not None and bias.ndim == 2:
         images = len(bias)
-    elif kernel is not None:
-        images = len(rows) // (height * width)
     width_out, width_in = weight.shape[-2:]
     pixels = rows.shape[0] // images
     branch = out.shape[1] // (1 if second is None else 2)
+    whole = halves and rows.shape[1] <= TILE.get('whole', 256)
     tile = {
-        'tile_pixels': tile_of(pixels, 64),
-        'tile_in': tile_of(rows.shape[1], 32),
-        'tile_out': tile_of(branch, 128 if branch > 96 else 64),
+        'tile_pixels': tile_of(pixels, TILE.get('tile_pixels', 128 if halves else 64)),
+        'tile_in': tile_of(rows.shape[1], 256 if whole else TILE.get('tile_in', 64) if halves else 32),
+        'tile_out': tile_of(branch, TILE.get('tile_out', 64)),
     }
     columns = triton.cdiv(branch, tile['tile_out']) * (1 if second is None else 2)
-    grid = (triton.cdiv(pixels, tile['tile_pixels']) * columns, images)
+    programs = triton.cdiv(pixels, tile['tile_pixels']) * images
+    # As many programs as a device runs at a time, and as many columns each as that leaves.
+    each = triton.cdiv(columns, max(1, min(columns, TILE.get('programs', PROGRAMS_AT_ONCE) // programs)))
+    grid = (triton.cdiv(pixels, tile['tile_pixels']) * triton.cdiv(columns, each), images)
     _project_kernel[grid](
         rows,
         weight,
         bias,
         norm_weight,
         norm_bias,
-        kernel,
-        kernel_bias,
         second,
         second_bias,
         factor,
@@ -202,8 +211,6 @@ def project(
         base_factor,
         out,
         pixels,
-        height,
-        width,
         rows.shape[1],
         width_in,
         width_out,
@@ -215,11 +222,11 @@ def project(
         branch,
         weight.stride(0) if weight.ndim == 3 else 0,
         bias.stride(0) if bias is not None and bias.ndim == 2 else 0,
+        each,
         eps,
         norms=norm_weight is not None,
         centers=norm_bias is not None,
-        convolves=kernel is not None,
-        has_kernel_bias=kernel_bias is not None,
+        whole=whole,
         has_bias=bias is not None,
         has_second=second is not None,
         has_factor=factor is not None,
@@ -229,7 +236,6 @@ def project(
         halves=halves,
         **products_in(torch.bfloat16 if halves else torch.float32),
         **tile,
-        # Loads that are not convolved are fetched ahead; nine at once would not fit the chip.
-        num_warps=8 if kernel is not None or tile['tile_out'] > 64 else 4,
-        num_stages=1 if kernel is not None else 2,
+        num_warps=TILE.get('num_warps', 8 if halves else 4),
+        num_stages=TILE.get('num_stages', 2),
     )

@@ -9,6 +9,8 @@ ROUTES = {'selected': 0, 'single': 1, 'with_shared': 2, 'without_shared': 3}
 """How weights are made of scores, see ``routing_operators.route``."""
 PROGRAMS = 128
 """That sum over the pixels of an image: enough for a device, few enough to be added up."""
+PARTS_AT_ONCE = 4
+"""That are added up together: a multiple of it is there, the last of them perhaps empty."""
 PIXELS_PER_PART = 64
 """At least."""
 ROWS = 64
@@ -29,4 +31,5 @@ def padded(width: int) -> int:
 def parts_of(pixels: int, heads: int, width: int) -> int:
     """Say into how many parts the pixels of an image are cut, given the heads and their width."""
     most = max(1, PROGRAMS // (heads * -(-width // ROWS)))
-    return max(1, min(most, -(-pixels // PIXELS_PER_PART)))
+    parts = max(1, min(most, -(-pixels // PIXELS_PER_PART)))
+    return -(-parts // PARTS_AT_ONCE) * PARTS_AT_ONCE

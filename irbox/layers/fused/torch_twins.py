@@ -19,15 +19,11 @@ def project(
     bias: Tensor | None,
     norm_weight: Tensor | None,
     norm_bias: Tensor | None,
-    kernel: Tensor | None,
-    kernel_bias: Tensor | None,
     second: Tensor | None,
     second_bias: Tensor | None,
     factor: Tensor | None,
     base: Tensor | None,
     base_factor: Tensor | None,
-    height: int,
-    width: int,
     activation: int,
     eps: float,
     halves: bool,
@@ -39,8 +35,6 @@ def project(
         x = F.layer_norm(x, x.shape[1:], norm_weight.float(), norm_bias.float(), eps)
     elif norm_weight is not None:
         x = x * torch.rsqrt(x.var(1, keepdim=True, unbiased=False) + eps) * norm_weight.float()
-    if kernel is not None:
-        x = _convolve(x, kernel, kernel_bias, height, width)
     images = len(weight) if weight.ndim == 3 else 1
     if bias is not None and bias.ndim == 2:
         bias = bias.repeat_interleave(len(rows) // len(bias), 0)
@@ -81,29 +75,13 @@ def depthwise(
     return F.pad(x, (0, -channels % LANES)).to(rows.dtype)
 
 
-def gram(
-    query: Tensor,
-    key: Tensor,
-    query_kernel: Tensor,
-    query_bias: Tensor | None,
-    key_kernel: Tensor,
-    key_bias: Tensor | None,
-    height: int,
-    width: int,
-    heads: int,
-) -> tuple[Tensor, Tensor]:
+def gram(query: Tensor, key: Tensor, images: int, heads: int) -> tuple[Tensor, Tensor]:
     """See ``operators.gram``; all in the first part."""
-    convolved = (
-        _convolve(query.float(), query_kernel, query_bias, height, width),
-        _convolve(key.float(), key_kernel, key_bias, height, width),
-    )
-    images = len(query) // (height * width)
-    q, k = (x.view(images, -1, heads, x.shape[1] // heads) for x in convolved)
+    q, k = (x.float().view(images, -1, heads, x.shape[1] // heads) for x in (query, key))
     parts = parts_of(q.shape[1], heads, q.shape[3])
     sums = q.new_zeros(images, parts, heads, q.shape[3], q.shape[3])
     squares = q.new_zeros(images, parts, heads, 2, q.shape[3])
     squares[:, 0] = torch.stack([x.square().sum(1) for x in (q, k)], 2)
-    q, k = (x.to(query.dtype).float() for x in (q, k))
     sums[:, 0] = torch.einsum('bphc,bphd->bhcd', q, k)
     return sums, squares
 

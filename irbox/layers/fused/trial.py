@@ -45,14 +45,14 @@ def calls(dtype: torch.dtype) -> Iterator[Call]:
     none: tuple[None, ...] = (None,) * 9
     weights = 0.1 * draw(33, 40), draw(33), draw(40), draw(40)
     yield operators.project, twins.project, (
-        x, *weights, None, None, 0.1 * draw(33, 40), draw(33), *none[:3], 0, 0, 1, 1e-5, halves,
+        x, *weights, 0.1 * draw(33, 40), draw(33), *none[:3], 1, 1e-5, halves,
     )  # fmt: skip
     yield operators.project, twins.project, (
-        x, 0.1 * draw(2, 24, 40), draw(24), None, None, draw(40, 9), draw(40), None, None,
-        draw(pixels, 24), draw(pixels, 24, as_map=True), draw(24), height, width, 0, 0.0, halves,
+        x, 0.1 * draw(2, 24, 40), draw(24), *none[:4],
+        draw(pixels, 24), draw(pixels, 24, as_map=True), draw(24), 0, 0.0, halves,
     )  # fmt: skip
     yield operators.project, twins.project, (
-        x, 0.1 * draw(70, 40), draw(2, 70), draw(40), *none[:8], 0, 0, 2, 1e-5, halves,
+        x, 0.1 * draw(70, 40), draw(2, 70), draw(40), *none[:6], 2, 1e-5, halves,
     )  # fmt: skip
     wide = draw(pixels, 2, 64, as_map=True)
     wide[:, :, 50:] = 0
@@ -60,9 +60,9 @@ def calls(dtype: torch.dtype) -> Iterator[Call]:
         wide.flatten(1), draw(100, 9), draw(100), height, width, True, 2,
     )  # fmt: skip
     yield operators.depthwise, twins.depthwise, (x, draw(40, 9), None, height, width, False, 1)
-    taps = draw(40, 9), draw(40), draw(40, 9), draw(40)
-    yield operators.gram, twins.gram, (x, 2 * x, *taps, height, width, 2)
-    sums, squares = twins.gram(x, 2 * x, *taps, height, width, 2)
+    key = draw(pixels, 40, as_map=True)
+    yield operators.gram, twins.gram, (x, key, 2, 2)
+    sums, squares = twins.gram(x, key, 2, 2)
     for projection, by_head in ((draw(24, 40), False), (None, True)):
         yield operators.attention_matrix, twins.attention_matrix, (
             sums, squares, draw(2), projection, by_head, halves,

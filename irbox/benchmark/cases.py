@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any, Literal
 
 Build = Literal['ours', 'textbook', 'against']
-Runtime = Literal['eager', 'compiled', 'exported', 'onnxruntime', 'openvino']
+Runtime = Literal['eager', 'captured', 'compiled', 'exported', 'onnxruntime', 'openvino']
 Task = Literal['forward', 'train']
 
 

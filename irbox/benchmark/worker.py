@@ -168,7 +168,15 @@ def prepared(
         import_module(package)
     if runtime == 'eager':
         return network
-    if runtime == 'compiled':
+    if runtime == 'captured':
+        from irbox.restore.captured_network import CapturedNetwork
+
+        if image.device.type != 'cuda' or network.training:
+            raise ValueError('captured: only forward passes on a CUDA device can be')
+        run = CapturedNetwork(network)
+        with torch.no_grad(), casting():
+            run(image)
+    elif runtime == 'compiled':
         run = torch.compile(network)
     else:
         with torch.no_grad(), casting():

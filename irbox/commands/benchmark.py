@@ -15,6 +15,7 @@ EXAMPLES = """examples:
   irbox benchmark configs/m2restore_allweather.py --textbook --size 224x224 480x720
   irbox benchmark configs/_base_/models/m2ir.yaml --against ../other-checkout --threads 1 2
   irbox benchmark configs/_base_/models/unet.yaml --task train --size 128x128 --batch 2 --textbook
+  irbox benchmark configs/_base_/models/m2ir.yaml --device cuda --precision bf16 --mode captured
   irbox benchmark configs/_base_/models/m2ir.yaml --launches
   irbox benchmark configs/_base_/models/m2ir.yaml --profile --textbook
 """
@@ -27,9 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         '--mode',
         nargs='+',
-        choices=['eager', 'compiled', 'exported'],
+        choices=['eager', 'captured', 'compiled', 'exported'],
         default=['eager'],
-        help='how ours runs (default: eager); the first is what the others are compared with',
+        help='how ours runs (default: eager; captured: as a CUDA graph, as images are restored on '
+        'a GPU); the first is what the others are compared with',
     )
     what.add_argument('--textbook', action='store_true', help='add the textbook build')
     what.add_argument(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from irbox.networks.network_traits import NetworkTraits
 from irbox.pictures.picture import Picture
 from irbox.restore.arrays import open_image, open_picture
+from irbox.restore.captured_network import CapturedNetwork
 from irbox.restore.devices import Precision, choose_device, choose_precision, computing_in
 from irbox.restore.hub_folder import write_folder
 from irbox.restore.memory_need import MemoryNeed, measure_need
@@ -72,7 +73,9 @@ class RestorationModel:
         self.card = replace(card, degradations=names, tasks=card.tasks or list(names))
         self.config, self.place = config, source
         self._need: MemoryNeed | None = None
-        self.engine: nn.Module = self.network
+        self.engine: nn.Module = (
+            CapturedNetwork(self.network) if self.device.type == 'cuda' else self.network
+        )
         self.runtime = 'torch'
         self.runtime_notes: list[str] = []
 

@@ -20,10 +20,9 @@ from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
 
 WIDEST = triton.next_power_of_2(WIDEST_HEAD)
 PARTS_AT_ONCE = tl.constexpr(sizes.PARTS_AT_ONCE)
-TILE: dict[str, int] = {}
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=['pixels', 'share'])  # type: ignore[untyped-decorator]
 def _gram_kernel(  # type: ignore[no-untyped-def]
     query,
     key,
@@ -183,9 +182,10 @@ def gram(
     """Run the first kernel, described by `operators.gram`."""
     _, parts, heads, head_width, _ = sums.shape
     pixels = len(query) // images
-    tile_pixels = TILE.get('tile_pixels', 64)
-    share = triton.cdiv(triton.cdiv(pixels, parts), tile_pixels) * tile_pixels
     tile_width = tile_of(head_width, WIDEST)
+    halves, narrow = query.dtype == torch.bfloat16, tile_width <= ROWS
+    tile_pixels = (64 if narrow else 128) if halves else 32
+    share = triton.cdiv(triton.cdiv(pixels, parts), tile_pixels) * tile_pixels
     tile_rows = min(tile_width, ROWS)
     _gram_kernel[parts, heads * triton.cdiv(head_width, tile_rows), images](
         query,
@@ -198,13 +198,13 @@ def gram(
         head_width,
         row_stride(query),
         row_stride(key),
-        halves=query.dtype == torch.bfloat16,
+        halves=halves,
         **products_in(query.dtype),
         tile_pixels=tile_pixels,
         tile_rows=tile_rows,
         tile_width=tile_width,
-        num_warps=TILE.get('num_warps', 4),
-        num_stages=TILE.get('num_stages', 3),
+        num_warps=4,
+        num_stages=3 if halves and narrow else 2,
     )
 
 
@@ -232,7 +232,11 @@ def attention_matrix(
         query_by_head=query_by_head,
         projects=projection is not None,
         # Three TF32 products need twice the memory, more than some devices have for a wide head.
-        precision=products_in(torch.float32)['precision'] if width <= ROWS else 'ieee',
+        precision='tf32'
+        if halves
+        else products_in(torch.float32)['precision']
+        if width <= ROWS
+        else 'ieee',
         tile_rows=min(tile_width, ROWS),
         tile_width=tile_width,
         tile_out=tile_of(out.shape[1], 32),

@@ -12,10 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.tiles import row_stride, tile_of
-
-PIXELS_AT_ONCE = 2**19
-"""Of all images: so many keep a device busy in long runs of rows."""
+from irbox.layers.fused.tiles import PROGRAMS_AT_ONCE, row_stride, tile_of
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -25,7 +22,9 @@ def _read_row(x, line, col, c, is_there, is_channel, width, stride):  # type: ig
     wanted = is_channel[None, :]
     left = tl.load(place - stride, mask=(is_there & (col > 0))[:, None] & wanted, other=0.0)
     middle = tl.load(place, mask=is_there[:, None] & wanted, other=0.0)
-    right = tl.load(place + stride, mask=(is_there & (col + 1 < width))[:, None] & wanted, other=0.0)
+    right = tl.load(
+        place + stride, mask=(is_there & (col + 1 < width))[:, None] & wanted, other=0.0
+    )
     return left, middle, right
 
 
@@ -48,7 +47,7 @@ def _activate(x, activation: tl.constexpr):  # type: ignore[no-untyped-def]
     return x
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=['height', 'width', 'channels'])  # type: ignore[untyped-decorator]
 def _depthwise_kernel(  # type: ignore[no-untyped-def]
     x,
     weight,
@@ -75,7 +74,7 @@ def _depthwise_kernel(  # type: ignore[no-untyped-def]
     # Padding is read too, so that loads are whole vectors: its weights are zero.
     is_pixel, is_there, is_channel = col < width, c < out_width, c < channels
     first = tl.program_id(1) * tile_rows
-    image = tl.program_id(2).to(tl.int64) * height
+    line = (tl.program_id(2).to(tl.int64) * height + first - 1) * width
     a0, a1, a2 = _read_taps(weight, c, 0, is_channel)
     a3, a4, a5 = _read_taps(weight, c, 3, is_channel)
     a6, a7, a8 = _read_taps(weight, c, 6, is_channel)
@@ -90,31 +89,41 @@ def _depthwise_kernel(  # type: ignore[no-untyped-def]
         b6, b7, b8 = _read_taps(weight, channels + c, 6, is_channel)
         other_shift = tl.zeros([1, tile_channels], tl.float32)
         if has_bias:
-            place = bias + channels + c
-            other_shift += tl.load(place, mask=is_channel, other=0.0).to(tl.float32)[None, :]
+            others = bias + channels + c
+            other_shift += tl.load(others, mask=is_channel, other=0.0).to(tl.float32)[None, :]
         other_finished = finished
         other_begun = finished
+    # A row is read while the one before it is computed.
+    is_row = is_pixel & (tl.zeros([tile_pixels], tl.int32) + first > 0)
+    left, middle, right = _read_row(x, line, col, c, is_row, is_there, width, x_stride)
+    if gates:
+        other = x + branch_stride
+        p, q, r = _read_row(other, line, col, c, is_row, is_there, width, x_stride)
     last = tl.minimum(first + tile_rows, height)
     for y in range(first - 1, last + 1):
-        line = (image + y) * width
         at = tl.zeros([tile_pixels], tl.int32) + y
-        is_row = is_pixel & (at >= 0) & (at < height)
-        left, middle, right = _read_row(x, line, col, c, is_row, is_there, width, x_stride)
+        is_row = is_pixel & (at + 1 <= last) & (at + 1 < height)
+        line += width
+        next_left, next_middle, next_right = _read_row(
+            x, line, col, c, is_row, is_there, width, x_stride
+        )
         left, middle, right = left.to(tl.float32), middle.to(tl.float32), right.to(tl.float32)
         answer = finished + left * a6 + middle * a7 + right * a8 + shift
         finished = begun + left * a3 + middle * a4 + right * a5
         begun = left * a0 + middle * a1 + right * a2
         answer = _activate(answer, activation)
+        left, middle, right = next_left, next_middle, next_right
         if gates:
-            left, middle, right = _read_row(
-                x + branch_stride, line, col, c, is_row, is_there, width, x_stride
+            next_p, next_q, next_r = _read_row(
+                other, line, col, c, is_row, is_there, width, x_stride
             )
-            left, middle, right = left.to(tl.float32), middle.to(tl.float32), right.to(tl.float32)
-            answer *= other_finished + left * b6 + middle * b7 + right * b8 + other_shift
-            other_finished = other_begun + left * b3 + middle * b4 + right * b5
-            other_begun = left * b0 + middle * b1 + right * b2
+            p, q, r = p.to(tl.float32), q.to(tl.float32), r.to(tl.float32)
+            answer *= other_finished + p * b6 + q * b7 + r * b8 + other_shift
+            other_finished = other_begun + p * b3 + q * b4 + r * b5
+            other_begun = p * b0 + q * b1 + r * b2
+            p, q, r = next_p, next_q, next_r
         answer = tl.where(is_channel[None, :], answer, 0.0)
-        place = out + (line - width + col)[:, None] * out_stride + c[None, :]
+        place = out + (line - 2 * width + col)[:, None] * out_stride + c[None, :]
         tl.store(place, answer, mask=(is_pixel & (at > first))[:, None] & is_there[None, :])
 
 
@@ -131,17 +140,13 @@ def depthwise(
     """Run the kernel, described by `operators.depthwise`, and write into ``out``."""
     channels = weight.shape[0] // (2 if gates else 1)
     pixels, out_width = out.shape
-    tile = {
-        'tile_rows': TILE.get('tile_rows') or 16,
-        'tile_pixels': tile_of(width, TILE.get('tile_pixels', 16)),
-        'tile_channels': tile_of(out_width, TILE.get('tile_channels', 64)),
-    }
-    grid = (
-        triton.cdiv(width, tile['tile_pixels']) * triton.cdiv(out_width, tile['tile_channels']),
-        triton.cdiv(height, tile['tile_rows']),
-        pixels // (height * width),
-    )
-    _depthwise_kernel[grid](
+    # Four channels of two pixels a thread: as many as it can keep the weights of.
+    tile = {'tile_pixels': 16, 'tile_channels': tile_of(out_width, 32)}
+    across = triton.cdiv(width, tile['tile_pixels']) * triton.cdiv(out_width, tile['tile_channels'])
+    images = pixels // (height * width)
+    # Long runs of rows read less twice, and weights less often; short ones keep a device busy.
+    rows_each = 32 if across * images * height >= 32 * PROGRAMS_AT_ONCE else 16
+    _depthwise_kernel[across, triton.cdiv(height, rows_each), images](
         rows,
         weight,
         bias,
@@ -156,7 +161,7 @@ def depthwise(
         has_bias=bias is not None,
         gates=gates,
         activation=activation,
+        tile_rows=rows_each,
         **tile,
-        num_warps=TILE.get('num_warps', 8),
+        num_warps=4,
     )
-TILE = {}

@@ -168,10 +168,10 @@ def ask_experts(
         halves=halves,
         **products_in(torch.bfloat16 if halves else torch.float32),
         tile=EXPERT_TILE,
-        tile_in=tile_of(rows.shape[1], 32),
+        tile_in=tile_of(rows.shape[1], 64 if halves else 32),
         tile_out=tile_out,
         num_warps=8 if tile_out > 64 else 4,
-        num_stages=2,
+        num_stages=1,  # as in `project_kernel`
     )
 
 

@@ -14,8 +14,11 @@ from torch import Tensor
 
 from irbox.layers.fused.tiles import PROGRAMS_AT_ONCE, product, products_in, row_stride, tile_of
 
+WIDEST_KEPT = 128
+"""Rows that are read once, whatever the columns."""
+WIDEST_NORMED = 256
+"""The same where they are normalised, which reads them thrice otherwise."""
 # Ignored types: Triton has no stubs, and its compiler reads the kernels' annotations.
-TILE: dict[str, int] = {}
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -33,7 +36,7 @@ def _normalize(  # type: ignore[no-untyped-def]
     return given
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=['pixels', 'tiles_each'])  # type: ignore[untyped-decorator]
 def _project_kernel(  # type: ignore[no-untyped-def]
     x,
     weight,
@@ -91,7 +94,17 @@ def _project_kernel(  # type: ignore[no-untyped-def]
 
     mean = tl.zeros([tile_pixels], tl.float32)
     scale = tl.zeros([tile_pixels], tl.float32)
-    if norms:
+    if whole:
+        # What lies beyond a row's end, up to whole vectors, is zero: read, so that loads are whole.
+        there = is_pixel[:, None] & (k < width_given)[None, :]
+        kept = tl.load(lines_of_x + k[None, :], mask=there, other=0.0)
+        if norms:
+            mean = tl.sum(kept.to(tl.float32), axis=1) / width_in
+            away = tl.where((k < width_in)[None, :], kept.to(tl.float32) - mean[:, None], 0.0)
+            scale = tl.rsqrt(tl.sum(away * away, axis=1) / width_in + eps)
+            kept = _normalize(kept, mean, scale, norm_weight, norm_bias, k, k < width_in, centers)
+        kept = kept.to(computed)
+    elif norms:
         for start in range(0, width_in, tile_in):
             inside = is_pixel[:, None] & (start + k < width_in)[None, :]
             value = tl.load(lines_of_x + (start + k)[None, :], mask=inside, other=0.0)
@@ -103,13 +116,6 @@ def _project_kernel(  # type: ignore[no-untyped-def]
             value = value.to(tl.float32) - mean[:, None]
             scale += tl.sum(tl.where(inside, value * value, 0.0), axis=1)
         scale = tl.rsqrt(scale / width_in + eps)
-    if whole:
-        # What lies beyond a row's end, up to whole vectors, is zero: read, so that loads are whole.
-        inside = is_pixel[:, None] & (k < width_given)[None, :]
-        kept = tl.load(lines_of_x + k[None, :], mask=inside, other=0.0)
-        if norms:
-            kept = _normalize(kept, mean, scale, norm_weight, norm_bias, k, k < width_in, centers)
-        kept = kept.to(computed)
 
     for column in range(first, tl.minimum(first + tiles_each, columns)):
         branch = column // tiles
@@ -127,8 +133,11 @@ def _project_kernel(  # type: ignore[no-untyped-def]
         else:
             for start in range(0, width_given, tile_in):
                 is_in = start + k < width_in
-                inside = is_pixel[:, None] & (start + k < width_given)[None, :]
-                given = tl.load(lines_of_x + (start + k)[None, :], mask=inside, other=0.0)
+                given = tl.load(
+                    lines_of_x + (start + k)[None, :],
+                    mask=is_pixel[:, None] & (start + k < width_given)[None, :],
+                    other=0.0,
+                )
                 if norms:
                     given = _normalize(
                         given, mean, scale, norm_weight, norm_bias, start + k, is_in, centers
@@ -146,13 +155,13 @@ def _project_kernel(  # type: ignore[no-untyped-def]
             total = tl.where(branch == 1, gate, total) if has_second else gate
         if activation == 2:
             total = 0.5 * total * (1.0 + tl.math.erf(total * 0.7071067811865476))
-        inside = is_pixel[:, None] & is_out[None, :]
+        cells = is_pixel[:, None] & is_out[None, :]
         if has_factor:
             place = factor + row[:, None] * factor_stride + n[None, :]
-            total = total * tl.load(place, mask=inside, other=0.0).to(tl.float32)
+            total = total * tl.load(place, mask=cells, other=0.0).to(tl.float32)
         if has_base:
             place = base + row[:, None] * base_stride + n[None, :]
-            added = tl.load(place, mask=inside, other=0.0).to(tl.float32)
+            added = tl.load(place, mask=cells, other=0.0).to(tl.float32)
             if has_base_factor:
                 added *= tl.load(base_factor + n, mask=is_out, other=0.0).to(tl.float32)[None, :]
             total = total + added
@@ -187,16 +196,20 @@ def project(
     width_out, width_in = weight.shape[-2:]
     pixels = rows.shape[0] // images
     branch = out.shape[1] // (1 if second is None else 2)
-    whole = halves and rows.shape[1] <= TILE.get('whole', 256)
+    given = rows.shape[1]
+    # In bfloat16 a row fits; without a norm, one that is read piece by piece takes less memory.
+    whole = halves and given <= (WIDEST_NORMED if norm_weight is not None else WIDEST_KEPT)
+    wide = whole and given > WIDEST_KEPT
     tile = {
-        'tile_pixels': tile_of(pixels, TILE.get('tile_pixels', 128 if halves else 64)),
-        'tile_in': tile_of(rows.shape[1], 256 if whole else TILE.get('tile_in', 64) if halves else 32),
-        'tile_out': tile_of(branch, TILE.get('tile_out', 64)),
+        'tile_pixels': tile_of(pixels, 128 if halves and not wide else 64),
+        'tile_in': tile_of(given, WIDEST_NORMED if whole else 64 if halves else 32),
+        'tile_out': tile_of(branch, 64),
     }
     columns = triton.cdiv(branch, tile['tile_out']) * (1 if second is None else 2)
     programs = triton.cdiv(pixels, tile['tile_pixels']) * images
-    # As many programs as a device runs at a time, and as many columns each as that leaves.
-    each = triton.cdiv(columns, max(1, min(columns, TILE.get('programs', PROGRAMS_AT_ONCE) // programs)))
+    # As many programs as keep a device busy, and as many columns each as that leaves.
+    shared_by = max(1, min(columns, PROGRAMS_AT_ONCE // programs))
+    each = triton.cdiv(columns, shared_by)
     grid = (triton.cdiv(pixels, tile['tile_pixels']) * triton.cdiv(columns, each), images)
     _project_kernel[grid](
         rows,
@@ -211,7 +224,7 @@ def project(
         base_factor,
         out,
         pixels,
-        rows.shape[1],
+        given,
         width_in,
         width_out,
         row_stride(rows),
@@ -236,6 +249,8 @@ def project(
         halves=halves,
         **products_in(torch.bfloat16 if halves else torch.float32),
         **tile,
-        num_warps=TILE.get('num_warps', 8 if halves else 4),
-        num_stages=TILE.get('num_stages', 2),
+        num_warps=8 if halves else 4,
+        # Weights are no whole vectors where a width is odd: fetched ahead, number by number, they
+        # took ten times as long (an H100, 127 and 255 channels).
+        num_stages=1,
     )

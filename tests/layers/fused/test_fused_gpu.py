@@ -21,10 +21,12 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def full_float32():
-    before = torch.get_float32_matmul_precision()
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision('highest')
+    torch.backends.cudnn.allow_tf32 = False  # convolutions have a switch of their own
     yield
-    torch.set_float32_matmul_precision(before)
+    torch.set_float32_matmul_precision(before[0])
+    torch.backends.cudnn.allow_tf32 = before[1]
 
 
 @pytest.mark.parametrize(('dtype', 'limit'), [(torch.float32, 1e-5), (torch.bfloat16, 2**-6)])
@@ -73,8 +75,9 @@ def test_a_network_equals_torchs_operators(name, monkeypatch):
     assert (half - plain).norm() <= 1.5 * (half_plain - plain).norm()
 
 
-def test_nothing_waits_for_the_device():
-    network = read_network(str(ROOT / 'configs/_base_/models/m2ir.yaml')).build().cuda()
+@pytest.mark.parametrize('name', ['m2ir', 'm2restore_official'])
+def test_nothing_waits_for_the_device(name):
+    network = read_network(str(ROOT / f'configs/_base_/models/{name}.yaml')).build().cuda()
     image = torch.rand(1, 3, 64, 64, device='cuda')
     with torch.no_grad():
         network(image)

@@ -14,7 +14,7 @@ import numpy as np
 
 from irbox.benchmark.cases import Setting, Variant
 from irbox.benchmark.networks import Described, count_work, save_weights
-from irbox.benchmark.process import HERE, NotRunError, Process
+from irbox.benchmark.process import HERE, Here, NotRunError, Process
 
 Say = Callable[[str], None]
 
@@ -40,6 +40,20 @@ class Row:
     """Share of the values that differ by more than 1e-4 of the deviation: of routed pixels few."""
     problem: str | None = None
     """Why it did not run."""
+
+
+@dataclass
+class Kept:
+    """What settings on an accelerator leave to those that follow: a start takes longer than they."""
+
+    folder: Path
+    processes: dict[str, Here] = field(default_factory=dict)
+    """By variant."""
+    network: dict[str, Any] | None = None
+    """Whose weights are in the folder."""
+    parameters: int = 0
+    work: dict[Any, int] = field(default_factory=dict)
+    """Multiply-accumulates by network and size."""
 
 
 @dataclass
@@ -84,8 +98,11 @@ def compare(
     clock: str = 'wall',
     product_side: int = 1024,
     say: Say = print,
+    kept: Kept | None = None,
 ) -> Comparison:
-    """Build every variant in a process of its own with the same weights, and run them in turn.
+    """Build every variant with the same weights, and run them in turn.
+
+    On a CPU each is a process of its own; on an accelerator those of this checkout share this one.
 
     Args:
         setting: What they share.
@@ -95,20 +112,32 @@ def compare(
         clock: ``'wall'`` or ``'cpu'``, which is steadier where others use the machine.
         product_side: Of the square matrices that the machine is measured with.
         say: Told what is going on.
+        kept: What earlier settings left, on an accelerator; more is added.
     """
     rows = [Row(variant.name) for variant in variants]
     found = Comparison(setting, rows, clock, notes=list(described.notes))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        found.parameters = save_weights(described, folder / 'weights.npz')
-        found.macs = setting.batch * count_work(described, setting.height, setting.width)
-        machine = stack.enter_context(Process(threads=setting.threads))
-        running: list[tuple[Row, Process]] = []
+        here = setting.device != 'cpu'
+        kept = kept if kept is not None and here else Kept(folder)
+        if kept.network != described.network:
+            kept.parameters = save_weights(described, kept.folder / 'weights.npz')
+            kept.network = described.network
+        size = str(described.network), setting.height, setting.width
+        if size not in kept.work:
+            kept.work[size] = count_work(described, *size[1:])
+        found.parameters, found.macs = kept.parameters, setting.batch * kept.work[size]
+        machine = Here() if here else stack.enter_context(Process(threads=setting.threads))
+        running: list[tuple[Row, Process | Here]] = []
         for variant, row in zip(variants, rows, strict=True):
             say(f'{setting}: {row.variant}')
             try:
-                process = stack.enter_context(Process(variant.checkout, setting.threads))
-                row.prepared = _build(process, setting, variant, described, folder)
+                process: Process | Here
+                if here and variant.checkout is None:
+                    process = kept.processes.setdefault(variant.name, Here())
+                else:
+                    process = stack.enter_context(Process(variant.checkout, setting.threads))
+                row.prepared = _build(process, setting, variant, described, kept.folder)
                 row.difference, row.share_off = _difference(process, folder, not running)
                 running.append((row, process))
             except NotRunError as error:
@@ -128,7 +157,7 @@ def compare(
 
 
 def _build(
-    process: Process, setting: Setting, variant: Variant, described: Described, folder: Path
+    process: Process | Here, setting: Setting, variant: Variant, described: Described, folder: Path
 ) -> float:
     plugins = [_plugin_of(variant, plugin) for plugin in described.plugins]
     request = {**asdict(setting), **asdict(variant), 'network': described.network}
@@ -145,7 +174,9 @@ def _plugin_of(variant: Variant, plugin: str) -> str:
     return plugin
 
 
-def _difference(process: Process, folder: Path, first: bool) -> tuple[float | None, float | None]:
+def _difference(
+    process: Process | Here, folder: Path, first: bool
+) -> tuple[float | None, float | None]:
     path = folder / ('first.npy' if first else 'answer.npy')
     process.ask('output', path=str(path))
     if first:
@@ -155,7 +186,7 @@ def _difference(process: Process, folder: Path, first: bool) -> tuple[float | No
     return float(away.max()), float((away > 1e-4).mean())
 
 
-def _measure_machine(machine: Process, found: Comparison, side: int) -> None:
+def _measure_machine(machine: Process | Here, found: Comparison, side: int) -> None:
     setting = found.setting
     measured = machine.ask(
         'machine',

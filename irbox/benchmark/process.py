@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import irbox
+from irbox.benchmark.worker import Worker
 
 PROGRAM = Path(__file__).with_name('worker.py')
 HERE = Path(irbox.__file__).resolve().parents[1]
@@ -19,6 +20,25 @@ HERE = Path(irbox.__file__).resolve().parents[1]
 
 class NotRunError(ValueError):
     """Says why a variant cannot be built or run."""
+
+
+class Here:
+    """Runs ``worker.py`` in this process, and keeps its network for further settings.
+
+    For accelerators, whose memory is counted by itself: a start takes longer than a measurement.
+    """
+
+    def __init__(self) -> None:
+        self._worker = Worker()
+
+    def ask(self, do: str, **request: Any) -> dict[str, Any]:
+        """Ask; see ``Process.ask``."""
+        try:
+            answer: dict[str, Any] = getattr(self._worker, do)(request)
+        except Exception as error:  # whatever a build or a runtime raises
+            first = (str(error).strip().splitlines() or [''])[0]
+            raise NotRunError(f'{type(error).__name__}: {first}') from None
+        return answer
 
 
 class Process:

@@ -6,6 +6,7 @@ import argparse
 import json
 import platform
 import sys
+import tempfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from torch import nn
 import irbox
 from irbox.benchmark.cases import Setting, settings, variants
 from irbox.benchmark.launches import count_launches
-from irbox.benchmark.measure import compare
+from irbox.benchmark.measure import Kept, compare
 from irbox.benchmark.networks import Described, read_network
 from irbox.benchmark.plot import plot
 from irbox.benchmark.profile_network import profile_network
@@ -61,7 +62,9 @@ def run(args: argparse.Namespace) -> None:
         if file:
             Path(file).parent.mkdir(parents=True, exist_ok=True)
     measure = _launches if args.launches else _profile if args.profile else _compare
-    results = [measure(setting, described[setting.config], args, console) for setting in todo]
+    with tempfile.TemporaryDirectory() as folder:
+        args.kept = Kept(Path(folder))
+        results = [measure(setting, described[setting.config], args, console) for setting in todo]
     if args.json:
         content = {'about': about(), 'command': sys.argv[1:], 'results': results}
         with atomic_write(args.json, 'w') as file:
@@ -100,6 +103,7 @@ def _compare(
             args.rounds,
             args.clock,
             say=lambda text: status.update(text),
+            kept=args.kept,
         )
     console.print(comparison_table(found))
     for row in found.rows:

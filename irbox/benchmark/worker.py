@@ -37,7 +37,10 @@ class Worker:
         self.device = torch.device('cpu')
         self.dtype = torch.float32
         self.train = False
-        self.before = 0
+        self.before = self.peak = 0
+        self.built: Request | None = None
+        self.run: Run | None = None
+        self.optimizer: torch.optim.Optimizer | None = None
 
     def build(self, request: Request) -> Request:
         """Build the network with the given weights, and make the input."""
@@ -50,6 +53,30 @@ class Worker:
         self.device = torch.device(request['device'])
         self.dtype = torch.bfloat16 if request['precision'] == 'bf16' else torch.float32
         self.train = request['task'] == 'train'
+        self._forget()
+        asked = {name: request[name] for name in ('network', 'build', 'operator_scan')}
+        if self.built != asked:
+            self.network = self._network(request)
+            self.built = asked
+        network = self.network.to(self.device).train(self.train)
+        shape = request['batch'], 3, request['height'], request['width']
+        generator = torch.Generator().manual_seed(1)
+        self.image, self.target = (
+            torch.rand(shape, generator=generator).to(self.device) for _ in range(2)
+        )
+        for weight, learns in zip(network.parameters(), self.learning, strict=True):
+            weight.requires_grad_(learns and self.train)
+        if self.train:
+            trained = [weight for weight in network.parameters() if weight.requires_grad]
+            self.optimizer = torch.optim.AdamW(trained, lr=1e-6)
+        give_back_free_memory()
+        self.before = memory('VmRSS', self.device)
+        reset_peak(self.device)
+        start = time.perf_counter()
+        self.run = prepared(self.network, self.image, request['runtime'], self.casting)
+        return {'seconds': time.perf_counter() - start}
+
+    def _network(self, request: Request) -> nn.Module:
         network = build_network(request['network'], request['plugins'])
         with np.load(request['weights']) as weights:
             network.load_state_dict({name: torch.from_numpy(one) for name, one in weights.items()})
@@ -57,23 +84,17 @@ class Worker:
             from irbox.testing.reference import textbook
 
             network = textbook(network, 'operator' if request['operator_scan'] else 'loop')
-        self.network = network.to(self.device).train(self.train)
-        shape = request['batch'], 3, request['height'], request['width']
-        generator = torch.Generator().manual_seed(1)
-        self.image, self.target = (
-            torch.rand(shape, generator=generator).to(self.device) for _ in range(2)
-        )
-        if self.train:
-            trained = [weight for weight in network.parameters() if weight.requires_grad]
-            self.optimizer = torch.optim.AdamW(trained, lr=1e-6)
-        else:
-            network.requires_grad_(False)
-        give_back_free_memory()
-        self.before = memory('VmRSS', self.device)
-        reset_peak(self.device)
-        start = time.perf_counter()
-        self.run: Run = prepared(self.network, self.image, request['runtime'], self.casting)
-        return {'seconds': time.perf_counter() - start}
+        self.learning = [weight.requires_grad for weight in network.parameters()]
+        return network
+
+    def _forget(self) -> None:
+        """Let go of what an earlier setting left on a device."""
+        self.run, self.optimizer = None, None
+        if self.built is not None:
+            self.network.zero_grad(set_to_none=True)
+        if self.device.type != 'cpu':
+            gc.collect()
+            torch.accelerator.empty_cache()
 
     def casting(self) -> AbstractContextManager[Any]:
         """Give the context of the precision."""
@@ -90,7 +111,10 @@ class Worker:
             answer = torch.cat([torch.zeros(0) if g is None else g.cpu().flatten() for g in grads])
         else:
             with torch.no_grad(), self.casting():
+                assert self.run is not None
                 answer = torch.as_tensor(self.run(self.image)).float().cpu().flatten()
+        if self.device.type != 'cpu':  # before another variant runs in this process
+            self.peak = memory('VmHWM', self.device)
         np.save(request['path'], answer.numpy())
         return {}
 
@@ -100,8 +124,10 @@ class Worker:
         wall, cpu = time.perf_counter(), time.process_time()
         if self.train:
             self._backward()
+            assert self.optimizer is not None
             self.optimizer.step()
         else:
+            assert self.run is not None
             with torch.no_grad(), self.casting():
                 self.run(self.image)
         self._wait()
@@ -109,7 +135,7 @@ class Worker:
 
     def memory(self, request: Request) -> Request:
         """Give bytes at the peak, the part that came after the weights, and the process's peak."""
-        peak = memory('VmHWM', self.device)
+        peak = memory('VmHWM', self.device) if self.device.type == 'cpu' else self.peak
         process = memory('VmHWM', torch.device('cpu'))
         return {'peak': peak, 'extra': peak - self.before, 'process': process}
 
@@ -132,6 +158,7 @@ class Worker:
         return found
 
     def _backward(self) -> None:
+        assert self.optimizer is not None and self.run is not None
         self.optimizer.zero_grad(set_to_none=True)
         with self.casting():
             restored = self.run(self.image)

@@ -147,7 +147,7 @@ class CapturedNetwork(nn.Module):
         graph: Any = torch.cuda.CUDAGraph()
         # What autocast keeps for later calls would be freed under the graph.
         with torch.cuda.device(image.device), casting:
-            stream = torch.cuda.Stream()
+            stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
                 self._call(image, None if own is None else replace(own, routings=[]))

@@ -15,7 +15,7 @@ from torch import Tensor
 from irbox.layers.fused.tiles import PROGRAMS_AT_ONCE, row_stride, tile_of
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _read_row(x, line, col, c, is_there, is_channel, width, stride):  # type: ignore[no-untyped-def]
     """Read a row of a map three times: what is left of its pixels, they, and what is right."""
     place = x + (line + col)[:, None] * stride + c[None, :]

@@ -93,6 +93,6 @@ def _stacked(mixture: MixtureOfExperts) -> list[tuple[Tensor, Tensor]]:
     sizes = [len(part) * part[0].numel() for part in parts]
     stacked = [
         flat.view(len(part), *part[0].shape)
-        for flat, part in zip(joined.split(sizes), parts, strict=True)
+        for flat, part in zip(torch.split(joined, sizes), parts, strict=True)
     ]
     return list(zip(stacked[:2], stacked[2:], strict=True))

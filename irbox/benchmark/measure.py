@@ -44,7 +44,7 @@ class Row:
 
 @dataclass
 class Kept:
-    """What settings on an accelerator leave to those that follow: a start takes longer than they."""
+    """What a setting on an accelerator leaves to the next: a start takes longer than either."""
 
     folder: Path
     processes: dict[str, Here] = field(default_factory=dict)
@@ -96,7 +96,7 @@ def compare(
     described: Described,
     rounds: int = 5,
     clock: str = 'wall',
-    product_side: int = 1024,
+    product_side: int | None = None,
     say: Say = print,
     kept: Kept | None = None,
 ) -> Comparison:
@@ -110,7 +110,8 @@ def compare(
         described: The network.
         rounds: Runs of each that count; one more warms up.
         clock: ``'wall'`` or ``'cpu'``, which is steadier where others use the machine.
-        product_side: Of the square matrices that the machine is measured with.
+        product_side: Of the square matrices that the machine is measured with; by default 1024, or
+            8192 on an accelerator, which smaller ones do not keep busy.
         say: Told what is going on.
         kept: What earlier settings left, on an accelerator; more is added.
     """
@@ -127,6 +128,7 @@ def compare(
         if size not in kept.work:
             kept.work[size] = count_work(described, *size[1:])
         found.parameters, found.macs = kept.parameters, setting.batch * kept.work[size]
+        side = product_side or (8192 if here else 1024)
         machine = Here() if here else stack.enter_context(Process(threads=setting.threads))
         running: list[tuple[Row, Process | Here]] = []
         for variant, row in zip(variants, rows, strict=True):
@@ -143,7 +145,7 @@ def compare(
             except NotRunError as error:
                 row.problem = str(error)
         for number in range(rounds + 1):
-            _measure_machine(machine, found, product_side)
+            _measure_machine(machine, found, side)
             # There and back, so that none always comes after the same neighbour.
             for row, process in running if number % 2 else reversed(running):
                 passed = process.ask('time')

@@ -13,7 +13,7 @@ from irbox.benchmark.cases import Setting, Variant, variants
 from irbox.benchmark.measure import Comparison, Row, compare
 from irbox.benchmark.networks import Described, count_work, read_network, save_weights
 from irbox.benchmark.plot import plot
-from irbox.benchmark.process import NotRunError, Process
+from irbox.benchmark.process import Here, NotRunError, Process
 from irbox.benchmark.tables import comparison_table, spread
 from irbox.benchmark.worker import Worker, build_network, prepared
 from support.paths import ROOT
@@ -82,6 +82,26 @@ def test_precision_shows(described, weights, tmp_path):
     )
     away = (full - half).abs().max() / full.std()
     assert 1e-4 < away < 0.2
+
+
+def test_a_kept_network_answers_the_next_setting(described, weights, tmp_path):
+    """What accelerators' variants do: forward, then training, then forward of another size."""
+    kept, fresh = Here(), []
+    path = tmp_path / 'kept.npy'
+    for changes in ({}, {'task': 'train'}, {'width': 24}):
+        kept.ask('build', **request(described, weights, **changes))
+        kept.ask('output', path=str(path))
+        assert kept.ask('time')['wall'] > 0
+        fresh = answer_of(tmp_path, described, weights, **changes)
+        assert torch.equal(torch.from_numpy(np.load(path)), fresh)
+    other = small_config(prior=None)['model']['network']
+    with pytest.raises(NotRunError, match='state_dict'):  # another network, these weights
+        kept.ask('build', **request(described, weights, network=other))
+
+
+def test_what_is_no_graph_is_said(described, weights):
+    with pytest.raises(NotRunError, match='only forward passes on a CUDA device'):
+        Here().ask('build', **request(described, weights, runtime='captured'))
 
 
 @pytest.mark.slow

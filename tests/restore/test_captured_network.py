@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 import irbox
+from irbox.benchmark.networks import read_network
 from irbox.restore import captured_network
 from irbox.restore.captured_network import SWITCH, CapturedNetwork
+from support.paths import ROOT
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 
@@ -80,11 +82,25 @@ def test_the_same_bits_from_the_second_image_on(precision):
             expected = model.network(image, expecting)
             answer = model.engine(image, given).clone()
         assert torch.equal(answer, expected)
+    assert len(model.engine._graphs) == 1
+    assert not model.engine._trouble
+
+
+@pytest.mark.gpu
+@needs_cuda
+@torch.inference_mode()
+def test_routings_are_those_of_the_image():
+    network = read_network(str(ROOT / 'configs/_base_/models/m2ir.yaml')).build('cuda')
+    captured = CapturedNetwork(network)
+    for seed in range(3):
+        image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(seed)).cuda()
+        known = network.describe(image)
+        expecting, given = (replace(known, routings=[]) for _ in range(2))
+        assert torch.equal(captured(image, given).clone(), network(image, expecting))
         assert len(given.routings) == len(expecting.routings) > 0
         for one, other in zip(given.routings, expecting.routings, strict=True):
             assert torch.equal(one.weights, other.weights)
-    assert len(model.engine._graphs) == 1
-    assert not model.engine._trouble
+    assert captured._graphs
 
 
 @pytest.mark.gpu

@@ -46,12 +46,13 @@ class Worker:
 
             if not keep_memory():
                 raise OSError('memory is not kept here: the allocator is not glibc')
+        has_learned = self.train
         self.device = torch.device(request['device'])
         self.dtype = torch.bfloat16 if request['precision'] == 'bf16' else torch.float32
         self.train = request['task'] == 'train'
         self._forget()
         asked = {name: request[name] for name in ('network', 'build', 'operator_scan')}
-        if self.built != asked:
+        if self.built != asked or has_learned:  # steps change weights
             self.network = self._network(request)
             self.built = asked
         network = self.network.to(self.device).train(self.train)

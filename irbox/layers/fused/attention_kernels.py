@@ -220,6 +220,10 @@ def attention_matrix(
     """Run the second kernel, described by `operators.attention_matrix`."""
     images, parts, heads, width, _ = sums.shape
     tile_width = tile_of(width, WIDEST)
+    # Three TF32 products need twice the memory, more than some devices have for a wide head.
+    precision = products_in(torch.float32)['precision'] if width <= ROWS else 'ieee'
+    if halves:  # the answer is rounded further than one rounds
+        precision = 'tf32'
     _matrix_kernel[heads, images](
         sums,
         squares,
@@ -231,12 +235,7 @@ def attention_matrix(
         out.shape[1],
         query_by_head=query_by_head,
         projects=projection is not None,
-        # Three TF32 products need twice the memory, more than some devices have for a wide head.
-        precision='tf32'
-        if halves
-        else products_in(torch.float32)['precision']
-        if width <= ROWS
-        else 'ieee',
+        precision=precision,
         tile_rows=min(tile_width, ROWS),
         tile_width=tile_width,
         tile_out=tile_of(out.shape[1], 32),

@@ -140,7 +140,7 @@ def depthwise(
     """Run the kernel, described by `operators.depthwise`, and write into ``out``."""
     channels = weight.shape[0] // (2 if gates else 1)
     pixels, out_width = out.shape
-    # Four channels of two pixels a thread: as many as it can keep the weights of.
+    # Four channels of a pixel a thread: as many as it can keep the weights of, 36 or 72.
     tile = {'tile_pixels': 16, 'tile_channels': tile_of(out_width, 32)}
     across = triton.cdiv(width, tile['tile_pixels']) * triton.cdiv(out_width, tile['tile_channels'])
     images = pixels // (height * width)

@@ -159,5 +159,5 @@ class MambaCNNBlock(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Transform a map, (B, C, H, W) -> same shape."""
-        x = self.branches.add_to(x, self.norm1, context)
-        return self.ffn.add_to(x, self.norm2)
+        mixed = self.branches.add_to(x, self.norm1, context)
+        return self.ffn.add_to(mixed, self.norm2, overwrite=mixed is not x)

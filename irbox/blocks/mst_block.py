@@ -43,7 +43,7 @@ class MSTBlock(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Transform a map, (B, C, H, W) -> same shape."""
-        x = self.attn.add_to(
+        attended = self.attn.add_to(
             x, self.norm1, lambda gate: context.record(Gate(gate, weighs='attention'))
         )
-        return self.ffn.add_to(x, self.norm2)
+        return self.ffn.add_to(attended, self.norm2, overwrite=attended is not x)

@@ -39,5 +39,5 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Transform a map, (B, C, H, W) -> same shape."""
-        x = self.attn.add_to(x, self.norm1)
-        return self.ffn.add_to(x, self.norm2)
+        attended = self.attn.add_to(x, self.norm1)
+        return self.ffn.add_to(attended, self.norm2, overwrite=attended is not x)

@@ -116,26 +116,44 @@ class TransposedAttention(nn.Module):
             The answer; the values (B, H, W, C); ``q^T k`` (B, heads, c, c) and the sums of squares
             of the queries and keys, (B, 2 C).
         """
-        pixels, dtype = pixels_of(x), computing_dtype(x)
-        batch, dim = pixels.shape[0], pixels.shape[3]
-        heads = self.temperature.shape[0]
-        values = pixels.new_empty(pixels.shape, dtype=dtype)
-        exact = torch.promote_types(dtype, torch.float32)
-        product = pixels.new_zeros(batch, heads, dim // heads, dim // heads, dtype=exact)
-        squares = pixels.new_zeros(batch, 2 * dim, dtype=exact)
+        pixels = pixels_of(x)
+        values = torch.empty_like(pixels, dtype=computing_dtype(x))
         with full_precision(x):
-            attended = Attended(*weights_of(self.qkv_dwconv, dtype, made=1), values)
-            for images, _, (both, found) in widen_in_strips(pixels, self.qkv, attended, norm=norm):
-                query, key = both.chunk(2, dim=-1)
-                product[images] += products(query, key, heads)
-                squares[images] += found
-            norms = inverse_norms(squares.view(batch, 2, heads, dim // heads))
-            weights = weigh(product, norms, self.temperature)
+            weights, product, squares = self.weigh_in_strips(pixels, values, norm)
             if norm is None:
                 answer = apply(values, weights, self.project_out)
             else:
                 answer = self._add_in_strips(pixels, values, weights)
         return answer.permute(0, 3, 1, 2), values, product, squares
+
+    def weigh_in_strips(
+        self, pixels: Tensor, values: Tensor, norm: LayerNorm2d | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute values and attention's weights on strips of rows.
+
+        Args:
+            pixels: (B, H, W, C), contiguous.
+            values: The same, in the dtype that is computed in, written to. They may be the pixels
+                themselves, where nobody needs those any more.
+            norm: Applied to the pixels first.
+
+        Returns:
+            The weights, ``q^T k``, both (B, heads, c, c), and the sums of squares of the queries
+            and keys, (B, 2 C).
+        """
+        batch, dim, dtype = pixels.shape[0], pixels.shape[3], values.dtype
+        heads = self.temperature.shape[0]
+        exact = torch.promote_types(dtype, torch.float32)
+        product = pixels.new_zeros(batch, heads, dim // heads, dim // heads, dtype=exact)
+        squares = pixels.new_zeros(batch, 2 * dim, dtype=exact)
+        attended = Attended(*weights_of(self.qkv_dwconv, dtype, made=1), values)
+        # A strip's values are written after the rows below it have been read.
+        for images, _, (both, found) in widen_in_strips(pixels, self.qkv, attended, norm=norm):
+            query, key = both.chunk(2, dim=-1)
+            product[images] += products(query, key, heads)
+            squares[images] += found
+        norms = inverse_norms(squares.view(batch, 2, heads, dim // heads))
+        return weigh(product, norms, self.temperature), product, squares
 
     def _add_in_strips(self, pixels: Tensor, values: Tensor, weights: Tensor) -> Tensor:
         """``pixels`` and what attention makes of the values, (B, H, W, C)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from irbox.layers.feed_forward_gradient import feed_forward
@@ -50,12 +51,15 @@ class GatedFeedForward(nn.Module):
             return feed_forward(self, x, None)
         return self.as_a_whole(x)
 
-    def add_to(self, x: Tensor, norm: LayerNorm2d) -> Tensor:
-        """Compute ``x + self(norm(x))``, (B, C, H, W) -> same shape."""
+    def add_to(self, x: Tensor, norm: LayerNorm2d, overwrite: bool = False) -> Tensor:
+        """Compute ``x + self(norm(x))``, (B, C, H, W) -> same shape.
+
+        With ``overwrite`` nobody needs ``x`` any more: the answer may be written into it.
+        """
         if self._is_ours() and can_run_fused(x, self, norm):
             return fused.feed_forward(self, x, norm)
         if self._is_ours() and can_run_in_strips(x, self, norm):
-            return self.in_strips(x, norm)
+            return self.in_strips(x, norm, overwrite)
         if self._learns_in_strips(x, norm):
             return feed_forward(self, x, norm)
         answer: Tensor = x + self(norm(x))
@@ -73,12 +77,17 @@ class GatedFeedForward(nn.Module):
     def _is_ours(self) -> bool:
         return type(self).forward is GatedFeedForward.forward
 
-    def in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
+    def in_strips(
+        self, x: Tensor, norm: LayerNorm2d | None = None, overwrite: bool = False
+    ) -> Tensor:
         """Compute the same on strips of rows, with nothing to differentiate."""
         pixels, dtype = pixels_of(x), computing_dtype(x)
         narrow, narrow_bias = weights_of(self.project_out, dtype, given=1)
         gated = Gated(*weights_of(self.dwconv, dtype, made=2))
-        answer = pixels.new_empty(pixels.shape, dtype=dtype if norm is None else pixels.dtype)
+        # Rows are written when the rows below them have been read.
+        answer = pixels
+        if norm is None or not overwrite:
+            answer = torch.empty_like(pixels, dtype=dtype if norm is None else pixels.dtype)
         with full_precision(x):
             for images, rows, strip in widen_in_strips(
                 pixels, self.project_in, gated, branches=2, norm=norm

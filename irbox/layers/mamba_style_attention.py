@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from irbox.layers.attention import TransposedAttention
+from irbox.layers.channel_attention import fold
 from irbox.layers.depthwise_conv import DepthwiseConv
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import WIDEST_HEAD, can_run_fused
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
-from irbox.layers.strip_convolutions import Convolved
+from irbox.layers.strip_convolutions import Convolved, Masked, Shift
 from irbox.layers.strips import (
     can_run_in_strips,
     computing_dtype,
@@ -106,11 +107,11 @@ class MambaStyleAttention(nn.Module):
     ) -> Tensor:
         """Compute ``x + self(norm(x), record)``, (B, C, H, W) -> same shape."""
         ours = type(self).forward is MambaStyleAttention.forward
+        plain = type(self.attn).forward is TransposedAttention.forward
         fits = x.shape[1] <= WIDEST_HEAD * self.attn.temperature.shape[0]
-        plain = type(self.attn).forward is TransposedAttention.forward and self.mask_mode == 'input'
-        if ours and fits and plain and can_run_fused(x, self, norm):
+        if ours and fits and plain and self.mask_mode == 'input' and can_run_fused(x, self, norm):
             return fused.mamba_style_attention(self, x, norm, record)
-        if ours and can_run_in_strips(x, self, norm):
+        if ours and plain and can_run_in_strips(x, self, norm):
             return self._add_in_strips(x, norm, record)
         answer: Tensor = x + self(norm(x), record)
         return answer
@@ -123,23 +124,28 @@ class MambaStyleAttention(nn.Module):
         shape, dim = size_of(pixels), pixels.shape[3]
         conv, *pointwise = cast('list[nn.Conv2d]', list(self.dwconv))
         first, first_bias = weights_of(self.project_in, dtype, made=1)
-        depthwise = Convolved(*weights_of(conv, dtype, made=1))
         second, second_bias = weights_of(cast(nn.Conv2d, self.gate[0]), dtype)
-        last, last_bias = weights_of(self.project_out, dtype)
-        mask = pixels.new_empty(pixels.shape, dtype=dtype)
+        # The answer last, which stays: what is freed behind it would go back to the system.
+        mask = torch.empty_like(pixels, dtype=dtype)
         gate = torch.empty_like(mask)
         answer = torch.empty_like(pixels)
+        taps = weights_of(conv, dtype, made=1)
+        alone = not pointwise and self.mask_mode == 'input'
+        depthwise: Any = Masked(*taps, mask) if alone else Convolved(*taps)
+        opened = Shift(second_bias, gate)
 
         def fill(images: slice, rows: slice, out: Tensor) -> None:
             strip = normalize(pixels[images, rows], norm, dtype)
             project(strip, first, first_bias, out)
-            project(strip, second, second_bias, gate[images, rows])
-            gate[images, rows].sigmoid_()
+            project(strip, second, None, gate[images, rows])
+            opened.squash(gate[images, rows])
             if self.mask_mode == 'multiply':
                 mask[images, rows] = strip
 
         with full_precision(x):
             for images, rows, strip in convolve_in_strips(fill, depthwise, shape):
+                if strip is None:
+                    continue
                 strip = strip[..., :dim]
                 for layer in pointwise:
                     weight, bias = weights_of(layer, dtype)
@@ -150,14 +156,30 @@ class MambaStyleAttention(nn.Module):
                     mask[images, rows].mul_(strip.sigmoid())
                 else:
                     torch.sigmoid(strip, out=mask[images, rows])
-        if record is not None:
-            record(gate.permute(0, 3, 1, 2))
-        attended = pixels_of(self.attn(mask.permute(0, 3, 1, 2)))
-        with full_precision(x):
-            for images, rows in strips(shape, dim, dtype):
-                gated = attended[images, rows] * gate[images, rows]
-                project_onto(pixels[images, rows], gated, last, last_bias, answer[images, rows])
+            if record is not None:
+                record(gate.permute(0, 3, 1, 2))
+            # Of the mask nothing is left: values take its place.
+            weights = self.attn.weigh_in_strips(mask, mask)[0]
+            self._add_gated(pixels, mask, weights, gate, answer)
         return answer.permute(0, 3, 1, 2)
+
+    def _add_gated(
+        self, pixels: Tensor, values: Tensor, weights: Tensor, gate: Tensor, answer: Tensor
+    ) -> None:
+        """Write ``pixels + W3(attention * gate)`` into ``answer``, (B, H, W, C), on strips."""
+        dtype, projection = values.dtype, self.attn.project_out
+        folded = fold(weights, projection).to(dtype).transpose(1, 2)
+        bias = None if projection is None or projection.bias is None else projection.bias.to(dtype)
+        last, last_bias = weights_of(self.project_out, dtype)
+        shift = Shift(last_bias, pixels)
+        for images, rows in strips(size_of(pixels), 2 * pixels.shape[3], dtype):
+            for image in range(len(pixels))[images]:
+                place = image, rows
+                gated = torch.empty_like(values[place])
+                project(values[place], folded[image], bias, gated)
+                gated.mul_(gate[place])
+                shift(pixels[place], answer[place])
+                project_onto(answer[place], gated, last, None, answer[place])
 
     def _gate(self, x: Tensor, record: Callable[[Tensor], None] | None) -> Tensor:
         gate: Tensor = self.gate(x)

@@ -58,7 +58,9 @@ def test_strips_give_what_the_whole_map_gives(name, size, dtype, autocast, toler
     block = BLOCKS[name](Stage(dim=24, heads=3)).to(dtype)
     batch, height, width = size
     x = torch.randn(batch, 24, height, width, dtype=dtype)
+    before = x.clone()
     found = answers(block, x, autocast)
+    assert torch.equal(x, before), 'what a block is given is not written over'
     for module in (attention, feed_forward, mamba_style_attention):
         monkeypatch.setattr(module, 'can_run_in_strips', lambda *_: False)
     for ours, plain in zip(found, answers(block, x, autocast), strict=True):

@@ -5,78 +5,15 @@
 
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
-#ifdef __AVX512BF16__
-#include <immintrin.h>
-#endif
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
+#include "lanes.h"
+
 namespace {
-
-constexpr int64_t LANES = 16;
-
-typedef float Lanes __attribute__((vector_size(4 * LANES)));
-typedef uint32_t Bits __attribute__((vector_size(4 * LANES)));
-typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
-
-struct BFloat16 {
-    uint16_t bits;
-};
-
-inline Lanes load(const float* from) {
-    Lanes x;
-    memcpy(&x, from, sizeof x);
-    return x;
-}
-
-inline Lanes load(const BFloat16* from) {
-    Halves x;
-    memcpy(&x, from, sizeof x);
-    return (Lanes)(__builtin_convertvector(x, Bits) << 16);
-}
-
-inline void store(float* to, Lanes x) { memcpy(to, &x, sizeof x); }
-
-inline void store(BFloat16* to, Lanes x) {
-#ifdef __AVX512BF16__
-    const __m256bh halves = _mm512_cvtneps_pbh((__m512)x);
-    memcpy(to, &halves, sizeof halves);
-#else
-    // To the nearest, to the even one of two.
-    const Bits bits = (Bits)x;
-    const Bits rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    const Bits not_a_number = {};
-    const Halves halves = __builtin_convertvector(x == x ? rounded : not_a_number + 0x7fc0, Halves);
-    memcpy(to, &halves, sizeof halves);
-#endif
-}
-
-// x Phi(x), by a quotient of polynomials fitted to erf(x / sqrt(2)) / x: right to 3e-7 before rounding.
-inline Lanes gelu(Lanes x) {
-    const Lanes zero = {};
-    const Lanes limit = zero + 5.4f;
-    Lanes near = x > limit ? limit : x;
-    near = near < -limit ? -limit : near;
-    const Lanes s = near * near;
-    Lanes above = 1.8514649e-05f * s + 1.0196630e-03f;
-    above = above * s + 1.3461712e-02f;
-    above = above * s + 1.3333626e-01f;
-    above = above * s + 7.9787710e-01f;
-    Lanes below = 7.5171369e-07f * s + 1.8633215e-04f;
-    below = below * s + 3.7989647e-03f;
-    below = below * s + 4.7548306e-02f;
-    below = below * s + 3.3374049e-01f;
-    below = below * s + 1.0f;
-    Lanes erf = near * above / below;
-    erf = x > limit ? zero + 1.0f : erf;
-    erf = x < -limit ? zero - 1.0f : erf;
-    const Lanes half = 0.5f * x;
-    return half + half * erf;
-}
 
 inline int thread() {
 #ifdef _OPENMP
@@ -197,6 +134,33 @@ void attend(const Strip<T>& strip, int64_t dim, const float* weight, const float
     }
 }
 
+// The sigmoid of all channels of the first ``dim``: ``answer`` (pixels, dim).
+template <typename T>
+void mask(const Strip<T>& strip, int64_t dim, const float* weight, const float* bias, T* answer, int threads) {
+    strip.template each<6>(threads, [=]<int64_t COUNT>(const Around<T>& near, int64_t pixel, int64_t x) {
+        for (int64_t c = 0; c < dim; c += LANES) {
+            Lanes made[COUNT];
+            near.template convolve<COUNT>(weight, bias, x, c, made);
+            for (int64_t k = 0; k < COUNT; ++k) store(answer + (pixel + k) * dim + c, sigmoid(made[k]));
+        }
+    });
+}
+
+// Pixels plus a bias, and the sigmoid of that where it is asked for. ``answer`` may be where the pixels are.
+template <typename T>
+void shift(const T* pixels, int64_t count, int64_t channels, const float* bias, bool squash, T* answer, int threads) {
+    #pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t pixel = 0; pixel < count; ++pixel) {
+        const T* from = pixels + pixel * channels;
+        T* to = answer + pixel * channels;
+        for (int64_t c = 0; c < channels; c += LANES) {
+            Lanes x = load(from + c);
+            if (bias) x += load(bias + c);
+            store(to + c, squash ? sigmoid(x) : x);
+        }
+    }
+}
+
 inline float total(Lanes x) {
     float sum = 0;
     for (int64_t i = 0; i < LANES; ++i) sum += x[i];
@@ -242,6 +206,14 @@ void normalize(const From* pixels, int64_t count, int64_t channels, const float*
     extern "C" void attend_##NAME(STRIP(T), int64_t dim, const float* weight, const float* bias, T* both, T* values,   \
                                   float* squares, int threads) {                                                       \
         attend(GIVEN(T), dim, weight, bias, both, values, squares, threads);                                           \
+    }                                                                                                                  \
+    extern "C" void mask_##NAME(STRIP(T), int64_t dim, const float* weight, const float* bias, T* answer,              \
+                                int threads) {                                                                         \
+        mask(GIVEN(T), dim, weight, bias, answer, threads);                                                            \
+    }                                                                                                                  \
+    extern "C" void shift_##NAME(const T* pixels, int64_t count, int64_t channels, const float* bias, int squash,      \
+                                 T* answer, int threads) {                                                             \
+        shift(pixels, count, channels, bias, bool(squash), answer, threads);                                           \
     }
 
 KERNELS(float32, float)

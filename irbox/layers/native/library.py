@@ -21,6 +21,7 @@ from irbox.utils.processor import processor_name
 SWITCH = 'IRBOX_NATIVE'
 """Environment variable: ``0`` leaves all layers to torch's own operators."""
 SOURCE = Path(__file__).with_name('kernels.cpp')
+HEADER = 'lanes.h'
 COMPILERS = 'c++', 'g++', 'clang++'
 SECONDS = 120
 FLAGS = (
@@ -33,6 +34,10 @@ _POINTER = ctypes.c_void_p
 _ARGUMENTS: dict[str, tuple[type, ...]] = {
     'gate': (*_STRIP, *[_POINTER] * 3, ctypes.c_int),
     'attend': (*_STRIP, ctypes.c_int64, *[_POINTER] * 5, ctypes.c_int),
+    'mask': (*_STRIP, ctypes.c_int64, *[_POINTER] * 3, ctypes.c_int),
+    'shift': (
+        _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, ctypes.c_int, _POINTER, ctypes.c_int,
+    ),
     'normalize': (
         _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, _POINTER, ctypes.c_float, _POINTER,
         ctypes.c_int,
@@ -96,7 +101,8 @@ def _compiled(compiler: str, folder: Path) -> Path:
     flags = *FLAGS, FOR_THIS_PROCESSOR[platform.machine()]
     about = Path(compiler).resolve()
     made_by = about, about.stat().st_size, about.stat().st_mtime_ns
-    key = repr((SOURCE.read_text(encoding='utf-8'), flags, made_by, processor_name()))
+    sources = [path.read_text(encoding='utf-8') for path in (SOURCE, SOURCE.with_name(HEADER))]
+    key = repr((sources, flags, made_by, processor_name()))
     target = folder / f'kernels_{hashlib.sha256(key.encode()).hexdigest()[:32]}.so'
     if not target.exists():
         with tempfile.TemporaryDirectory(dir=folder) as own:
@@ -128,6 +134,8 @@ def _declared(path: Path) -> ctypes.CDLL:
     kinds = {
         'gate': ('float32', 'bfloat16'),
         'attend': ('float32', 'bfloat16'),
+        'mask': ('float32', 'bfloat16'),
+        'shift': ('float32', 'bfloat16'),
         'normalize': ('float32_float32', 'float32_bfloat16', 'bfloat16_bfloat16'),
     }
     for name, endings in kinds.items():

@@ -78,6 +78,56 @@ def attend(
     return both, squares
 
 
+def mask(
+    library: ctypes.CDLL,
+    window: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    margin: bool,
+    answer: Tensor,
+) -> None:
+    """Convolve depthwise, then the sigmoid.
+
+    Args:
+        library: See ``native``.
+        window: (B, rows, W, C), contiguous; the first ``dim`` channels are read.
+        weight: (9, C), see ``taps``.
+        bias: (C,), float32, or None.
+        margin: See ``gate``.
+        answer: (B, rows, W, dim), contiguous, written to; ``dim`` is a multiple of 16.
+    """
+    batch, height, width, _ = window.shape
+    rows, dim = height - 2 * margin, answer.shape[-1]
+    _check(window, weight, bias, whole=dim)
+    assert answer.is_contiguous() and answer.shape == (batch, rows, width, dim)
+    assert answer.dtype == window.dtype and dim <= window.shape[-1]
+    getattr(library, f'mask_{KINDS[window.dtype]}')(
+        *_strip(window, rows, margin), dim, _at(weight), _at(bias), _at(answer), _threads()
+    )
+
+
+def shift(
+    library: ctypes.CDLL, pixels: Tensor, bias: Tensor | None, squash: bool, answer: Tensor
+) -> None:
+    """Add a bias, and take the sigmoid of that if asked to.
+
+    Args:
+        library: See ``native``.
+        pixels: (..., C), contiguous, C a multiple of 16.
+        bias: (C,), float32, or None.
+        squash: Whether the sigmoid is taken.
+        answer: As ``pixels``, written to; it may be ``pixels``.
+    """
+    channels = pixels.shape[-1]
+    _check(pixels, bias, whole=channels)
+    assert answer.is_contiguous() and answer.shape == pixels.shape
+    assert answer.dtype == pixels.dtype
+    getattr(library, f'shift_{KINDS[pixels.dtype]}')(
+        _at(pixels), pixels.numel() // channels, channels, _at(bias), int(squash), _at(answer),
+        _threads(),
+    )  # fmt: skip
+
+
 def normalize(
     library: ctypes.CDLL,
     pixels: Tensor,
@@ -102,9 +152,9 @@ def _strip(window: Tensor, rows: int, margin: bool) -> tuple[int | None, ...]:
     return _at(window), batch, rows, width, channels, int(margin)
 
 
-def _check(x: Tensor, weight: Tensor, bias: Tensor | None, *, whole: int) -> None:
+def _check(x: Tensor, *parameters: Tensor | None, whole: int) -> None:
     assert x.is_contiguous() and not whole % LANES and not x.shape[-1] % LANES
-    for one in (weight, bias):
+    for one in parameters:
         assert one is None or (one.is_contiguous() and one.dtype == torch.float32)
         assert one is None or one.shape[-1] == x.shape[-1]
 

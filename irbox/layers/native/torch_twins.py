@@ -24,6 +24,17 @@ def attend(
     return both.to(window.dtype), both.square().sum((1, 2))
 
 
+def mask(window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool, answer: Tensor) -> None:
+    """See ``operators.mask``."""
+    answer.copy_(_convolve(window, weight, bias, margin)[..., : answer.shape[-1]].sigmoid())
+
+
+def shift(pixels: Tensor, bias: Tensor | None, squash: bool, answer: Tensor) -> None:
+    """See ``operators.shift``."""
+    x = pixels.float() if bias is None else pixels.float() + bias
+    answer.copy_(x.sigmoid() if squash else x)
+
+
 def normalize(
     pixels: Tensor, weight: Tensor, bias: Tensor | None, eps: float, dtype: torch.dtype
 ) -> Tensor:

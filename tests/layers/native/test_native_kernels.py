@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from irbox.layers import strips
 from irbox.layers.attention import TransposedAttention
 from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.mamba_style_attention import MambaStyleAttention
@@ -85,6 +86,38 @@ def test_queries_keys_and_values(kernels, size, margin, bias, dtype):
 
 
 @pytest.mark.usefixtures('threads')
+@DTYPES
+@SIZES
+@MARGIN
+@BIAS
+def test_a_mask(kernels, size, margin, bias, dtype):
+    # 48 of 64 channels.
+    given = *drawn(size, margin, bias, dtype, 64), margin
+    found, again, expected = (torch.full((2, *size, 48), torch.nan, dtype=dtype) for _ in range(3))
+    operators.mask(kernels, *given, found)
+    twins.mask(*given, expected)
+    assert_near(found, expected)
+    operators.mask(kernels, *given, again)
+    assert torch.equal(found, again), 'the same bits each time'
+
+
+@pytest.mark.usefixtures('threads')
+@DTYPES
+@BIAS
+@pytest.mark.parametrize('squash', [False, True])
+@pytest.mark.parametrize('size', [(16,), (1, 5, 48), (2, 3, 7, 96)], ids=str)
+def test_a_shift(kernels, size, squash, bias, dtype):
+    pixels = (3 * torch.randn(size)).to(dtype)
+    added = torch.randn(size[-1]) if bias else None
+    found, expected = (torch.full_like(pixels, torch.nan) for _ in range(2))
+    operators.shift(kernels, pixels, added, squash, found)
+    twins.shift(pixels, added, squash, expected)
+    assert_near(found, expected)
+    operators.shift(kernels, pixels, added, squash, pixels)
+    assert torch.equal(pixels, found), 'in place, and the same bits each time'
+
+
+@pytest.mark.usefixtures('threads')
 @pytest.mark.parametrize('bias', [False, True])
 @pytest.mark.parametrize('channels', [16, 48, 384])
 @pytest.mark.parametrize(
@@ -121,6 +154,19 @@ def test_gelu_everywhere(kernels):
     assert found[points.isnan()].isnan().all()
 
 
+def test_sigmoid_everywhere(kernels):
+    """Small answers are as right as large ones; far away it ends at 0 and 1."""
+    points = torch.linspace(-86, 86, 16000)
+    found = torch.empty_like(points)
+    operators.shift(kernels, points.view(-1, 16), None, True, found.view(-1, 16))
+    torch.testing.assert_close(found, points.double().sigmoid().float(), atol=0, rtol=1e-6)
+    edges = torch.tensor([-math.inf, -200, 200, math.inf, math.nan]).repeat_interleave(16)
+    operators.shift(kernels, edges.view(-1, 16), None, True, edges.view(-1, 16))
+    low, lower, high, higher, unknown = edges[::16]
+    assert 0 <= low <= lower < 1e-37 and high == higher == 1 and unknown.isnan()
+
+
+@pytest.mark.parametrize('length', [1, strips.BYTES], ids=['row by row', 'whole'])
 @pytest.mark.parametrize('autocast', [False, True])
 @pytest.mark.parametrize('bias', [False, True])
 @pytest.mark.parametrize(
@@ -128,12 +174,14 @@ def test_gelu_everywhere(kernels):
     [
         lambda bias: GatedFeedForward(32, bias=bias),
         lambda bias: TransposedAttention(32, 2, bias),
-        lambda _: MambaStyleAttention(32, 2),
+        lambda bias: MambaStyleAttention(32, 2, projection=bias),
+        lambda bias: MambaStyleAttention(32, 2, 'multiply' if bias else 'input', separable=True),
     ],
-    ids=['feed-forward', 'attention', 'gated attention'],
+    ids=['feed-forward', 'attention', 'gated attention', 'its other forms'],
 )
 @pytest.mark.usefixtures('kernels')
-def test_layers_give_the_same(make, bias, autocast, monkeypatch):
+def test_layers_give_the_same(make, bias, autocast, length, monkeypatch):
+    monkeypatch.setattr(strips, 'BYTES', length)
     module = make(bias).requires_grad_(False)
     norm = LayerNorm2d(32).requires_grad_(False)
     x = torch.randn(2, 32, 9, 11).contiguous(memory_format=torch.channels_last)
@@ -156,9 +204,12 @@ def test_what_is_not_for_the_kernels(monkeypatch):
     def refused(*_):
         raise AssertionError('a kernel of ours was asked')
 
-    for name in ('gate', 'attend', 'normalize'):
+    for name in ('gate', 'attend', 'mask', 'shift', 'normalize'):
         monkeypatch.setattr(operators, name, refused)
     for dtype, width in ((torch.float64, 32), (torch.float32, 24)):
         layer = TransposedAttention(width, 2).requires_grad_(False).to(dtype)
         x = torch.randn(1, width, 5, 7, dtype=dtype)
         torch.testing.assert_close(layer(x), layer.as_a_whole(x))
+        gated, norm = MambaStyleAttention(width, 2).to(dtype), LayerNorm2d(width).to(dtype)
+        with torch.no_grad():
+            torch.testing.assert_close(gated.add_to(x, norm), x + gated(norm(x)))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
+import torch
 
 from irbox.layers.native import library
 
@@ -93,8 +95,19 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch):
 @pytest.mark.usefixtures('has_compiler')
 def test_kernels_that_differ_are_not_used(tmp_path, monkeypatch):
     fresh(monkeypatch, tmp_path)
-    wrong = tmp_path / 'kernels.cpp'
-    right = library.SOURCE.read_text(encoding='utf-8')
-    wrong.write_text(right.replace('half + half * erf', 'half - half * erf'), encoding='utf-8')
-    monkeypatch.setattr(library, 'SOURCE', wrong)
+    shutil.copytree(library.SOURCE.parent, tmp_path / 'source')
+    header = tmp_path / 'source' / library.HEADER
+    right = header.read_text(encoding='utf-8')
+    monkeypatch.setattr(library, 'SOURCE', header.with_name(library.SOURCE.name))
+    assert library.native() is not None
+    header.write_text(right.replace('half + half * erf', 'half - half * erf'), encoding='utf-8')
+    library._library.cache_clear()
     assert library.native() is None
+
+
+@pytest.mark.usefixtures('has_compiler')
+def test_loaded_under_autocast(monkeypatch, tmp_path):
+    """The trial does not compute its twins in bfloat16."""
+    fresh(monkeypatch, tmp_path)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert library.native() is not None

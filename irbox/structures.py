@@ -138,6 +138,11 @@ class Context:
     """All that parts record, routings and gates too, in the order in which they ran, where somebody
     asks for it by ``records=[]``; with None only routings (and gates, if asked for) are kept."""
 
+    @property
+    def keeps_gates(self) -> bool:
+        """Whether a ``Gate`` that is recorded is kept: else none needs to be made for it."""
+        return self.gates is not None or self.records is not None
+
     def record(self, what: Any) -> None:
         """Keep what a part found, for losses that judge it and analyses that show it.
 

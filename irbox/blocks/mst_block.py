@@ -43,7 +43,9 @@ class MSTBlock(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Transform a map, (B, C, H, W) -> same shape."""
-        attended = self.attn.add_to(
-            x, self.norm1, lambda gate: context.record(Gate(gate, weighs='attention'))
-        )
+
+        def record(gate: Tensor) -> None:
+            context.record(Gate(gate, weighs='attention'))
+
+        attended = self.attn.add_to(x, self.norm1, record if context.keeps_gates else None)
         return self.ffn.add_to(attended, self.norm2, overwrite=attended is not x)

@@ -124,21 +124,14 @@ class MambaStyleAttention(nn.Module):
         shape, dim = size_of(pixels), pixels.shape[3]
         conv, *pointwise = cast('list[nn.Conv2d]', list(self.dwconv))
         first, first_bias = weights_of(self.project_in, dtype, made=1)
-        second, second_bias = weights_of(cast(nn.Conv2d, self.gate[0]), dtype)
-        # The answer last, which stays: what is freed behind it would go back to the system.
         mask = torch.empty_like(pixels, dtype=dtype)
-        gate = torch.empty_like(mask)
-        answer = torch.empty_like(pixels)
         taps = weights_of(conv, dtype, made=1)
         alone = not pointwise and self.mask_mode == 'input'
         depthwise: Any = Masked(*taps, mask) if alone else Convolved(*taps)
-        opened = Shift(second_bias, gate)
 
         def fill(images: slice, rows: slice, out: Tensor) -> None:
             strip = normalize(pixels[images, rows], norm, dtype)
             project(strip, first, first_bias, out)
-            project(strip, second, None, gate[images, rows])
-            opened.squash(gate[images, rows])
             if self.mask_mode == 'multiply':
                 mask[images, rows] = strip
 
@@ -156,30 +149,47 @@ class MambaStyleAttention(nn.Module):
                     mask[images, rows].mul_(strip.sigmoid())
                 else:
                     torch.sigmoid(strip, out=mask[images, rows])
-            if record is not None:
-                record(gate.permute(0, 3, 1, 2))
             # Of the mask nothing is left: values take its place.
             weights = self.attn.weigh_in_strips(mask, mask)[0]
-            self._add_gated(pixels, mask, weights, gate, answer)
+            gate = None if record is None else torch.empty_like(mask)
+            answer = self._add_gated(pixels, norm, mask, weights, gate)
+        if record is not None and gate is not None:
+            record(gate.permute(0, 3, 1, 2))
         return answer.permute(0, 3, 1, 2)
 
     def _add_gated(
-        self, pixels: Tensor, values: Tensor, weights: Tensor, gate: Tensor, answer: Tensor
-    ) -> None:
-        """Write ``pixels + W3(attention * gate)`` into ``answer``, (B, H, W, C), on strips."""
+        self,
+        pixels: Tensor,
+        norm: LayerNorm2d,
+        values: Tensor,
+        weights: Tensor,
+        gate: Tensor | None,
+    ) -> Tensor:
+        """Compute ``pixels + W3(attention * gate)``, (B, H, W, C); write the gate where asked to.
+
+        The norm is computed once more: the gate's map, kept until here, would cost more.
+        """
         dtype, projection = values.dtype, self.attn.project_out
         folded = fold(weights, projection).to(dtype).transpose(1, 2)
         bias = None if projection is None or projection.bias is None else projection.bias.to(dtype)
         last, last_bias = weights_of(self.project_out, dtype)
-        shift = Shift(last_bias, pixels)
+        second, second_bias = weights_of(cast(nn.Conv2d, self.gate[0]), dtype)
+        open_by, shift = Shift(second_bias, values), Shift(last_bias, pixels)
+        answer = torch.empty_like(pixels)
         for images, rows in strips(size_of(pixels), 2 * pixels.shape[3], dtype):
             for image in range(len(pixels))[images]:
                 place = image, rows
                 gated = torch.empty_like(values[place])
                 project(values[place], folded[image], bias, gated)
-                gated.mul_(gate[place])
+                opened = torch.empty_like(gated)
+                project(normalize(pixels[place], norm, dtype), second, None, opened)
+                open_by.squash(opened)
+                if gate is not None:
+                    gate[place] = opened
+                gated.mul_(opened)
                 shift(pixels[place], answer[place])
                 project_onto(answer[place], gated, last, None, answer[place])
+        return answer
 
     def _gate(self, x: Tensor, record: Callable[[Tensor], None] | None) -> Tensor:
         gate: Tensor = self.gate(x)

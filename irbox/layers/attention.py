@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from irbox.layers.attention_gradient import transposed_attention
 from irbox.layers.channel_attention import (
     QueryNorm,
+    add_products,
     apply,
     channel_attention,
     fold,
     inverse_norms,
-    products,
     squares_of,
     weigh,
 )
@@ -150,7 +150,7 @@ class TransposedAttention(nn.Module):
         # A strip's values are written after the rows below it have been read.
         for images, _, (both, found) in widen_in_strips(pixels, self.qkv, attended, norm=norm):
             query, key = both.chunk(2, dim=-1)
-            product[images] += products(query, key, heads)
+            add_products(product[images], query, key)
             squares[images] += found
         norms = inverse_norms(squares.view(batch, 2, heads, dim // heads))
         return weigh(product, norms, self.temperature), product, squares
@@ -249,7 +249,7 @@ class TransposedCrossAttention(nn.Module):
             found = Convolved(*weights_of(self.kv_dwconv, dtype, made=1))
             for images, rows, wide in widen_in_strips(pixels, self.kv, found):
                 key, value = wide[..., : 2 * dim].chunk(2, dim=-1)
-                product[images] += products(queries[images, rows], key, heads)
+                add_products(product[images], queries[images, rows], key)
                 squares[images, 1] += squares_of(key.flatten(1, 2))
                 values[images, rows] = value
             norms = inverse_norms(squares.view(batch, 2, heads, dim // heads), self.query_norm)

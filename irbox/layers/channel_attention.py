@@ -113,19 +113,20 @@ def fold(weights: Tensor, projection: nn.Conv2d | None) -> Tensor:
     return matrix.reshape(batch, heads * width, -1)
 
 
-def products(query: Tensor, key: Tensor, heads: int) -> Tensor:
-    """``q^T k`` of each head, (B, H, W, C) twice -> (B, heads, c, c).
+def add_products(total: Tensor, query: Tensor, key: Tensor) -> None:
+    """Add ``q^T k`` of each head to ``total``, (B, heads, c, c), given (B, H, W, C) twice.
 
     One by one: a batch of products that sum over so many pixels takes twice as long in bfloat16.
     """
-    batch, _, _, dim = query.shape
-    query, key = (x.reshape(batch, -1, heads, dim // heads) for x in (query, key))
-    found = [
-        torch.mm(query[image, :, head].t(), key[image, :, head])
-        for image in range(batch)
-        for head in range(heads)
-    ]
-    return torch.stack(found).view(batch, heads, dim // heads, dim // heads)
+    batch, heads, width, _ = total.shape
+    query, key = (x.reshape(batch, -1, heads, width) for x in (query, key))
+    for image in range(batch):
+        for head in range(heads):
+            sums, asked, found = total[image, head], query[image, :, head].t(), key[image, :, head]
+            if sums.dtype == query.dtype:
+                sums.addmm_(asked, found)
+            else:
+                sums += torch.mm(asked, found)
 
 
 def squares_of(x: Tensor) -> Tensor:

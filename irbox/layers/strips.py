@@ -88,12 +88,13 @@ def weights_of(
     """
     weight = conv.weight if conv.weight.shape[-1] > 1 else conv.weight.flatten(1)
     bias = conv.bias
+    weight, bias = weight.to(dtype), None if bias is None else bias.to(dtype)
     if given:
         weight = _pad(weight, given, 1)
     if made:
         weight = _pad(weight, made, 0)
         bias = None if bias is None else _pad(bias, made, 0)
-    return weight.to(dtype), None if bias is None else bias.to(dtype)
+    return weight, bias
 
 
 def _pad(x: Tensor, branches: int, dim: int) -> Tensor:

@@ -176,7 +176,7 @@ class Operators(TorchDispatchMode):
 
 
 def test_recording_costs_nothing_where_nobody_asks(monkeypatch):
-    """The operators are those of parts that report nothing; no gate outlives its block."""
+    """The operators are those of parts that report nothing, and no gate outlives its block."""
     one, image = network(), torch.rand(1, 3, 16, 16)
     kept = []
 
@@ -190,6 +190,11 @@ def test_recording_costs_nothing_where_nobody_asks(monkeypatch):
         patch.setattr(Context, 'record', note)
         one(image, one.describe(image))
     assert asked.names == silent.names
+    assert not kept, 'no gate is shown'
+    with monkeypatch.context() as patch, torch.no_grad():
+        patch.setattr(Context, 'record', note)
+        patch.setattr(Context, 'keeps_gates', True)
+        one(image, one.describe(image))
     assert len(kept) == 2
     assert all(values() is None for values in kept)
 

@@ -93,7 +93,8 @@ struct Strip {
 template <typename T>
 void gate(const Strip<T>& strip, const float* weight, const float* bias, T* answer, int threads) {
     const int64_t half = strip.channels / 2;
-    strip.template each<4>(threads, [=]<int64_t COUNT>(const Around<T>& near, int64_t pixel, int64_t x) {
+    constexpr int64_t together = sizeof(T) == 2 ? 6 : 4;
+    strip.template each<together>(threads, [=]<int64_t COUNT>(const Around<T>& near, int64_t pixel, int64_t x) {
         for (int64_t c = 0; c < half; c += LANES) {
             Lanes opened[COUNT], value[COUNT];
             near.template convolve<COUNT>(weight, bias, x, c, opened);

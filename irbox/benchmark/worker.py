@@ -51,6 +51,7 @@ class Worker:
         self.dtype = torch.bfloat16 if request['precision'] == 'bf16' else torch.float32
         self.train = request['task'] == 'train'
         self._forget()
+        self.peak = 0
         asked = {name: request[name] for name in ('network', 'build', 'operator_scan')}
         if self.built != asked or has_learned:  # steps change weights
             self.network = self._network(request)
@@ -132,7 +133,7 @@ class Worker:
 
     def memory(self, request: Request) -> Request:
         """Give bytes at the peak, the part that came after the weights, and the process's peak."""
-        peak = memory('VmHWM', self.device) if self.device.type == 'cpu' else self.peak
+        peak = self.peak or memory('VmHWM', self.device)
         process = memory('VmHWM', torch.device('cpu'))
         return {'peak': peak, 'extra': peak - self.before, 'process': process}
 

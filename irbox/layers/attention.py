@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from irbox.layers.attention_gradient import transposed_attention
 from irbox.layers.channel_attention import (
+    FEW_PIXELS,
     QueryNorm,
     add_products,
     apply,
@@ -21,8 +22,9 @@ from irbox.layers.fused.switch import WIDEST_HEAD, can_run_fused
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strip_convolutions import Attended, Convolved
-from irbox.layers.strip_gradients import can_learn_in_strips
+from irbox.layers.strip_gradients import can_learn_by_kernels, can_learn_in_strips
 from irbox.layers.strips import (
+    LANES,
     can_run_in_strips,
     computing_dtype,
     pixels_of,
@@ -70,8 +72,10 @@ class TransposedAttention(nn.Module):
             return fused.transposed_attention(self, x)
         if self._is_ours() and can_run_in_strips(x, self):
             return self.in_strips(x)[0]
-        if self._learns_in_strips(x):
-            return transposed_attention(self, x, None)
+        if self._is_ours() and self._learns_by_kernels(x):
+            return transposed_attention(self, x, None, keeps=True)
+        if self._is_ours() and can_learn_in_strips(x, self):
+            return transposed_attention(self, x, None, keeps=False)
         return self.as_a_whole(x)
 
     def add_to(self, x: Tensor, norm: LayerNorm2d) -> Tensor:
@@ -80,8 +84,10 @@ class TransposedAttention(nn.Module):
             return fused.transposed_attention(self, x, norm)
         if self._is_ours() and can_run_in_strips(x, self, norm):
             return self.in_strips(x, norm)[0]
-        if self._learns_in_strips(x, norm):
-            return transposed_attention(self, x, norm)
+        if self._is_ours() and self._learns_by_kernels(x, norm):
+            return transposed_attention(self, x, norm, keeps=True)
+        if self._is_ours() and can_learn_in_strips(x, self, norm):
+            return transposed_attention(self, x, norm, keeps=False)
         answer: Tensor = x + self(norm(x))
         return answer
 
@@ -100,17 +106,23 @@ class TransposedAttention(nn.Module):
     def _is_ours(self) -> bool:
         return type(self).forward is TransposedAttention.forward
 
-    def _learns_in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> bool:
-        return self._is_ours() and can_learn_in_strips(x, self, norm)
+    def _learns_by_kernels(self, x: Tensor, norm: LayerNorm2d | None = None) -> bool:
+        whole = not x.shape[1] % LANES
+        return whole and can_learn_by_kernels(x, self.qkv.out_channels, self, norm)
 
     def _can_run_fused(self, x: Tensor, *around: nn.Module) -> bool:
         fits = x.shape[1] <= WIDEST_HEAD * self.temperature.shape[0]
         return self._is_ours() and fits and can_run_fused(x, self, *around)
 
     def in_strips(
-        self, x: Tensor, norm: LayerNorm2d | None = None
+        self, x: Tensor, norm: LayerNorm2d | None = None, wide: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Compute the same on strips of rows, with nothing to differentiate.
+
+        Args:
+            x: (B, C, H, W).
+            norm: Applied first; the answer is then added to ``x``.
+            wide: (B, H, W, 3 C), contiguous, where the widened map is to be kept.
 
         Returns:
             The answer; the values (B, H, W, C); ``q^T k`` (B, heads, c, c) and the sums of squares
@@ -119,7 +131,7 @@ class TransposedAttention(nn.Module):
         pixels = pixels_of(x)
         values = torch.empty_like(pixels, dtype=computing_dtype(x))
         with full_precision(x):
-            weights, product, squares = self.weigh_in_strips(pixels, values, norm)
+            weights, product, squares = self.weigh_in_strips(pixels, values, norm, wide)
             if norm is None:
                 answer = apply(values, weights, self.project_out)
             else:
@@ -127,7 +139,11 @@ class TransposedAttention(nn.Module):
         return answer.permute(0, 3, 1, 2), values, product, squares
 
     def weigh_in_strips(
-        self, pixels: Tensor, values: Tensor, norm: LayerNorm2d | None = None
+        self,
+        pixels: Tensor,
+        values: Tensor,
+        norm: LayerNorm2d | None = None,
+        wide: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Compute values and attention's weights on strips of rows.
 
@@ -136,6 +152,7 @@ class TransposedAttention(nn.Module):
             values: The same, in the dtype that is computed in, written to. They may be the pixels
                 themselves, where nobody needs those any more.
             norm: Applied to the pixels first.
+            wide: See ``in_strips``.
 
         Returns:
             The weights, ``q^T k``, both (B, heads, c, c), and the sums of squares of the queries
@@ -148,19 +165,29 @@ class TransposedAttention(nn.Module):
         squares = pixels.new_zeros(batch, 2 * dim, dtype=exact)
         attended = Attended(*weights_of(self.qkv_dwconv, dtype, made=1), values)
         # A strip's values are written after the rows below it have been read.
-        for images, _, (both, found) in widen_in_strips(pixels, self.qkv, attended, norm=norm):
+        parts = widen_in_strips(pixels, self.qkv, attended, norm=norm, kept=wide)
+        for images, _, (both, found) in parts:
             query, key = both.chunk(2, dim=-1)
             add_products(product[images], query, key)
             squares[images] += found
         norms = inverse_norms(squares.view(batch, 2, heads, dim // heads))
         return weigh(product, norms, self.temperature), product, squares
 
+    def wide_map(self, x: Tensor) -> Tensor:
+        """Give memory for queries, keys and values of a map, (B, H, W, 3 C)."""
+        batch, dim, height, width = x.shape
+        return x.new_empty(batch, height, width, 3 * dim, dtype=computing_dtype(x))
+
     def _add_in_strips(self, pixels: Tensor, values: Tensor, weights: Tensor) -> Tensor:
         """``pixels`` and what attention makes of the values, (B, H, W, C)."""
-        answer = torch.empty_like(pixels)
         folded = fold(weights, self.project_out).to(values.dtype).transpose(1, 2)
         bias = None if self.project_out is None else self.project_out.bias
         bias = None if bias is None else bias.to(values.dtype)
+        few = pixels.shape[1] * pixels.shape[2] <= FEW_PIXELS
+        if few and bias is None and pixels.dtype == values.dtype:
+            base, flat = pixels.flatten(1, 2), values.flatten(1, 2)
+            return torch.baddbmm(base, flat, folded.transpose(1, 2)).view(pixels.shape)
+        answer = torch.empty_like(pixels)
         for images, rows in strips(size_of(pixels), pixels.shape[3], values.dtype):
             for image in range(len(pixels))[images]:
                 place = image, rows

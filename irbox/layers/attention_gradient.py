@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from irbox.layers.channel_attention import fold, inverse_norms, weigh
+from irbox.layers.channel_attention import add_products, fold, inverse_norms, weigh
 from irbox.layers.norm import LayerNorm2d
-from irbox.layers.strip_gradients import WideStrips, differentiate
+from irbox.layers.strip_gradients import WideStrips
 from irbox.layers.strips import computing_dtype
+from irbox.layers.summed_gradients import differentiate
 from irbox.utils.precision import full_precision
 
 if TYPE_CHECKING:
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def transposed_attention(
-    attention: TransposedAttention, x: Tensor, norm: LayerNorm2d | None
+    attention: TransposedAttention, x: Tensor, norm: LayerNorm2d | None, keeps: bool
 ) -> Tensor:
     """Compute ``attention(x)``, or with a norm ``x + attention(norm(x))``, of the shape of ``x``.
 
     It keeps ``x``, the values and what is as small as the weights, where the layer as a whole keeps
-    nine times ``x``.
+    nine times ``x``; with ``keeps`` the wide map as well, three times ``x``.
     """
     weights = [*attention.parameters(), *(norm.parameters() if norm else ())]
-    answer: Tensor = _Attention.apply(attention, norm, x, *weights)
+    answer: Tensor = _Attention.apply(attention, norm, keeps, x, *weights)
     return answer
 
 
@@ -38,27 +39,30 @@ class _Attention(torch.autograd.Function):
         ctx: Any,
         attention: TransposedAttention,
         norm: LayerNorm2d | None,
+        keeps: bool,
         x: Tensor,
         *weights: Tensor,
     ) -> Tensor:
         ctx.attention, ctx.norm, ctx.dtype = attention, norm, computing_dtype(x)
+        wide = attention.wide_map(x) if keeps else None
         if x.is_meta:
-            ctx.save_for_backward(x, torch.empty_like(x, dtype=ctx.dtype), *weights)
+            ctx.save_for_backward(x, wide, torch.empty_like(x, dtype=ctx.dtype), *weights)
             return torch.empty_like(x, dtype=ctx.dtype if norm is None else x.dtype)
-        answer, *found = attention.in_strips(x, norm)
-        ctx.save_for_backward(x, *found, *weights)
+        answer, *found = attention.in_strips(x, norm, wide)
+        ctx.save_for_backward(x, wide, *found, *weights)
         return answer
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        (grad,), (x, values, product, squares, *weights) = grads, ctx.saved_tensors
+        (grad,), (x, wide, values, product, squares, *weights) = grads, ctx.saved_tensors
         if torch.is_grad_enabled():
             with torch.autocast(x.device.type, ctx.dtype, enabled=ctx.dtype != x.dtype):
                 answer = ctx.attention.as_a_whole(x, ctx.norm)
-            return None, None, *differentiate(answer, [x, *weights], grad, again=True)
+            return None, None, None, *differentiate(answer, [x, *weights], grad, again=True)
         with full_precision(x):
-            found = _gradients(ctx.attention, ctx.norm, x, grad, (values, product, squares))
-        return None, None, *found
+            small = values, product, squares
+            found = _gradients(ctx.attention, ctx.norm, x, grad, small, wide)
+        return None, None, None, *found
 
 
 def _gradients(
@@ -67,6 +71,7 @@ def _gradients(
     x: Tensor,
     grad: Tensor,
     kept: tuple[Tensor, Tensor, Tensor],
+    wide: Tensor | None,
 ) -> list[Tensor | None]:
     """Of the map and of all weights, in the order of ``transposed_attention``."""
     values, product, squares = kept
@@ -74,25 +79,25 @@ def _gradients(
     pixels, of_answer = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)
     # With a norm the layer's answer was added to its input.
     of_pixels = torch.zeros_like(pixels) if norm is None else of_answer.clone()
-    of_matrix = torch.stack(
-        [
-            torch.mm(one.flatten(0, 1).t(), of_one.flatten(0, 1).to(dtype))
-            for one, of_one in zip(values, of_answer, strict=True)
-        ]
+    of_matrix = product.new_zeros(len(x), 1, dim, dim)
+    add_products(of_matrix, values, of_answer.to(dtype))
+    matrix, of_product, of_squares, of_own = _of_small(
+        attention, product, squares, of_matrix.squeeze(1)
     )
-    matrix, of_product, of_squares, of_own = _of_small(attention, product, squares, of_matrix)
     mixing = _mixing(of_product, of_squares).to(dtype)
     unfolding = matrix.to(dtype).transpose(1, 2)
 
     wide_strips = WideStrips(
-        pixels, of_pixels, attention.qkv, attention.qkv_dwconv, dtype, norm=norm
+        pixels, of_pixels, attention.qkv, attention.qkv_dwconv, dtype, norm=norm, kept=wide
     )
-    for images, rows, wide in wide_strips:
-        of_wide = torch.zeros_like(wide)
-        for part, of_part, image in zip(wide, of_wide, range(len(x))[images], strict=True):
-            both, of_out = part[..., : 2 * dim], of_answer[image, rows].to(dtype)
-            of_part[..., : 2 * dim] = both @ mixing[image]
-            of_part[..., 2 * dim : 3 * dim] = of_out @ unfolding[image]
+    width = len(wide_strips.depthwise.weight)
+    for images, rows in wide_strips:
+        both, of_out = wide_strips.attend(dim), of_answer[images, rows].to(dtype)
+        of_wide = both.new_empty(*both.shape[:3], width)
+        flat = of_wide.flatten(1, 2)
+        flat[..., : 2 * dim] = torch.bmm(both.flatten(1, 2), mixing[images])
+        flat[..., 2 * dim : 3 * dim] = torch.bmm(of_out.flatten(1, 2), unfolding[images])
+        flat[..., 3 * dim :] = 0
         wide_strips.learn(of_wide)
     of_temperature, *of_projection = of_own
     if attention.project_out is not None and attention.project_out.bias is not None:

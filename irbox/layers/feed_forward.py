@@ -12,8 +12,9 @@ from irbox.layers.gate import gelu_gate
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strip_convolutions import Gated
-from irbox.layers.strip_gradients import can_learn_in_strips
+from irbox.layers.strip_gradients import can_learn_by_kernels, can_learn_in_strips
 from irbox.layers.strips import (
+    LANES,
     can_run_in_strips,
     computing_dtype,
     pixels_of,
@@ -47,8 +48,10 @@ class GatedFeedForward(nn.Module):
             return fused.feed_forward(self, x)
         if self._is_ours() and can_run_in_strips(x, self):
             return self.in_strips(x)
-        if self._learns_in_strips(x):
-            return feed_forward(self, x, None)
+        if self._is_ours() and self._learns_by_kernels(x):
+            return feed_forward(self, x, None, keeps=True)
+        if self._is_ours() and can_learn_in_strips(x, self):
+            return feed_forward(self, x, None, keeps=False)
         return self.as_a_whole(x)
 
     def add_to(self, x: Tensor, norm: LayerNorm2d, overwrite: bool = False) -> Tensor:
@@ -59,9 +62,11 @@ class GatedFeedForward(nn.Module):
         if self._is_ours() and can_run_fused(x, self, norm):
             return fused.feed_forward(self, x, norm)
         if self._is_ours() and can_run_in_strips(x, self, norm):
-            return self.in_strips(x, norm, overwrite)
-        if self._learns_in_strips(x, norm):
-            return feed_forward(self, x, norm)
+            return self.in_strips(x, norm, overwrite=overwrite)
+        if self._is_ours() and self._learns_by_kernels(x, norm):
+            return feed_forward(self, x, norm, keeps=True)
+        if self._is_ours() and can_learn_in_strips(x, self, norm):
+            return feed_forward(self, x, norm, keeps=False)
         answer: Tensor = x + self(norm(x))
         return answer
 
@@ -71,16 +76,33 @@ class GatedFeedForward(nn.Module):
         answer: Tensor = self.project_out(gelu_gate(self.dwconv(self.project_in(given)), dim=1))
         return answer if norm is None else x + answer
 
-    def _learns_in_strips(self, x: Tensor, norm: LayerNorm2d | None = None) -> bool:
-        return self._is_ours() and can_learn_in_strips(x, self, norm)
+    def _learns_by_kernels(self, x: Tensor, norm: LayerNorm2d | None = None) -> bool:
+        return can_learn_by_kernels(x, self.project_in.out_channels, self, norm)
 
     def _is_ours(self) -> bool:
         return type(self).forward is GatedFeedForward.forward
 
+    def wide_map(self, x: Tensor) -> Tensor:
+        """Give memory for the map that is convolved, (B, H, W, C'), its halves whole vectors."""
+        batch, _, height, width = x.shape
+        channels = 2 * (-(-self.project_out.in_channels // LANES) * LANES)
+        return x.new_empty(batch, height, width, channels, dtype=computing_dtype(x))
+
     def in_strips(
-        self, x: Tensor, norm: LayerNorm2d | None = None, overwrite: bool = False
+        self,
+        x: Tensor,
+        norm: LayerNorm2d | None = None,
+        wide: Tensor | None = None,
+        overwrite: bool = False,
     ) -> Tensor:
-        """Compute the same on strips of rows, with nothing to differentiate."""
+        """Compute the same on strips of rows, with nothing to differentiate.
+
+        Args:
+            x: (B, C, H, W).
+            norm: Applied first; the answer is then added to ``x``.
+            wide: See ``wide_map``, where that map is to be kept.
+            overwrite: See ``add_to``.
+        """
         pixels, dtype = pixels_of(x), computing_dtype(x)
         narrow, narrow_bias = weights_of(self.project_out, dtype, given=1)
         gated = Gated(*weights_of(self.dwconv, dtype, made=2))
@@ -90,7 +112,7 @@ class GatedFeedForward(nn.Module):
             answer = torch.empty_like(pixels, dtype=dtype if norm is None else pixels.dtype)
         with full_precision(x):
             for images, rows, strip in widen_in_strips(
-                pixels, self.project_in, gated, branches=2, norm=norm
+                pixels, self.project_in, gated, branches=2, norm=norm, kept=wide
             ):
                 out = answer[images, rows]
                 if norm is None:

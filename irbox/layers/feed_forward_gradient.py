@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from irbox.layers.gate import gate_with_gradient
 from irbox.layers.norm import LayerNorm2d
-from irbox.layers.strip_gradients import Summed, WideStrips, differentiate
+from irbox.layers.strip_gradients import WideStrips
 from irbox.layers.strips import computing_dtype
+from irbox.layers.summed_gradients import Summed, differentiate
 from irbox.utils.precision import full_precision
 
 if TYPE_CHECKING:
     from irbox.layers.feed_forward import GatedFeedForward
 
 
-def feed_forward(ffn: GatedFeedForward, x: Tensor, norm: LayerNorm2d | None) -> Tensor:
+def feed_forward(ffn: GatedFeedForward, x: Tensor, norm: LayerNorm2d | None, keeps: bool) -> Tensor:
     """Compute ``ffn(x)``, or with a norm ``x + ffn(norm(x))``: (B, C, H, W) -> same shape.
 
-    It keeps ``x`` alone, where the layer as a whole keeps fifteen times as much.
+    It keeps ``x`` alone, where the layer as a whole keeps fifteen times as much; with ``keeps`` the
+    wide map as well, six times as much.
     """
     weights = [*ffn.parameters(), *(norm.parameters() if norm else ())]
-    answer: Tensor = _FeedForward.apply(ffn, norm, x, *weights)
+    answer: Tensor = _FeedForward.apply(ffn, norm, keeps, x, *weights)
     return answer
 
 
@@ -32,38 +33,50 @@ class _FeedForward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, ffn: GatedFeedForward, norm: LayerNorm2d | None, x: Tensor, *weights: Tensor
+        ctx: Any,
+        ffn: GatedFeedForward,
+        norm: LayerNorm2d | None,
+        keeps: bool,
+        x: Tensor,
+        *weights: Tensor,
     ) -> Tensor:
-        ctx.save_for_backward(x, *weights)
         ctx.ffn, ctx.norm, ctx.dtype = ffn, norm, computing_dtype(x)
+        wide = ffn.wide_map(x) if keeps else None
+        ctx.save_for_backward(x, wide, *weights)
         if x.is_meta:
             return torch.empty_like(x, dtype=ctx.dtype if norm is None else x.dtype)
-        return ffn.in_strips(x, norm)
+        return ffn.in_strips(x, norm, wide)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        (grad,), (x, *weights) = grads, ctx.saved_tensors
+        (grad,), (x, wide, *weights) = grads, ctx.saved_tensors
         if torch.is_grad_enabled():
             with torch.autocast(x.device.type, ctx.dtype, enabled=ctx.dtype != x.dtype):
                 answer = ctx.ffn.as_a_whole(x, ctx.norm)
-            return None, None, *differentiate(answer, [x, *weights], grad, again=True)
+            return None, None, None, *differentiate(answer, [x, *weights], grad, again=True)
         with full_precision(x):
-            return None, None, *_gradients(ctx.ffn, ctx.norm, x, grad, ctx.dtype)
+            return None, None, None, *_gradients(ctx.ffn, ctx.norm, x, grad, ctx.dtype, wide)
 
 
 def _gradients(
-    ffn: GatedFeedForward, norm: LayerNorm2d | None, x: Tensor, grad: Tensor, dtype: torch.dtype
+    ffn: GatedFeedForward,
+    norm: LayerNorm2d | None,
+    x: Tensor,
+    grad: Tensor,
+    dtype: torch.dtype,
+    kept: Tensor | None,
 ) -> list[Tensor | None]:
     """Of the map and of all weights, in the order of ``feed_forward``."""
     pixels, of_answer = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)
     # With a norm the layer's answer was added to its input.
     of_pixels = torch.zeros_like(pixels) if norm is None else of_answer.clone()
-    wide_strips = WideStrips(pixels, of_pixels, ffn.project_in, ffn.dwconv, dtype, 2, norm)
+    wide_strips = WideStrips(pixels, of_pixels, ffn.project_in, ffn.dwconv, dtype, 2, norm, kept)
     narrow = Summed(ffn.project_out, dtype, given=1)
-    for images, rows, wide in wide_strips:
-        of_out = of_answer[images, rows].flatten(0, 2).to(dtype)
-        of_gated = torch.mm(of_out, narrow.weight).view(*wide.shape[:3], -1)
-        gated, of_wide = gate_with_gradient(wide, of_gated)
+    for images, rows in wide_strips:
+        strip = of_answer[images, rows]
+        of_out = strip.flatten(0, 2).to(dtype)
+        of_gated = torch.mm(of_out, narrow.weight).view(*strip.shape[:3], -1)
+        gated, of_wide = wide_strips.gate(of_gated)
         narrow.add_product(of_out, gated.flatten(0, 2))
         wide_strips.learn(of_wide)
     widen, depthwise = wide_strips.widen.gradients(), wide_strips.depthwise.gradients()

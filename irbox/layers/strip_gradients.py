@@ -13,12 +13,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from irbox.layers.gate import gate_with_gradient
+from irbox.layers.native import operators
+from irbox.layers.native.library import native
 from irbox.layers.norm import LayerNorm2d
-from irbox.layers.strips import is_watched, learns, project, size_of, strips, weights_of
+from irbox.layers.strips import (
+    LANES,
+    computing_dtype,
+    is_watched,
+    learns,
+    project,
+    size_of,
+    strips,
+    whole_images,
+)
+from irbox.layers.summed_gradients import Summed, differentiate
 
 LEAST_PIXELS = 2**14
 """Of all images. Maps of fewer have more channels: products are most of what they take, and they
 stay in the caches anyway."""
+LEAST_KEPT, MOST_KEPT = 2**20, 2**24
+"""Bytes of a wide map that is kept for the kernels of the backward pass. Smaller ones stay in a
+cache whatever computes; larger ones are made again, strip by strip."""
 TIMES = 4
 """How many times as long as the forward pass's strips are: each is made with two rows more than
 it has."""
@@ -36,12 +52,33 @@ def can_learn_in_strips(x: Tensor, *modules: nn.Module | None) -> bool:
     """
     if x.device.type not in ('cpu', 'meta') or x.dtype not in (torch.float32, torch.float64):
         return False
+    return len(x) * x[0, 0].numel() >= LEAST_PIXELS and _is_plain(x, modules)
+
+
+def _is_plain(x: Tensor, modules: Sequence[nn.Module | None]) -> bool:
+    """Tell whether layers learn, and nobody compiles, exports, traces or watches them."""
     if torch.compiler.is_compiling() or torch._C._get_tracing_state():
-        return False
-    if len(x) * x[0, 0].numel() < LEAST_PIXELS:
         return False
     there = [one for one in modules if one is not None]
     return not is_watched(there) and learns(x, there)
+
+
+def can_learn_by_kernels(x: Tensor, wide: int, *modules: nn.Module | None) -> bool:
+    """Tell whether kernels of ours are to differentiate layers, which keep their wide map.
+
+    On a CPU that has them, where that map is neither small nor large.
+
+    Args:
+        x: (B, C, H, W), their input.
+        wide: Channels of the wide map.
+        *modules: The layers.
+    """
+    if x.device.type not in ('cpu', 'meta') or computing_dtype(x) not in operators.KINDS:
+        return False
+    if not _is_plain(x, modules):  # first: while they are traced, sizes are tensors
+        return False
+    size = wide * x.numel() // x.shape[1] * computing_dtype(x).itemsize
+    return LEAST_KEPT <= size <= MOST_KEPT and native() is not None
 
 
 class WideStrips:
@@ -55,6 +92,8 @@ class WideStrips:
         dtype: To compute in.
         branches: That lie side by side in the wide map, each padded to whole vectors.
         norm: Applied to the pixels first.
+        kept: The wide map, (B, H, W, C'), where the forward pass kept it: a strip is then made of
+            whole images.
     """
 
     def __init__(
@@ -66,26 +105,42 @@ class WideStrips:
         dtype: torch.dtype,
         branches: int = 1,
         norm: LayerNorm2d | None = None,
+        kept: Tensor | None = None,
     ) -> None:
         self.pixels, self.of_pixels, self.dtype, self.norm = pixels, of_pixels, dtype, norm
+        self.kept = kept
         self.of_norm = [torch.zeros_like(one) for one in norm.parameters()] if norm else []
         self.widen = Summed(widen, dtype, made=branches)
         self.depthwise = Summed(depthwise, dtype, made=branches)
+        weight, bias = self.depthwise.weight, self.depthwise.bias
+        fits = dtype in operators.KINDS and not len(weight) % LANES and weight.device.type == 'cpu'
+        self.library = native() if fits else None
+        if self.library is not None:
+            self._taps = operators.taps(weight)
+            self._shift = None if bias is None else bias.float()
 
-    def __iter__(self) -> Iterator[tuple[slice, slice, Tensor]]:
-        """Give images, rows and their part of the wide map, (images, rows, W, C).
+    def __iter__(self) -> Iterator[tuple[slice, slice]]:
+        """Give images and rows, one strip after the other.
 
-        ``learn`` is to be called with its gradient before the next is asked for.
+        ``convolve`` or ``gate`` gives what the layer makes of the wide map there, and ``learn`` is
+        to be called before the next strip is asked for.
         """
         shape, channels = size_of(self.pixels), self.depthwise.weight.shape[0]
-        for images, rows in strips(shape, max(channels // TIMES, 1), self.dtype):
-            yield images, rows, self._make(images, rows)
+        if self.kept is None:
+            found = strips(shape, max(channels // TIMES, 1), self.dtype)
+        else:
+            whole = slice(0, shape[1])
+            found = ((one, whole) for one in whole_images(shape, channels, self.dtype, TIMES))
+        for images, rows in found:
+            self._make(images, rows)
+            yield images, rows
 
-    def _make(self, images: slice, rows: slice) -> Tensor:
+    def _make(self, images: slice, rows: slice) -> None:
         height = self.pixels.shape[1]
         # A row above and one below, where the map has them; zeros where it ends.
-        near = slice(max(rows.start - 1, 0), min(rows.stop + 1, height))
-        first = near.start - rows.start + 1
+        self._margin = rows.stop - rows.start < height
+        near = slice(max(rows.start - 1, 0), min(rows.stop + 1, height)) if self._margin else rows
+        first = near.start - rows.start + self._margin
         self._place = images, near
         self._inside = slice(first, first + near.stop - near.start)
         self._given = self.pixels[self._place].detach()
@@ -95,40 +150,61 @@ class WideStrips:
                 self._normed = self.norm.normalize(self._given)
         dense = self._given if self.norm is None else self._normed
         self._dense = dense.detach().to(self.dtype)
+        if self.kept is not None:
+            self._window = self.kept[images]
+            return
         weight, bias = self.widen.weight, self.widen.bias
         count, _, width, _ = self._dense.shape
-        self._window = dense.new_zeros(
-            count, rows.stop - rows.start + 2, width, len(weight), dtype=self.dtype
-        )
-        for image, out in zip(self._dense, self._window, strict=True):
-            project(image, weight, bias, out[self._inside])
+        size = count, rows.stop - rows.start + 2 * self._margin, width, len(weight)
+        self._window = self._dense.new_empty(size)
+        self._window[:, : self._inside.start] = 0
+        self._window[:, self._inside.stop :] = 0
+        if self._margin:
+            for image, out in zip(self._dense, self._window, strict=True):
+                project(image, weight, bias, out[self._inside])
+        else:
+            project(self._dense, weight, bias, self._window)
+
+    def convolve(self) -> Tensor:
+        """Convolve the wide map: (images, rows, W, C)."""
         wide = F.conv2d(
             self._window.permute(0, 3, 1, 2),
             self.depthwise.weight,
             self.depthwise.bias,
-            padding=(0, 1),
-            groups=len(weight),
+            padding=(0 if self._margin else 1, 1),
+            groups=len(self.depthwise.weight),
         )
         return wide.permute(0, 2, 3, 1)
 
-    def learn(self, of_wide: Tensor) -> None:
-        """Take the gradient of the strip that was given last, of the same shape."""
-        kernel, bias = self.depthwise.weight, self.depthwise.bias
-        of_window, of_kernel, of_bias = torch.ops.aten.convolution_backward(
-            of_wide.permute(0, 3, 1, 2),
-            self._window.permute(0, 3, 1, 2),
-            kernel,
-            None if bias is None else [len(kernel)],
-            [1, 1],
-            [0, 1],
-            [1, 1],
-            False,
-            [0, 0],
-            len(kernel),
-            [True, True, bias is not None],
+    def gate(self, of_gated: Tensor) -> tuple[Tensor, Tensor]:
+        """Convolve the wide map, and let one half of it gate the other.
+
+        Args:
+            of_gated: (images, rows, W, C / 2), the answer's gradient.
+
+        Returns:
+            The answer, and the gradient of the convolved map, which ``learn`` takes.
+        """
+        if self.library is None or len(self.depthwise.weight) // 2 % LANES:
+            return gate_with_gradient(self.convolve(), of_gated)
+        return operators.gate_gradient(
+            self.library, self._window, self._taps, self._shift, self._margin, of_gated
         )
-        self.depthwise.add(of_kernel, of_bias)
-        of_made = of_window.permute(0, 2, 3, 1)[:, self._inside].flatten(0, 2)
+
+    def attend(self, dim: int) -> Tensor:
+        """Give queries and keys of the convolved map, (images, rows, W, 2 dim)."""
+        if self.library is None or dim % LANES:
+            return self.convolve()[..., : 2 * dim]
+        count, rows, width, _ = self._window.shape
+        values = self._window.new_empty(count, rows - 2 * self._margin, width, dim)
+        given = self._window, self._taps, self._shift, self._margin, values
+        return operators.attend(self.library, *given)[0]
+
+    def learn(self, of_wide: Tensor) -> None:
+        """Take the gradient of the convolved map of the present strip."""
+        of_window, *of_weights = self._of_convolution(of_wide.contiguous())
+        self.depthwise.add(*of_weights)
+        of_made = of_window[:, self._inside].flatten(0, 2)
         self.widen.add_product(of_made, self._dense.flatten(0, 2))
         of_dense = torch.mm(of_made, self.widen.weight).view(self._dense.shape)
         if self.norm is None:
@@ -142,64 +218,24 @@ class WideStrips:
             if one is not None:
                 total += one
 
-
-class Summed:
-    """A convolution's weights as strips use them, and the sums of their gradients.
-
-    Args:
-        conv: A 1x1 or a depthwise one.
-        dtype: That products are computed in. Sums are float32 at least.
-        **branches: See ``weights_of``.
-    """
-
-    def __init__(self, conv: nn.Conv2d, dtype: torch.dtype, **branches: int) -> None:
-        self._own = list(conv.parameters())
-        with torch.enable_grad():
-            found = weights_of(conv, dtype, **branches)
-        self._padded = [one for one in found if one is not None]
-        self.weight = self._padded[0].detach()
-        self.bias = self._padded[1].detach() if len(self._padded) > 1 else None
-        exact = torch.promote_types(dtype, torch.float32)
-        self._sums = [torch.zeros_like(one, dtype=exact) for one in self._padded]
-
-    def add(self, *gradients: Tensor | None) -> None:
-        """Add those of a strip, of the weight and of the bias."""
-        for total, one in zip(self._sums, gradients, strict=False):
-            assert one is not None
-            total += one
-
-    def add_product(self, of_made: Tensor, given: Tensor) -> None:
-        """Add those of a 1x1 convolution, (pixels, out) and (pixels, in)."""
-        if of_made.dtype == self._sums[0].dtype:
-            self._sums[0].addmm_(of_made.t(), given)
-        else:
-            self._sums[0] += torch.mm(of_made.t(), given)
-        if self.bias is not None:
-            self._sums[1] += of_made.sum(0, dtype=self._sums[1].dtype)
-
-    def gradients(self) -> list[Tensor | None]:
-        """Give them in the shapes of the convolution's own weights; None of those that stay."""
-        return [
-            differentiate(padded, [own], total.to(padded.dtype))[0]
-            for padded, own, total in zip(self._padded, self._own, self._sums, strict=True)
-        ]
-
-
-def differentiate(
-    answer: Tensor, inputs: Sequence[Tensor], grad: Tensor, again: bool = False
-) -> tuple[Tensor | None, ...]:
-    """Give torch's own gradients; None of inputs that need none.
-
-    Args:
-        answer: Of ``inputs``.
-        inputs: Their gradients are given.
-        grad: That of the answer.
-        again: Let the gradients be differentiated.
-    """
-    wanted = [one for one in inputs if one.requires_grad]
-    found = iter(
-        torch.autograd.grad(answer, wanted, grad, create_graph=again, allow_unused=True)
-        if wanted
-        else ()
-    )
-    return tuple(next(found) if one.requires_grad else None for one in inputs)
+    def _of_convolution(self, of_wide: Tensor) -> tuple[Tensor, ...]:
+        """Of the window, the kernel and the bias."""
+        if self.library is not None:
+            return operators.depthwise_gradient(
+                self.library, self._window, self._taps, self._margin, of_wide
+            )
+        kernel, bias = self.depthwise.weight, self.depthwise.bias
+        of_window, *of_weights = torch.ops.aten.convolution_backward(
+            of_wide.permute(0, 3, 1, 2),
+            self._window.permute(0, 3, 1, 2),
+            kernel,
+            None if bias is None else [len(kernel)],
+            [1, 1],
+            [0 if self._margin else 1, 1],
+            [1, 1],
+            False,
+            [0, 0],
+            len(kernel),
+            [True, True, bias is not None],
+        )
+        return of_window.permute(0, 2, 3, 1), *of_weights

@@ -155,3 +155,23 @@ def strips(
         images = slice(first, min(first + together, batch))
         for start in range(0, height, rows):
             yield images, slice(start, min(start + rows, height))
+
+
+def whole_images(
+    shape: tuple[int, int, int], channels: int, dtype: torch.dtype, times: int = 1
+) -> Iterator[slice]:
+    """Cut a batch of small maps into as many whole images as a strip, or several, would hold.
+
+    Args:
+        shape: See ``strips``.
+        channels: The same.
+        dtype: The same.
+        times: How many strips' pixels.
+
+    Yields:
+        Which images, one at least.
+    """
+    batch, height, width = shape
+    together = max(1, times * pixels_in_strip(channels, dtype) // (height * width))
+    for first in range(0, batch, together):
+        yield slice(first, min(first + together, batch))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.strip_convolutions import StripConvolution, normalized
-from irbox.layers.strips import project, size_of, strips, weights_of
+from irbox.layers.strips import project, size_of, strips, weights_of, whole_images
 
 Answer = TypeVar('Answer')
 Fill = Callable[[slice, slice, Tensor], object]
@@ -65,6 +65,7 @@ def widen_in_strips(
     convolve: StripConvolution[Answer],
     branches: int = 1,
     norm: LayerNorm2d | None = None,
+    kept: Tensor | None = None,
 ) -> Iterator[tuple[slice, slice, Answer]]:
     """Widen pixels by a 1x1 convolution and convolve the wide map depthwise.
 
@@ -74,6 +75,8 @@ def widen_in_strips(
         convolve: Of the wide map; it is computed in the dtype of its weights.
         branches: That lie side by side in the wide map, each padded to whole vectors.
         norm: Applied to the pixels first.
+        kept: Contiguous memory of the wide map, (B, H, W, C'), filled where it is given: strips are
+            then whole images.
 
     Yields:
         As ``convolve_in_strips``.
@@ -86,6 +89,12 @@ def widen_in_strips(
         strip = strip.to(dtype) if norm is None else normalize(strip, norm, dtype)
         project(strip, weight, bias, out)
 
+    if kept is not None:
+        whole = slice(0, pixels.shape[1])
+        for images in whole_images(size_of(pixels), len(weight), dtype):
+            fill(images, whole, kept[images])
+            yield images, whole, convolve(kept[images], False, (images, whole))
+        return
     yield from convolve_in_strips(fill, convolve, size_of(pixels))
 
 

@@ -1,5 +1,7 @@
 """Layers that learn in strips against the same layers as a whole."""
 
+import copy
+
 import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
@@ -8,6 +10,8 @@ from irbox.layers import strip_gradients
 from irbox.layers import strips as strips_module
 from irbox.layers.attention import TransposedAttention
 from irbox.layers.feed_forward import GatedFeedForward
+from irbox.layers.native import operators
+from irbox.layers.native.library import native
 from irbox.layers.norm import LayerNorm2d
 
 LAYERS = {
@@ -139,3 +143,73 @@ def test_the_same_bits_every_time(short_strips):
         for _ in range(2)
     )
     assert all(torch.equal(*pair) for pair in zip(first, second, strict=True))
+
+
+SMALL = {
+    'feed-forward': lambda: GatedFeedForward(16),
+    'feed-forward with biases': lambda: GatedFeedForward(16, bias=True),
+    'attention': lambda: TransposedAttention(16, 1),
+    'attention of two heads with biases': lambda: TransposedAttention(16, 2, bias=True),
+    'attention without a projection': lambda: TransposedAttention(16, 2, projection=False),
+}
+
+
+@pytest.fixture
+def kernels():
+    if native() is None:
+        pytest.skip('no kernels on this machine')
+
+
+@pytest.mark.usefixtures('kernels')
+@pytest.mark.parametrize('bias', [None, True, False], ids=['alone', 'norm', 'norm without bias'])
+@pytest.mark.parametrize('layer', SMALL)
+@pytest.mark.parametrize('size', [(3, 16, 9, 7), (2, 16, 2, 3), (1, 16, 40, 36)], ids=str)
+@pytest.mark.parametrize('kept', [True, False], ids=['kept', 'made again'])
+def test_gradients_by_kernels(layer, bias, size, kept, monkeypatch):
+    """Beside those of the whole layer in float64, whose rounding is the smaller one."""
+    monkeypatch.setattr(strip_gradients, 'LEAST_KEPT', 0 if kept else 2**60)
+    monkeypatch.setattr(strip_gradients, 'LEAST_PIXELS', 0)
+    monkeypatch.setattr(strips_module, 'BYTES', 2**14 // torch.get_num_threads())
+    torch.manual_seed(0)
+    built, norm = SMALL[layer](), None if bias is None else LayerNorm2d(16, bias)
+    x = torch.randn(size).contiguous(memory_format=torch.channels_last)
+    grad = torch.randn_like(x)
+    asked = []
+    for name in ('gate_gradient', 'depthwise_gradient'):
+        kernel = getattr(operators, name)
+        monkeypatch.setattr(operators, name, lambda *a, k=kernel: asked.append(k) or k(*a))
+    found = gradients(built, norm, x, grad, run)
+    assert asked
+    exact = [one and copy.deepcopy(one).double() for one in (built, norm)]
+    whole = gradients(
+        *exact, x.double(), grad.double(), lambda one, around, x: one.as_a_whole(x, around)
+    )
+    for one, other in zip(found, whole, strict=True):
+        assert (one - other).abs().max() <= 2e-5 * other.abs().max() + 1e-6
+
+
+def gradients(built, norm, x, grad, compute):
+    """Those of the input and of all weights, and the answer."""
+    x = x.requires_grad_()
+    answer = compute(built, norm, x)
+    return [answer, *torch.autograd.grad(answer, [x, *weights(built, norm)], grad)]
+
+
+@pytest.mark.usefixtures('kernels')
+@pytest.mark.parametrize(('layer', 'most'), [('feed-forward', 7), ('attention', 5)])
+def test_less_is_kept_than_by_the_whole(layer, most, monkeypatch):
+    """The input and the wide map, of attention the values as well."""
+    monkeypatch.setattr(strip_gradients, 'LEAST_KEPT', 0)
+    built, norm = SMALL[layer](), LayerNorm2d(16)
+    x = torch.randn(2, 16, 32, 32).contiguous(memory_format=torch.channels_last).requires_grad_()
+    kept = {}
+
+    def keep(one):
+        kept[one.data_ptr()] = one.numel()
+        return one
+
+    with saved_tensors_hooks(keep, lambda one: one):
+        answer = run(built, norm, x)
+    assert answer.requires_grad  # held, and with it what it keeps: no address is there twice
+    small = sum(one.numel() for one in weights(built, norm)) + 2 * (16 * 16 + 32)
+    assert sum(kept.values()) <= most * x.numel() + small

@@ -1,4 +1,5 @@
-"""Layers on CPUs, without gradients: what surrounds their products, each in one pass over memory.
+"""Layers on CPUs: what surrounds their products, each in one pass over memory.
 
-``kernels.cpp`` is compiled once for a machine's processor, by its own C++ compiler.
+``kernels.cpp`` and ``gradients.cpp`` are compiled once for a machine's processor, by its own
+C++ compiler.
 """

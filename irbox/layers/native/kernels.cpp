@@ -1,93 +1,10 @@
-// What surrounds a layer's matrix products on a CPU, on channels-last maps, each in one pass over memory.
+// What surrounds a layer's matrix products on a CPU, each in one pass over memory. With nothing to differentiate.
 //
-// Channels come in whole vectors of 16: maps are padded to them (irbox.layers.strips). Sums are float whatever the map's
-// type is. Every thread writes pixels of its own, in an order that does not depend on time: the same bits each time.
+// Channels come in whole vectors of 16: maps are padded to them (irbox.layers.strips).
 
-#include <cmath>
-#include <cstdint>
-#include <vector>
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-#include "lanes.h"
+#include "maps.h"
 
 namespace {
-
-inline int thread() {
-#ifdef _OPENMP
-    return omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
-
-// Three rows of a map around a pixel; null where the map ends.
-template <typename T>
-struct Around {
-    const T* row[3];
-    int64_t width, channels;
-
-    // Channels from ``channel`` on of the pixel in column ``x``; zeros outside of the map.
-    Lanes at(int i, int64_t x, int64_t channel) const {
-        if (x < 0 || x >= width) return Lanes{};
-        return load(row[i] + x * channels + channel);
-    }
-
-    // 16 channels of COUNT pixels from column ``x`` on, convolved. ``weight``: (9, channels).
-    template <int64_t COUNT>
-    void convolve(const float* weight, const float* bias, int64_t x, int64_t channel, Lanes* sums) const {
-        const Lanes start = bias ? load(bias + channel) : Lanes{};
-        for (int64_t k = 0; k < COUNT; ++k) sums[k] = start;
-        for (int i = 0; i < 3; ++i) {
-            if (!row[i]) continue;
-            Lanes pixel[COUNT + 2];
-            for (int64_t k = 0; k < COUNT + 2; ++k) pixel[k] = at(i, x + k - 1, channel);
-            for (int j = 0; j < 3; ++j) {
-                const Lanes tap = load(weight + (3 * i + j) * channels + channel);
-                for (int64_t k = 0; k < COUNT; ++k) sums[k] += tap * pixel[k + j];
-            }
-        }
-    }
-};
-
-// One strip of a map that is convolved: ``rows`` of answers of each of ``images``.
-template <typename T>
-struct Strip {
-    const T* map;
-    int64_t images, rows, width, channels;
-    // Whether the map has a row above its answers' first and one below their last.
-    bool has_margin;
-
-    Around<T> around(int64_t image, int64_t row) const {
-        const int64_t height = rows + (has_margin ? 2 : 0);
-        const int64_t middle = row + (has_margin ? 1 : 0);
-        Around<T> found = {{nullptr, nullptr, nullptr}, width, channels};
-        for (int i = 0; i < 3; ++i) {
-            const int64_t y = middle + i - 1;
-            if (y >= 0 && y < height) found.row[i] = map + (image * height + y) * width * channels;
-        }
-        return found;
-    }
-
-    // Calls ``f<COUNT>(around, pixel, x)`` for runs of COUNT pixels of a row, TOGETHER or one, that share what they read: from
-    // column ``x`` on, the pixel with the number ``pixel`` among the answers of all images.
-    template <int64_t TOGETHER, typename F>
-    void each(int threads, F f) const {
-        const int64_t runs = (width + TOGETHER - 1) / TOGETHER;
-        #pragma omp parallel for num_threads(threads) schedule(static)
-        for (int64_t run = 0; run < images * rows * runs; ++run) {
-            const int64_t line = run / runs, x = run % runs * TOGETHER;
-            const Around<T> near = around(line / rows, line % rows);
-            if (x + TOGETHER <= width) {
-                f.template operator()<TOGETHER>(near, line * width + x, x);
-            } else {
-                for (int64_t k = x; k < width; ++k) f.template operator()<1>(near, line * width + k, k);
-            }
-        }
-    }
-};
 
 // GELU of the first half of the channels times the second: ``answer`` (pixels, channels / 2).
 template <typename T>
@@ -195,10 +112,6 @@ void normalize(const From* pixels, int64_t count, int64_t channels, const float*
 }
 
 }  // namespace
-
-#define STRIP(T) const T *map, int64_t images, int64_t rows, int64_t width, int64_t channels, int has_margin
-#define GIVEN(T) \
-    Strip<T> { map, images, rows, width, channels, bool(has_margin) }
 
 #define KERNELS(NAME, T)                                                                                               \
     extern "C" void gate_##NAME(STRIP(T), const float* weight, const float* bias, T* answer, int threads) {            \

@@ -49,8 +49,8 @@ inline void store(BFloat16* to, Lanes x) {
 #endif
 }
 
-// x Phi(x), by a quotient of polynomials fitted to erf(x / sqrt(2)) / x: right to 3e-7 before rounding.
-inline Lanes gelu(Lanes x) {
+// erf(x / sqrt(2)), by a quotient of polynomials fitted to it over x: right to 3e-7.
+inline Lanes error_function(Lanes x) {
     const Lanes zero = {};
     const Lanes limit = zero + 5.4f;
     Lanes near = x > limit ? limit : x;
@@ -67,9 +67,13 @@ inline Lanes gelu(Lanes x) {
     below = below * s + 1.0f;
     Lanes erf = near * above / below;
     erf = x > limit ? zero + 1.0f : erf;
-    erf = x < -limit ? zero - 1.0f : erf;
+    return x < -limit ? zero - 1.0f : erf;
+}
+
+// x Phi(x).
+inline Lanes gelu(Lanes x) {
     const Lanes half = 0.5f * x;
-    return half + half * erf;
+    return half + half * error_function(x);
 }
 
 // 1 / (1 + e^-x): the exponent's whole number of halvings apart, a polynomial for what is left: right to 2e-7 of the answer.

@@ -20,8 +20,9 @@ from irbox.utils.processor import processor_name
 
 SWITCH = 'IRBOX_NATIVE'
 """Environment variable: ``0`` leaves all layers to torch's own operators."""
-SOURCE = Path(__file__).with_name('kernels.cpp')
-HEADER = 'lanes.h'
+FOLDER = Path(__file__).parent
+SOURCES = 'kernels.cpp', 'gradients.cpp'
+HEADERS = 'lanes.h', 'maps.h'
 COMPILERS = 'c++', 'g++', 'clang++'
 SECONDS = 120
 FLAGS = (
@@ -38,6 +39,8 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     'shift': (
         _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, ctypes.c_int, _POINTER, ctypes.c_int,
     ),
+    'gate_gradient': (*_STRIP, *[_POINTER] * 5, ctypes.c_int),
+    'depthwise_gradient': (*_STRIP, *[_POINTER] * 4, ctypes.c_int),
     'normalize': (
         _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, _POINTER, ctypes.c_float, _POINTER,
         ctypes.c_int,
@@ -64,7 +67,7 @@ def _library() -> ctypes.CDLL | None:
     except (OSError, subprocess.SubprocessError, RuntimeError) as error:
         trouble = f'{type(error).__name__}: {str(error)[:300]}'
     if trouble is not None:
-        said = f"Layers without gradients on a CPU: torch's operators, because {trouble}."
+        said = f"Layers on a CPU: torch's operators, because {trouble}."
         print_log(said, logger='current')
         return None
     return library
@@ -101,16 +104,18 @@ def _compiled(compiler: str, folder: Path) -> Path:
     flags = *FLAGS, FOR_THIS_PROCESSOR[platform.machine()]
     about = Path(compiler).resolve()
     made_by = about, about.stat().st_size, about.stat().st_mtime_ns
-    sources = [path.read_text(encoding='utf-8') for path in (SOURCE, SOURCE.with_name(HEADER))]
-    key = repr((sources, flags, made_by, processor_name()))
+    text = [Path(FOLDER, name).read_text(encoding='utf-8') for name in (*SOURCES, *HEADERS)]
+    key = repr((text, flags, made_by, processor_name()))
     target = folder / f'kernels_{hashlib.sha256(key.encode()).hexdigest()[:32]}.so'
     if not target.exists():
         with tempfile.TemporaryDirectory(dir=folder) as own:
-            made, linked = Path(own, 'kernels.o'), Path(own, 'kernels.so')
-            _run([compiler, *flags, '-fopenmp', '-c', str(SOURCE), '-o', str(made)])
+            linked = Path(own, 'kernels.so')
+            made = [str(Path(own, name).with_suffix('.o')) for name in SOURCES]
+            for name, one in zip(SOURCES, made, strict=True):
+                _run([compiler, *flags, '-fopenmp', '-c', str(Path(FOLDER, name)), '-o', one])
             # Not linked with OpenMP: threads are to be those that torch has, whose runtime the
             # process has loaded already.
-            _run([compiler, '-shared', str(made), '-o', str(linked)])
+            _run([compiler, '-shared', *made, '-o', str(linked)])
             rename(linked, target)
     _check_owner(target)
     return target
@@ -136,6 +141,8 @@ def _declared(path: Path) -> ctypes.CDLL:
         'attend': ('float32', 'bfloat16'),
         'mask': ('float32', 'bfloat16'),
         'shift': ('float32', 'bfloat16'),
+        'gate_gradient': ('float32', 'bfloat16'),
+        'depthwise_gradient': ('float32', 'bfloat16'),
         'normalize': ('float32_float32', 'float32_bfloat16', 'bfloat16_bfloat16'),
     }
     for name, endings in kinds.items():

@@ -128,6 +128,72 @@ def shift(
     )  # fmt: skip
 
 
+def gate_gradient(
+    library: ctypes.CDLL,
+    window: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    margin: bool,
+    of_answer: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Compute ``gate`` once more, and its gradient by the convolved map.
+
+    Args:
+        library: See ``native``.
+        window: See ``gate``.
+        weight: The same.
+        bias: The same.
+        margin: The same.
+        of_answer: (B, rows, W, C), the gradient of ``gate``'s answer, contiguous, in the window's
+            dtype.
+
+    Returns:
+        ``gate``'s answer, (B, rows, W, C), and the gradient, (B, rows, W, 2 C).
+    """
+    batch, height, width, channels = window.shape
+    rows = height - 2 * margin
+    _check(window, weight, bias, whole=channels // 2)
+    assert of_answer.shape == (batch, rows, width, channels // 2)
+    assert of_answer.is_contiguous() and of_answer.dtype == window.dtype
+    answer = torch.empty_like(of_answer)
+    of_convolved = window.new_empty(batch, rows, width, channels)
+    getattr(library, f'gate_gradient_{KINDS[window.dtype]}')(
+        *_strip(window, rows, margin), _at(weight), _at(bias), _at(of_answer), _at(answer),
+        _at(of_convolved), _threads(),
+    )  # fmt: skip
+    return answer, of_convolved
+
+
+def depthwise_gradient(
+    library: ctypes.CDLL, window: Tensor, weight: Tensor, margin: bool, of_answer: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Differentiate a depthwise convolution.
+
+    Args:
+        library: See ``native``.
+        window: (B, rows, W, C), contiguous, C a multiple of 16; float32 or bfloat16.
+        weight: (9, C), see ``taps``.
+        margin: See ``gate``.
+        of_answer: The gradient of the convolved map, contiguous, in the window's dtype.
+
+    Returns:
+        The gradients of the window, of its shape; of the weight, (C, 1, 3, 3), and of the bias,
+        (C,), float32.
+    """
+    batch, height, width, channels = window.shape
+    rows = height - 2 * margin
+    _check(window, weight, None, whole=channels)
+    assert of_answer.shape == (batch, rows, width, channels)
+    assert of_answer.is_contiguous() and of_answer.dtype == window.dtype
+    of_window, turned = torch.empty_like(window), weight.flip(0)
+    found = window.new_empty(10, channels, dtype=torch.float32)
+    getattr(library, f'depthwise_gradient_{KINDS[window.dtype]}')(
+        *_strip(window, rows, margin), _at(turned), _at(of_answer), _at(of_window), _at(found),
+        _threads(),
+    )  # fmt: skip
+    return of_window, found[:9].flip(0).t().reshape(channels, 1, 3, 3), found[9]
+
+
 def normalize(
     library: ctypes.CDLL,
     pixels: Tensor,

@@ -35,6 +35,38 @@ def shift(pixels: Tensor, bias: Tensor | None, squash: bool, answer: Tensor) -> 
     answer.copy_(x.sigmoid() if squash else x)
 
 
+def gate_gradient(
+    window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool, of_answer: Tensor
+) -> tuple[Tensor, Tensor]:
+    """See ``operators.gate_gradient``."""
+    opened, value = _convolve(window, weight, bias, margin).chunk(2, dim=-1)
+    grad = of_answer.float()
+    of_opened = torch.ops.aten.gelu_backward(grad * value, opened)
+    of_convolved = torch.cat([of_opened, grad * F.gelu(opened)], -1)
+    return (F.gelu(opened) * value).to(window.dtype), of_convolved.to(window.dtype)
+
+
+def depthwise_gradient(
+    window: Tensor, weight: Tensor, margin: bool, of_answer: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See ``operators.depthwise_gradient``."""
+    channels = window.shape[-1]
+    of_window, of_weight, of_bias = torch.ops.aten.convolution_backward(
+        of_answer.permute(0, 3, 1, 2).float(),
+        window.permute(0, 3, 1, 2).float(),
+        weight.t().reshape(channels, 1, 3, 3),
+        [channels],
+        [1, 1],
+        [0 if margin else 1, 1],
+        [1, 1],
+        False,
+        [0, 0],
+        channels,
+        [True, True, True],
+    )
+    return of_window.permute(0, 2, 3, 1).to(window.dtype), of_weight, of_bias
+
+
 def normalize(
     pixels: Tensor, weight: Tensor, bias: Tensor | None, eps: float, dtype: torch.dtype
 ) -> Tensor:

@@ -57,6 +57,13 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
             operators.shift(library, pixels, added, squash, answer)
             twins.shift(pixels, added, squash, twin_answer)
             yield 'shift', [answer], [twin_answer]
+        grad = draw(2, 5 - 2 * margin, 11, 64).to(dtype)
+        half = grad[..., :32].contiguous()
+        both = operators.gate_gradient(library, *given, half)
+        yield 'gate_gradient', [*both], [*twins.gate_gradient(*given, half)]
+        learned = window, weight, margin, grad
+        three = operators.depthwise_gradient(library, *learned)
+        yield 'depthwise_gradient', [*three], [*twins.depthwise_gradient(*learned)]
         pixels, scale = draw(13, 32).to(dtype), draw(32)
         shift = None if bias is None else draw(32)
         for to in {torch.bfloat16, dtype}:

@@ -103,6 +103,21 @@ def test_a_mask(kernels, size, margin, bias, dtype):
 
 @pytest.mark.usefixtures('threads')
 @DTYPES
+@SIZES
+@MARGIN
+@BIAS
+def test_the_gradient_of_a_gate(kernels, size, margin, bias, dtype):
+    given = *drawn(size, margin, bias, dtype), margin
+    grad = torch.randn(2, *size, 48).to(dtype)
+    found = operators.gate_gradient(kernels, *given, grad)
+    for one, other in zip(found, twins.gate_gradient(*given, grad), strict=True):
+        assert_near(one, other)
+    again = operators.gate_gradient(kernels, *given, grad)
+    assert all(torch.equal(*pair) for pair in zip(found, again, strict=True))
+
+
+@pytest.mark.usefixtures('threads')
+@DTYPES
 @BIAS
 @pytest.mark.parametrize('squash', [False, True])
 @pytest.mark.parametrize('size', [(16,), (1, 5, 48), (2, 3, 7, 96)], ids=str)
@@ -115,6 +130,41 @@ def test_a_shift(kernels, size, squash, bias, dtype):
     assert_near(found, expected)
     operators.shift(kernels, pixels, added, squash, pixels)
     assert torch.equal(pixels, found), 'in place, and the same bits each time'
+
+
+@pytest.mark.usefixtures('threads')
+@DTYPES
+@SIZES
+@MARGIN
+def test_the_gradient_of_a_depthwise_convolution(kernels, size, margin, dtype):
+    window, weight, _ = drawn(size, margin, False, dtype, 48)
+    given = window, weight, margin, torch.randn(2, *size, 48).to(dtype)
+    found = operators.depthwise_gradient(kernels, *given)
+    for one, other in zip(found, twins.depthwise_gradient(*given), strict=True):
+        assert_near(one, other)
+    again = operators.depthwise_gradient(kernels, *given)
+    assert all(torch.equal(*pair) for pair in zip(found, again, strict=True))
+
+
+@pytest.mark.parametrize('bias', [False, True])
+def test_gradients_are_those_of_autograd(kernels, bias):
+    """Both kernels in turn, beside torch's own gradient of the kernels' twin, in float64."""
+    window, weight, shift = drawn((7, 9), False, bias, torch.float32, 32)
+    grad = torch.randn(2, 7, 9, 16)
+    _, of_wide = operators.gate_gradient(kernels, window, weight, shift, False, grad)
+    found = operators.depthwise_gradient(kernels, window, weight, False, of_wide)
+    leaves = [one.double().requires_grad_() for one in (window, weight)]
+    kernel = leaves[1].t().reshape(32, 1, 3, 3)
+    start = torch.zeros(32) if shift is None else shift
+    start = start.double().requires_grad_()
+    wide = torch.nn.functional.conv2d(
+        leaves[0].permute(0, 3, 1, 2), kernel, start, padding=1, groups=32
+    )
+    opened, value = wide.permute(0, 2, 3, 1).chunk(2, dim=-1)
+    answer = torch.nn.functional.gelu(opened) * value
+    expected = torch.autograd.grad(answer, [leaves[0], kernel, start], grad.double())
+    for one, other in zip(found, expected, strict=True):
+        assert_near(one, other.float())
 
 
 @pytest.mark.usefixtures('threads')
@@ -204,7 +254,8 @@ def test_what_is_not_for_the_kernels(monkeypatch):
     def refused(*_):
         raise AssertionError('a kernel of ours was asked')
 
-    for name in ('gate', 'attend', 'mask', 'shift', 'normalize'):
+    names = 'gate', 'attend', 'mask', 'shift', 'normalize', 'gate_gradient', 'depthwise_gradient'
+    for name in names:
         monkeypatch.setattr(operators, name, refused)
     for dtype, width in ((torch.float64, 32), (torch.float32, 24)):
         layer = TransposedAttention(width, 2).requires_grad_(False).to(dtype)

@@ -67,6 +67,13 @@ def test_compiled_once(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures('has_compiler')
+def test_first_asked_for_under_autocast(tmp_path, monkeypatch):
+    fresh(monkeypatch, tmp_path)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert library.native() is not None
+
+
+@pytest.mark.usefixtures('has_compiler')
 def test_a_file_that_others_can_write_is_not_loaded(tmp_path, monkeypatch):
     fresh(monkeypatch, tmp_path)
     assert library.native() is not None
@@ -93,15 +100,24 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures('has_compiler')
-def test_kernels_that_differ_are_not_used(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ('name', 'found', 'instead'),
+    [
+        ('lanes.h', 'half + half * error_function', 'half - half * error_function'),
+        ('gradients.cpp', '0.39894228f', '0.38f'),
+        ('gradients.cpp', 'of_tap += given[k]', 'of_tap += 1.01f * given[k]'),
+    ],
+    ids=['gate', 'gate_gradient', 'depthwise_gradient'],
+)
+def test_kernels_that_differ_are_not_used(tmp_path, monkeypatch, name, found, instead):
     fresh(monkeypatch, tmp_path)
-    shutil.copytree(library.SOURCE.parent, tmp_path / 'source')
-    header = tmp_path / 'source' / library.HEADER
-    right = header.read_text(encoding='utf-8')
-    monkeypatch.setattr(library, 'SOURCE', header.with_name(library.SOURCE.name))
-    assert library.native() is not None
-    header.write_text(right.replace('half + half * erf', 'half - half * erf'), encoding='utf-8')
-    library._library.cache_clear()
+    folder = tmp_path / 'sources'
+    shutil.copytree(library.FOLDER, folder)
+    file = folder / name
+    right = file.read_text(encoding='utf-8')
+    assert right.count(found) == 1
+    file.write_text(right.replace(found, instead), encoding='utf-8')
+    monkeypatch.setattr(library, 'FOLDER', folder)
     assert library.native() is None
 
 

@@ -1,0 +1,72 @@
+"""Gradients of weights that many strips add up, in the shapes that weights have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from irbox.layers.strips import weights_of
+
+
+class Summed:
+    """A convolution's weights as strips use them, and the sums of their gradients.
+
+    Args:
+        conv: A 1x1 or a depthwise one.
+        dtype: That products are computed in. Sums are float32 at least.
+        **branches: See ``weights_of``.
+    """
+
+    def __init__(self, conv: nn.Conv2d, dtype: torch.dtype, **branches: int) -> None:
+        self._own = list(conv.parameters())
+        with torch.enable_grad():
+            found = weights_of(conv, dtype, **branches)
+        self._padded = [one for one in found if one is not None]
+        self.weight = self._padded[0].detach()
+        self.bias = self._padded[1].detach() if len(self._padded) > 1 else None
+        exact = torch.promote_types(dtype, torch.float32)
+        self._sums = [torch.zeros_like(one, dtype=exact) for one in self._padded]
+
+    def add(self, *gradients: Tensor | None) -> None:
+        """Add those of a strip, of the weight and of the bias."""
+        for total, one in zip(self._sums, gradients, strict=False):
+            assert one is not None
+            total += one
+
+    def add_product(self, of_made: Tensor, given: Tensor) -> None:
+        """Add those of a 1x1 convolution, (pixels, out) and (pixels, in)."""
+        if of_made.dtype == self._sums[0].dtype:
+            self._sums[0].addmm_(of_made.t(), given)
+        else:
+            self._sums[0] += torch.mm(of_made.t(), given)
+        if self.bias is not None:
+            self._sums[1] += of_made.sum(0, dtype=self._sums[1].dtype)
+
+    def gradients(self) -> list[Tensor | None]:
+        """Give them in the shapes of the convolution's own weights; None of those that stay."""
+        return [
+            differentiate(padded, [own], total.to(padded.dtype))[0]
+            for padded, own, total in zip(self._padded, self._own, self._sums, strict=True)
+        ]
+
+
+def differentiate(
+    answer: Tensor, inputs: Sequence[Tensor], grad: Tensor, again: bool = False
+) -> tuple[Tensor | None, ...]:
+    """Give torch's own gradients; None of inputs that need none.
+
+    Args:
+        answer: Of ``inputs``.
+        inputs: Their gradients are given.
+        grad: That of the answer.
+        again: Let the gradients be differentiated.
+    """
+    wanted = [one for one in inputs if one.requires_grad]
+    found = iter(
+        torch.autograd.grad(answer, wanted, grad, create_graph=again, allow_unused=True)
+        if wanted
+        else ()
+    )
+    return tuple(next(found) if one.requires_grad else None for one in inputs)

@@ -52,7 +52,8 @@ def can_learn_in_strips(x: Tensor, *modules: nn.Module | None) -> bool:
     """
     if x.device.type not in ('cpu', 'meta') or x.dtype not in (torch.float32, torch.float64):
         return False
-    return len(x) * x[0, 0].numel() >= LEAST_PIXELS and _is_plain(x, modules)
+    # First whether they are plain: while they are traced, sizes are tensors.
+    return _is_plain(x, modules) and len(x) * x[0, 0].numel() >= LEAST_PIXELS
 
 
 def _is_plain(x: Tensor, modules: Sequence[nn.Module | None]) -> bool:
@@ -75,7 +76,7 @@ def can_learn_by_kernels(x: Tensor, wide: int, *modules: nn.Module | None) -> bo
     """
     if x.device.type not in ('cpu', 'meta') or computing_dtype(x) not in operators.KINDS:
         return False
-    if not _is_plain(x, modules):  # first: while they are traced, sizes are tensors
+    if not _is_plain(x, modules):
         return False
     size = wide * x.numel() // x.shape[1] * computing_dtype(x).itemsize
     return LEAST_KEPT <= size <= MOST_KEPT and native() is not None

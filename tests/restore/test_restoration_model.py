@@ -176,7 +176,9 @@ def test_naming_the_places_of_routings_does_not_slow_the_picture(monkeypatch):
     ran = []
     in_strips = GatedFeedForward.in_strips
     monkeypatch.setattr(
-        GatedFeedForward, 'in_strips', lambda *given: ran.append(0) or in_strips(*given)
+        GatedFeedForward,
+        'in_strips',
+        lambda *given, **more: ran.append(0) or in_strips(*given, **more),
     )
     model = small_model()
     blocks = sum(isinstance(one, GatedFeedForward) for one in model.network.modules())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import irbox
-from irbox.benchmark.worker import Worker
+from irbox.benchmark.worker import Worker, in_a_line
 
 PROGRAM = Path(__file__).with_name('worker.py')
 HERE = Path(irbox.__file__).resolve().parents[1]
@@ -36,8 +36,7 @@ class Here:
         try:
             answer: dict[str, Any] = getattr(self._worker, do)(request)
         except Exception as error:  # whatever a build or a runtime raises
-            first = (str(error).strip().splitlines() or [''])[0]
-            raise NotRunError(f'{type(error).__name__}: {first}') from None
+            raise NotRunError(in_a_line(error)) from None
         return answer
 
 

@@ -265,6 +265,12 @@ def reset_peak(device: torch.device) -> None:
         Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
 
 
+def in_a_line(error: Exception) -> str:
+    """Say what went wrong: the kind of error and the first line of its text."""
+    first = (str(error).strip().splitlines() or [''])[0]
+    return f'{type(error).__name__}: {first}'
+
+
 def main() -> None:
     """Answer requests until there are no more."""
     # What libraries print must not get into the answers.
@@ -276,8 +282,7 @@ def main() -> None:
         try:
             answer = getattr(worker, request['do'])(request)
         except Exception as error:  # whatever a build or a runtime raises is an answer
-            first = (str(error).strip().splitlines() or [''])[0]
-            answer = {'error': f'{type(error).__name__}: {first}'}
+            answer = {'error': in_a_line(error)}
         print(json.dumps(answer), file=answers, flush=True)
 
 

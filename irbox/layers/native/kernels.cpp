@@ -2,7 +2,7 @@
 //
 // Channels come in whole vectors of 16: maps are padded to them (irbox.layers.strips).
 
-#include "maps.h"
+#include "pairs.h"
 
 namespace {
 
@@ -10,6 +10,11 @@ namespace {
 template <typename T>
 void gate(const Strip<T>& strip, const float* weight, const float* bias, T* answer, int threads) {
     const int64_t half = strip.channels / 2;
+#ifdef __AVX512BF16__
+    if constexpr (sizeof(T) == 2) {
+        if (half >= PAIR) return gate_by_pairs(strip, weight, bias, answer, threads);
+    }
+#endif
     constexpr int64_t together = sizeof(T) == 2 ? 6 : 4;
     strip.template each<together>(threads, [=]<int64_t COUNT>(const Around<T>& near, int64_t pixel, int64_t x) {
         for (int64_t c = 0; c < half; c += LANES) {
@@ -26,6 +31,11 @@ void gate(const Strip<T>& strip, const float* weight, const float* bias, T* answ
 template <typename T>
 void attend(const Strip<T>& strip, int64_t dim, const float* weight, const float* bias, T* both, T* values,
             float* squares, int threads) {
+#ifdef __AVX512BF16__
+    if constexpr (sizeof(T) == 2) {
+        if (dim >= PAIR) return attend_by_pairs(strip, dim, weight, bias, both, values, squares, threads);
+    }
+#endif
     const int64_t size = strip.images * 2 * dim, in_image = strip.rows * strip.width;
     std::vector<float> sums(threads * size, 0.0f);
     float* const of_threads = sums.data();
@@ -55,6 +65,11 @@ void attend(const Strip<T>& strip, int64_t dim, const float* weight, const float
 // The sigmoid of all channels of the first ``dim``: ``answer`` (pixels, dim).
 template <typename T>
 void mask(const Strip<T>& strip, int64_t dim, const float* weight, const float* bias, T* answer, int threads) {
+#ifdef __AVX512BF16__
+    if constexpr (sizeof(T) == 2) {
+        if (dim >= PAIR) return mask_by_pairs(strip, dim, weight, bias, answer, threads);
+    }
+#endif
     strip.template each<6>(threads, [=]<int64_t COUNT>(const Around<T>& near, int64_t pixel, int64_t x) {
         for (int64_t c = 0; c < dim; c += LANES) {
             Lanes made[COUNT];

@@ -22,7 +22,7 @@ SWITCH = 'IRBOX_NATIVE'
 """Environment variable: ``0`` leaves all layers to torch's own operators."""
 FOLDER = Path(__file__).parent
 SOURCES = 'kernels.cpp', 'gradients.cpp'
-HEADERS = 'lanes.h', 'maps.h'
+HEADERS = 'lanes.h', 'maps.h', 'pairs.h'
 COMPILERS = 'c++', 'g++', 'clang++'
 SECONDS = 120
 FLAGS = (

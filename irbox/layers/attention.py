@@ -20,6 +20,7 @@ from irbox.layers.channel_attention import (
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import WIDEST_HEAD, can_run_fused
 from irbox.layers.norm import LayerNorm2d
+from irbox.layers.pixel_linear import PixelLinear
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strip_convolutions import Attended, Convolved
 from irbox.layers.strip_gradients import can_learn_by_kernels, can_learn_in_strips
@@ -28,7 +29,6 @@ from irbox.layers.strips import (
     can_run_in_strips,
     computing_dtype,
     pixels_of,
-    project_onto,
     size_of,
     strips,
     weights_of,
@@ -187,11 +187,11 @@ class TransposedAttention(nn.Module):
         if few and bias is None and pixels.dtype == values.dtype:
             base, flat = pixels.flatten(1, 2), values.flatten(1, 2)
             return torch.baddbmm(base, flat, folded.transpose(1, 2)).view(pixels.shape)
-        answer = torch.empty_like(pixels)
+        answer, mixing = torch.empty_like(pixels), [PixelLinear(one, bias) for one in folded]
         for images, rows in strips(size_of(pixels), pixels.shape[3], values.dtype):
             for image in range(len(pixels))[images]:
                 place = image, rows
-                project_onto(pixels[place], values[place], folded[image], bias, answer[place])
+                mixing[image](values[place], answer[place], plus=pixels[place])
         return answer
 
 

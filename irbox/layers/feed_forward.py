@@ -10,6 +10,7 @@ from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import can_run_fused
 from irbox.layers.gate import gelu_gate
 from irbox.layers.norm import LayerNorm2d
+from irbox.layers.pixel_linear import PixelLinear
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strip_convolutions import Gated
 from irbox.layers.strip_gradients import can_learn_by_kernels, can_learn_in_strips
@@ -18,8 +19,6 @@ from irbox.layers.strips import (
     can_run_in_strips,
     computing_dtype,
     pixels_of,
-    project,
-    project_onto,
     weights_of,
 )
 from irbox.layers.widen import widen_in_strips
@@ -104,7 +103,7 @@ class GatedFeedForward(nn.Module):
             overwrite: See ``add_to``.
         """
         pixels, dtype = pixels_of(x), computing_dtype(x)
-        narrow, narrow_bias = weights_of(self.project_out, dtype, given=1)
+        narrow = PixelLinear(*weights_of(self.project_out, dtype, given=1))
         gated = Gated(*weights_of(self.dwconv, dtype, made=2))
         # Rows are written when the rows below them have been read.
         answer = pixels
@@ -115,8 +114,5 @@ class GatedFeedForward(nn.Module):
                 pixels, self.project_in, gated, branches=2, norm=norm, kept=wide
             ):
                 out = answer[images, rows]
-                if norm is None:
-                    project(strip, narrow, narrow_bias, out)
-                else:
-                    project_onto(pixels[images, rows], strip, narrow, narrow_bias, out)
+                narrow(strip, out, plus=None if norm is None else pixels[images, rows])
         return answer.permute(0, 3, 1, 2)

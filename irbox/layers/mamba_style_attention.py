@@ -14,14 +14,13 @@ from irbox.layers.depthwise_conv import DepthwiseConv
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import WIDEST_HEAD, can_run_fused
 from irbox.layers.norm import LayerNorm2d
+from irbox.layers.pixel_linear import PixelLinear
 from irbox.layers.pointwise_conv import PointwiseConv2d
-from irbox.layers.strip_convolutions import Convolved, Masked, Shift
+from irbox.layers.strip_convolutions import Convolved, Masked
 from irbox.layers.strips import (
     can_run_in_strips,
     computing_dtype,
     pixels_of,
-    project,
-    project_onto,
     size_of,
     strips,
     weights_of,
@@ -123,7 +122,7 @@ class MambaStyleAttention(nn.Module):
         pixels, dtype = pixels_of(x), computing_dtype(x)
         shape, dim = size_of(pixels), pixels.shape[3]
         conv, *pointwise = cast('list[nn.Conv2d]', list(self.dwconv))
-        first, first_bias = weights_of(self.project_in, dtype, made=1)
+        first = PixelLinear(*weights_of(self.project_in, dtype, made=1))
         mask = torch.empty_like(pixels, dtype=dtype)
         taps = weights_of(conv, dtype, made=1)
         alone = not pointwise and self.mask_mode == 'input'
@@ -131,7 +130,7 @@ class MambaStyleAttention(nn.Module):
 
         def fill(images: slice, rows: slice, out: Tensor) -> None:
             strip = normalize(pixels[images, rows], norm, dtype)
-            project(strip, first, first_bias, out)
+            first(strip, out)
             if self.mask_mode == 'multiply':
                 mask[images, rows] = strip
 
@@ -141,9 +140,8 @@ class MambaStyleAttention(nn.Module):
                     continue
                 strip = strip[..., :dim]
                 for layer in pointwise:
-                    weight, bias = weights_of(layer, dtype)
                     mixed = strip.new_empty(strip.shape)
-                    project(strip, weight, bias, mixed)
+                    PixelLinear(*weights_of(layer, dtype))(strip, mixed)
                     strip = mixed
                 if self.mask_mode == 'multiply':
                     mask[images, rows].mul_(strip.sigmoid())
@@ -172,23 +170,22 @@ class MambaStyleAttention(nn.Module):
         dtype, projection = values.dtype, self.attn.project_out
         folded = fold(weights, projection).to(dtype).transpose(1, 2)
         bias = None if projection is None or projection.bias is None else projection.bias.to(dtype)
-        last, last_bias = weights_of(self.project_out, dtype)
-        second, second_bias = weights_of(cast(nn.Conv2d, self.gate[0]), dtype)
-        open_by, shift = Shift(second_bias, values), Shift(last_bias, pixels)
+        last = PixelLinear(*weights_of(self.project_out, dtype))
+        opening = PixelLinear(*weights_of(cast(nn.Conv2d, self.gate[0]), dtype))
+        attention = [PixelLinear(one, bias) for one in folded]
         answer = torch.empty_like(pixels)
         for images, rows in strips(size_of(pixels), 2 * pixels.shape[3], dtype):
             for image in range(len(pixels))[images]:
                 place = image, rows
                 gated = torch.empty_like(values[place])
-                project(values[place], folded[image], bias, gated)
-                opened = torch.empty_like(gated)
-                project(normalize(pixels[place], norm, dtype), second, None, opened)
-                open_by.squash(opened)
-                if gate is not None:
-                    gate[place] = opened
-                gated.mul_(opened)
-                shift(pixels[place], answer[place])
-                project_onto(answer[place], gated, last, None, answer[place])
+                attention[image](values[place], gated)
+                given = normalize(pixels[place], norm, dtype)
+                if gate is None:
+                    opening(given, gated, squash=True, times=gated)
+                else:
+                    opening(given, gate[place], squash=True)
+                    gated.mul_(gate[place])
+                last(gated, answer[place], plus=pixels[place])
         return answer
 
     def _gate(self, x: Tensor, record: Callable[[Tensor], None] | None) -> Tensor:

@@ -134,38 +134,6 @@ class Masked(StripConvolution[None]):
             operators.mask(self.library, window, self._taps, self._shift, margin, out)
 
 
-class Shift:
-    """Adds a bias to pixels, with nothing to differentiate.
-
-    Args:
-        bias: (C,), or None.
-        like: Pixels (..., C) of the device and the dtype that will come.
-    """
-
-    def __init__(self, bias: Tensor | None, like: Tensor) -> None:
-        fits = like.dtype in operators.KINDS and not like.shape[-1] % LANES
-        self.library = native() if fits and like.device.type == 'cpu' else None
-        self.bias = bias if bias is None or self.library is None else bias.float()
-
-    def squash(self, pixels: Tensor) -> None:
-        """Put ``sigmoid(pixels + bias)`` into contiguous pixels (..., C)."""
-        if self.library is not None:
-            operators.shift(self.library, pixels, self.bias, True, pixels)
-            return
-        if self.bias is not None:
-            pixels.add_(self.bias)
-        pixels.sigmoid_()
-
-    def __call__(self, pixels: Tensor, out: Tensor) -> None:
-        """Put ``pixels + bias`` into ``out``, both contiguous, (..., C)."""
-        if self.bias is None:
-            out.copy_(pixels)
-        elif self.library is not None:
-            operators.shift(self.library, pixels, self.bias, False, out)
-        else:
-            torch.add(pixels, self.bias, out=out)
-
-
 def normalized(
     pixels: Tensor, weight: Tensor, bias: Tensor | None, eps: float, dtype: torch.dtype
 ) -> Tensor | None:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from irbox.layers.norm import LayerNorm2d
+from irbox.layers.pixel_linear import PixelLinear
 from irbox.layers.strip_convolutions import StripConvolution, normalized
-from irbox.layers.strips import project, size_of, strips, weights_of, whole_images
+from irbox.layers.strips import size_of, strips, weights_of, whole_images
 
 Answer = TypeVar('Answer')
 Fill = Callable[[slice, slice, Tensor], object]
@@ -82,16 +83,16 @@ def widen_in_strips(
         As ``convolve_in_strips``.
     """
     dtype = convolve.weight.dtype
-    weight, bias = weights_of(widen, dtype, made=branches)
+    linear = PixelLinear(*weights_of(widen, dtype, made=branches))
 
     def fill(images: slice, rows: slice, out: Tensor) -> None:
         strip = pixels[images, rows]
         strip = strip.to(dtype) if norm is None else normalize(strip, norm, dtype)
-        project(strip, weight, bias, out)
+        linear(strip, out)
 
     if kept is not None:
         whole = slice(0, pixels.shape[1])
-        for images in whole_images(size_of(pixels), len(weight), dtype):
+        for images in whole_images(size_of(pixels), len(linear.weight), dtype):
             fill(images, whole, kept[images])
             yield images, whole, convolve(kept[images], False, (images, whole))
         return

@@ -79,21 +79,6 @@ void mask(const Strip<T>& strip, int64_t dim, const float* weight, const float* 
     });
 }
 
-// Pixels plus a bias, and the sigmoid of that where it is asked for. ``answer`` may be where the pixels are.
-template <typename T>
-void shift(const T* pixels, int64_t count, int64_t channels, const float* bias, bool squash, T* answer, int threads) {
-    #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t pixel = 0; pixel < count; ++pixel) {
-        const T* from = pixels + pixel * channels;
-        T* to = answer + pixel * channels;
-        for (int64_t c = 0; c < channels; c += LANES) {
-            Lanes x = load(from + c);
-            if (bias) x += load(bias + c);
-            store(to + c, squash ? sigmoid(x) : x);
-        }
-    }
-}
-
 inline float total(Lanes x) {
     float sum = 0;
     for (int64_t i = 0; i < LANES; ++i) sum += x[i];
@@ -139,10 +124,6 @@ void normalize(const From* pixels, int64_t count, int64_t channels, const float*
     extern "C" void mask_##NAME(STRIP(T), int64_t dim, const float* weight, const float* bias, T* answer,              \
                                 int threads) {                                                                         \
         mask(GIVEN(T), dim, weight, bias, answer, threads);                                                            \
-    }                                                                                                                  \
-    extern "C" void shift_##NAME(const T* pixels, int64_t count, int64_t channels, const float* bias, int squash,      \
-                                 T* answer, int threads) {                                                             \
-        shift(pixels, count, channels, bias, bool(squash), answer, threads);                                           \
     }
 
 KERNELS(float32, float)

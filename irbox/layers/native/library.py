@@ -21,7 +21,7 @@ from irbox.utils.processor import processor_name
 SWITCH = 'IRBOX_NATIVE'
 """Environment variable: ``0`` leaves all layers to torch's own operators."""
 FOLDER = Path(__file__).parent
-SOURCES = 'kernels.cpp', 'gradients.cpp'
+SOURCES = 'kernels.cpp', 'gradients.cpp', 'products.cpp'
 HEADERS = 'lanes.h', 'maps.h', 'pairs.h'
 COMPILERS = 'c++', 'g++', 'clang++'
 SECONDS = 120
@@ -36,16 +36,20 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     'gate': (*_STRIP, *[_POINTER] * 3, ctypes.c_int),
     'attend': (*_STRIP, ctypes.c_int64, *[_POINTER] * 5, ctypes.c_int),
     'mask': (*_STRIP, ctypes.c_int64, *[_POINTER] * 3, ctypes.c_int),
-    'shift': (
-        _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, ctypes.c_int, _POINTER, ctypes.c_int,
-    ),
     'gate_gradient': (*_STRIP, *[_POINTER] * 5, ctypes.c_int),
+    'multiplies': (),
+    'product': (
+        _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, ctypes.c_int64, _POINTER, ctypes.c_int,
+        *[_POINTER] * 3, ctypes.c_int,
+    ),
     'depthwise_gradient': (*_STRIP, *[_POINTER] * 4, ctypes.c_int),
     'normalize': (
         _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, _POINTER, ctypes.c_float, _POINTER,
         ctypes.c_int,
     ),
 }  # fmt: skip
+
+_ANSWERS = {'multiplies': ctypes.c_int}
 
 
 def native() -> ctypes.CDLL | None:
@@ -140,7 +144,8 @@ def _declared(path: Path) -> ctypes.CDLL:
         'gate': ('float32', 'bfloat16'),
         'attend': ('float32', 'bfloat16'),
         'mask': ('float32', 'bfloat16'),
-        'shift': ('float32', 'bfloat16'),
+        'product': ('float32', 'bfloat16'),
+        'multiplies': ('float32', 'bfloat16'),
         'gate_gradient': ('float32', 'bfloat16'),
         'depthwise_gradient': ('float32', 'bfloat16'),
         'normalize': ('float32_float32', 'float32_bfloat16', 'bfloat16_bfloat16'),
@@ -148,5 +153,5 @@ def _declared(path: Path) -> ctypes.CDLL:
     for name, endings in kinds.items():
         for ending in endings:
             function = getattr(library, f'{name}_{ending}')
-            function.argtypes, function.restype = _ARGUMENTS[name], None
+            function.argtypes, function.restype = _ARGUMENTS[name], _ANSWERS.get(name)
     return library

@@ -25,7 +25,7 @@ def gate(
     Args:
         library: See ``native``.
         window: (B, rows, W, 2 C), contiguous, C a multiple of 16; float32 or bfloat16.
-        weight: (9, 2 C), see ``taps``.
+        weight: (9, 2 C), see ``taps``; of bfloat16 maps its values are bfloat16 as well.
         bias: (2 C,), float32, or None.
         margin: Whether the window has a row above and one below those that are asked for; else
             zeros are there.
@@ -104,28 +104,6 @@ def mask(
     getattr(library, f'mask_{KINDS[window.dtype]}')(
         *_strip(window, rows, margin), dim, _at(weight), _at(bias), _at(answer), _threads()
     )
-
-
-def shift(
-    library: ctypes.CDLL, pixels: Tensor, bias: Tensor | None, squash: bool, answer: Tensor
-) -> None:
-    """Add a bias, and take the sigmoid of that if asked to.
-
-    Args:
-        library: See ``native``.
-        pixels: (..., C), contiguous, C a multiple of 16.
-        bias: (C,), float32, or None.
-        squash: Whether the sigmoid is taken.
-        answer: As ``pixels``, written to; it may be ``pixels``.
-    """
-    channels = pixels.shape[-1]
-    _check(pixels, bias, whole=channels)
-    assert answer.is_contiguous() and answer.shape == pixels.shape
-    assert answer.dtype == pixels.dtype
-    getattr(library, f'shift_{KINDS[pixels.dtype]}')(
-        _at(pixels), pixels.numel() // channels, channels, _at(bias), int(squash), _at(answer),
-        _threads(),
-    )  # fmt: skip
 
 
 def gate_gradient(

@@ -29,10 +29,19 @@ def mask(window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool, answ
     answer.copy_(_convolve(window, weight, bias, margin)[..., : answer.shape[-1]].sigmoid())
 
 
-def shift(pixels: Tensor, bias: Tensor | None, squash: bool, answer: Tensor) -> None:
-    """See ``operators.shift``."""
-    x = pixels.float() if bias is None else pixels.float() + bias
-    answer.copy_(x.sigmoid() if squash else x)
+def product(
+    pixels: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    squash: bool,
+    times: Tensor | None,
+    plus: Tensor | None,
+) -> Tensor:
+    """See ``products.product``; ``weight`` is (N, K)."""
+    x = F.linear(pixels.float(), weight.float(), bias)
+    x = x.sigmoid() if squash else x
+    x = x if times is None else x * times.float()
+    return (x if plus is None else x + plus.float()).to(pixels.dtype)
 
 
 def gate_gradient(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from irbox.layers.native import operators
+from irbox.layers.native import operators, products
 from irbox.layers.native import torch_twins as twins
 
 Answers = list[Tensor]
@@ -39,26 +39,29 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
     def draw(*size: int) -> Tensor:
         return torch.randn(size, generator=generator)
 
-    for margin, bias in ((True, None), (False, draw(64))):
+    for margin, bias in ((True, None), (False, draw(128))):
         # Values as GELU meets them, beyond where it is straight.
-        window, weight = (3 * draw(2, 5, 11, 64)).to(dtype), draw(9, 64)
+        window, weight = (3 * draw(2, 5, 11, 128)).to(dtype), draw(9, 128).to(dtype).float()
         given = window, weight, bias, margin
         yield 'gate', [operators.gate(library, *given)], [twins.gate(*given)]
-        values, twin_values = (window.new_empty(2, 5 - 2 * margin, 11, 16) for _ in range(2))
+        values, twin_values = (window.new_empty(2, 5 - 2 * margin, 11, 32) for _ in range(2))
         found = operators.attend(library, *given, values)
         expected = twins.attend(*given, twin_values)
         yield 'attend', [*found, values], [*expected, twin_values]
         operators.mask(library, *given, values)
         twins.mask(*given, twin_values)
         yield 'mask', [values], [twin_values]
-        for squash in (False, True):
-            pixels, added = draw(13, 64).to(dtype), bias
-            answer, twin_answer = torch.empty_like(pixels), torch.empty_like(pixels)
-            operators.shift(library, pixels, added, squash, answer)
-            twins.shift(pixels, added, squash, twin_answer)
-            yield 'shift', [answer], [twin_answer]
-        grad = draw(2, 5 - 2 * margin, 11, 64).to(dtype)
-        half = grad[..., :32].contiguous()
+        if taken := products.taken_at_once(library, dtype):
+            # A pixel beyond whole tiles, and a vector of columns.
+            pixels, matrix = draw(13, 32).to(dtype), draw(128, 32).to(dtype)
+            times, plus = (None, None) if margin else (draw(13, 128).to(dtype) for _ in range(2))
+            answer = torch.empty(13, 128, dtype=dtype)
+            packed, after = products.pack(matrix, taken), {'times': times, 'plus': plus}
+            products.product(library, pixels, packed, bias, answer, squash=not margin, **after)
+            twin_answer = twins.product(pixels, matrix, bias, not margin, times, plus)
+            yield 'product', [answer], [twin_answer]
+        grad = draw(2, 5 - 2 * margin, 11, 128).to(dtype)
+        half = grad[..., :64].contiguous()
         both = operators.gate_gradient(library, *given, half)
         yield 'gate_gradient', [*both], [*twins.gate_gradient(*given, half)]
         learned = window, weight, margin, grad

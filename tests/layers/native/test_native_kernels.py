@@ -11,7 +11,7 @@ from irbox.layers import strips
 from irbox.layers.attention import TransposedAttention
 from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.mamba_style_attention import MambaStyleAttention
-from irbox.layers.native import library, operators
+from irbox.layers.native import library, operators, products
 from irbox.layers.native import torch_twins as twins
 from irbox.layers.norm import LayerNorm2d
 
@@ -50,7 +50,9 @@ def assert_near(found, expected):
 def drawn(size, margin, bias, dtype, channels=96):
     rows, width = size
     window = 2 * torch.randn(2, rows + 2 * margin, width, channels)
-    return window.to(dtype), torch.randn(9, channels), torch.randn(channels) if bias else None
+    # Taps are those of a layer that computes in this dtype.
+    taps = torch.randn(9, channels).to(dtype).float()
+    return window.to(dtype), taps, torch.randn(channels) if bias else None
 
 
 @pytest.mark.usefixtures('threads')
@@ -71,13 +73,16 @@ def test_a_gate(kernels, size, margin, bias, dtype):
 @SIZES
 @MARGIN
 @BIAS
-def test_queries_keys_and_values(kernels, size, margin, bias, dtype):
-    # 3 x 16 of 64 channels: what pads the map is passed over.
-    given = *drawn(size, margin, bias, dtype, 64), margin
-    values, expected_values = (torch.full((2, *size, 16), torch.nan, dtype=dtype) for _ in range(2))
+@pytest.mark.parametrize('dim', [16, 48])
+def test_queries_keys_and_values(kernels, dim, size, margin, bias, dtype):
+    # 16 channels more than are asked for: what pads the map is passed over.
+    given = *drawn(size, margin, bias, dtype, 3 * dim + 16), margin
+    values, expected_values = (
+        torch.full((2, *size, dim), torch.nan, dtype=dtype) for _ in range(2)
+    )
     both, squares = operators.attend(kernels, *given, values)
     expected, expected_squares = twins.attend(*given, expected_values)
-    assert both.shape == (2, *size, 32) and squares.shape == (2, 32)
+    assert both.shape == (2, *size, 2 * dim) and squares.shape == (2, 2 * dim)
     assert_near(both, expected)
     assert_near(squares, expected_squares)
     assert_near(values, expected_values)
@@ -120,16 +125,25 @@ def test_the_gradient_of_a_gate(kernels, size, margin, bias, dtype):
 @DTYPES
 @BIAS
 @pytest.mark.parametrize('squash', [False, True])
-@pytest.mark.parametrize('size', [(16,), (1, 5, 48), (2, 3, 7, 96)], ids=str)
-def test_a_shift(kernels, size, squash, bias, dtype):
-    pixels = (3 * torch.randn(size)).to(dtype)
-    added = torch.randn(size[-1]) if bias else None
-    found, expected = (torch.full_like(pixels, torch.nan) for _ in range(2))
-    operators.shift(kernels, pixels, added, squash, found)
-    twins.shift(pixels, added, squash, expected)
+@pytest.mark.parametrize('after', [False, True])
+@pytest.mark.parametrize('shape', [(1, 2, 16), (8, 30, 48), (67, 96, 112), (130, 18, 64)], ids=str)
+def test_a_product(kernels, shape, after, squash, bias, dtype):
+    taken = products.taken_at_once(kernels, dtype)
+    if not taken:
+        pytest.skip('torch multiplies faster on this processor')
+    count, given, made = shape
+    pixels, weight = (torch.randn(one, given).to(dtype) for one in (count, made))
+    shift = torch.randn(made) if bias else None
+    times, plus = ((torch.randn(count, made).to(dtype) if after else None) for _ in range(2))
+    expected = twins.product(pixels, weight, shift, squash, times, plus)
+    asked = kernels, pixels, products.pack(weight, taken), shift
+    found = torch.full((count, made), torch.nan, dtype=dtype)
+    products.product(*asked, found, squash=squash, times=times, plus=plus)
     assert_near(found, expected)
-    operators.shift(kernels, pixels, added, squash, pixels)
-    assert torch.equal(pixels, found), 'in place, and the same bits each time'
+    for place in ('times', 'plus') if after else ():  # in place, and the same bits each time
+        maps = {'times': times.clone(), 'plus': plus.clone()}
+        products.product(*asked, maps[place], squash=squash, **maps)
+        assert torch.equal(maps[place], found)
 
 
 @pytest.mark.usefixtures('threads')
@@ -207,12 +221,15 @@ def test_gelu_everywhere(kernels):
 def test_sigmoid_everywhere(kernels):
     """Small answers are as right as large ones; far away it ends at 0 and 1."""
     points = torch.linspace(-86, 86, 16000)
-    found = torch.empty_like(points)
-    operators.shift(kernels, points.view(-1, 16), None, True, found.view(-1, 16))
+    if not products.taken_at_once(kernels, torch.float32):
+        pytest.skip('the sigmoid of float32 products is AVX-512 alone')
+    found, same = torch.empty_like(points), products.pack(torch.eye(16), 1)
+    products.product(kernels, points.view(-1, 16), same, None, found.view(-1, 16), squash=True)
     torch.testing.assert_close(found, points.double().sigmoid().float(), atol=0, rtol=1e-6)
-    edges = torch.tensor([-math.inf, -200, 200, math.inf, math.nan]).repeat_interleave(16)
-    operators.shift(kernels, edges.view(-1, 16), None, True, edges.view(-1, 16))
-    low, lower, high, higher, unknown = edges[::16]
+    edges = torch.tensor([-math.inf, -200, 200, math.inf, math.nan])
+    answers, column = torch.empty(5, 16), products.pack(torch.ones(16, 1), 1)
+    products.product(kernels, edges.view(-1, 1), column, None, answers, squash=True)
+    low, lower, high, higher, unknown = answers[:, 0]
     assert 0 <= low <= lower < 1e-37 and high == higher == 1 and unknown.isnan()
 
 
@@ -254,7 +271,7 @@ def test_what_is_not_for_the_kernels(monkeypatch):
     def refused(*_):
         raise AssertionError('a kernel of ours was asked')
 
-    names = 'gate', 'attend', 'mask', 'shift', 'normalize', 'gate_gradient', 'depthwise_gradient'
+    names = 'gate', 'attend', 'mask', 'normalize', 'gate_gradient', 'depthwise_gradient'
     for name in names:
         monkeypatch.setattr(operators, name, refused)
     for dtype, width in ((torch.float64, 32), (torch.float32, 24)):

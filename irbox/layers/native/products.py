@@ -1,0 +1,63 @@
+"""Products of pixels with small matrices, by the kernels."""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from irbox.layers.strips import LANES
+
+KINDS = {torch.float32: 'float32', torch.bfloat16: 'bfloat16'}
+
+
+def taken_at_once(library: ctypes.CDLL, dtype: torch.dtype) -> int:
+    """Say how many of a pixel's values an instruction takes; 0 where torch multiplies faster."""
+    there = getattr(library, f'multiplies_{KINDS[dtype]}')()
+    return (2 if dtype == torch.bfloat16 else 1) if there else 0
+
+
+def pack(weight: Tensor, taken: int) -> Tensor:
+    """Lay out a matrix as the kernel reads it: (N, K) -> (K / taken, N, taken), contiguous."""
+    made, given = weight.shape
+    return weight.view(made, given // taken, taken).transpose(0, 1).contiguous()
+
+
+def product(
+    library: ctypes.CDLL,
+    pixels: Tensor,
+    packed: Tensor,
+    bias: Tensor | None,
+    answer: Tensor,
+    *,
+    squash: bool = False,
+    times: Tensor | None = None,
+    plus: Tensor | None = None,
+) -> None:
+    """Multiply pixels by a matrix, and go on with the answer.
+
+    Args:
+        library: See ``native``; ``taken_at_once`` is not 0.
+        pixels: (..., K), contiguous; float32 or bfloat16.
+        packed: See ``pack``; N is a multiple of 16.
+        bias: (N,), float32, added to the product.
+        answer: (..., N), contiguous, written to, not where the pixels are.
+        squash: Take the sigmoid of that.
+        times: (..., N), contiguous, multiplied by then. It may be the answer, as ``plus``.
+        plus: (..., N), contiguous, added in the end.
+    """
+    given, made = packed.shape[0] * packed.shape[2], packed.shape[1]
+    count = pixels.numel() // given
+    assert pixels.is_contiguous() and packed.is_contiguous() and pixels.shape[-1] == given
+    assert not made % LANES and packed.dtype == pixels.dtype
+    assert bias is None or (bias.is_contiguous() and bias.dtype == torch.float32)
+    for one in (answer, times, plus):
+        assert one is None or (one.is_contiguous() and one.dtype == pixels.dtype)
+        assert one is None or (one.shape[-1] == made and one.numel() == count * made)
+    getattr(library, f'product_{KINDS[pixels.dtype]}')(
+        pixels.data_ptr(), count, given, packed.data_ptr(), made,
+        None if bias is None else bias.data_ptr(), int(squash),
+        None if times is None else times.data_ptr(), None if plus is None else plus.data_ptr(),
+        answer.data_ptr(), torch.get_num_threads(),
+    )  # fmt: skip

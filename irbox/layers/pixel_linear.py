@@ -1,0 +1,85 @@
+"""A linear layer of pixels and what follows it, with nothing to differentiate."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from irbox.layers.native import products
+from irbox.layers.native.library import native
+from irbox.layers.strips import LANES
+
+
+class PixelLinear:
+    """``x W^T + b`` of each pixel; then, where they are asked for, sigmoid, product and sum.
+
+    By a kernel of ours where there is one for the processor, else by torch's operators.
+
+    Args:
+        weight: (C_out, C_in), in the dtype of the pixels that will come.
+        bias: (C_out,), or None.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self.weight, self.bias = weight, bias
+        fits = weight.dtype in products.KINDS and not weight.shape[0] % LANES
+        library = native() if fits and weight.device.type == 'cpu' else None
+        taken = None if library is None else products.taken_at_once(library, weight.dtype)
+        if library is None or not taken or weight.shape[1] % taken:
+            self.library = None
+        else:
+            self.library = library
+            self._packed = products.pack(weight, taken)
+            self._shift = None if bias is None else bias.float()
+
+    def __call__(
+        self,
+        x: Tensor,
+        out: Tensor,
+        *,
+        squash: bool = False,
+        times: Tensor | None = None,
+        plus: Tensor | None = None,
+    ) -> None:
+        """Write the answer for pixels (..., C_in) into ``out``, (..., C_out).
+
+        Args:
+            x: In the dtype of the weight.
+            out: Written to; contiguous. It may be ``times`` or ``plus``.
+            squash: Take the sigmoid of ``x W^T + b``.
+            times: (..., C_out), contiguous, multiplied by then, in the dtype of the weight.
+            plus: (..., C_out), contiguous, added in the end, in the dtype of ``out``.
+        """
+        same = out.dtype == x.dtype and (plus is None or plus.is_contiguous())
+        if self.library is not None and same and x.is_contiguous():
+            given = self.library, x, self._packed, self._shift, out
+            products.product(*given, squash=squash, times=times, plus=plus)
+        else:
+            self._by_torch(x, out, squash, times, plus)
+
+    def _by_torch(
+        self, x: Tensor, out: Tensor, squash: bool, times: Tensor | None, plus: Tensor | None
+    ) -> None:
+        rows, turned = x.reshape(-1, x.shape[-1]), self.weight.t()
+        flat = out.view(-1, out.shape[-1])
+        alone = not squash and times is None
+        if alone and plus is not None and plus.dtype == out.dtype == x.dtype:
+            torch.addmm(plus.view(flat.shape), rows, turned, out=flat)
+            if self.bias is not None:
+                flat.add_(self.bias)
+            return
+        apart = plus is not None or times is not None or out.dtype != x.dtype
+        answer = x.new_empty(flat.shape) if apart else flat
+        if self.bias is None:
+            torch.mm(rows, turned, out=answer)
+        else:
+            torch.addmm(self.bias, rows, turned, out=answer)
+        answer = answer.view(out.shape)
+        if squash:
+            answer.sigmoid_()
+        if times is not None:
+            answer.mul_(times)
+        if plus is not None:
+            torch.add(plus, answer, out=out)
+        elif apart:
+            out.copy_(answer)

@@ -79,34 +79,58 @@ void mask(const Strip<T>& strip, int64_t dim, const float* weight, const float* 
     });
 }
 
+typedef float HalfLanes __attribute__((vector_size(2 * LANES)));
+
 inline float total(Lanes x) {
+    HalfLanes halves[2];
+    memcpy(halves, &x, sizeof halves);
+    const HalfLanes both = halves[0] + halves[1];
     float sum = 0;
-    for (int64_t i = 0; i < LANES; ++i) sum += x[i];
+    for (int64_t i = 0; i < LANES / 2; ++i) sum += both[i];
     return sum;
+}
+
+// COUNT pixels side by side: what one waits for, the others use.
+template <int64_t COUNT, typename From, typename To>
+inline void normalize_pixels(const From* from, int64_t channels, const float* weight, const float* bias, float eps,
+                             To* to) {
+    Lanes sums[COUNT] = {}, squares[COUNT] = {};
+    float mean[COUNT], scale[COUNT];
+    for (int64_t c = 0; c < channels; c += LANES) {
+        for (int64_t k = 0; k < COUNT; ++k) sums[k] += load(from + k * channels + c);
+    }
+    for (int64_t k = 0; k < COUNT; ++k) mean[k] = total(sums[k]) / channels;
+    for (int64_t c = 0; c < channels; c += LANES) {
+        for (int64_t k = 0; k < COUNT; ++k) {
+            const Lanes apart = load(from + k * channels + c) - mean[k];
+            squares[k] += apart * apart;
+        }
+    }
+    for (int64_t k = 0; k < COUNT; ++k) scale[k] = 1 / std::sqrt(total(squares[k]) / channels + eps);
+    for (int64_t c = 0; c < channels; c += LANES) {
+        const Lanes factor = load(weight + c);
+        for (int64_t k = 0; k < COUNT; ++k) {
+            // Without a bias the mean stays: only the deviation is divided by.
+            Lanes x = load(from + k * channels + c) - (bias ? mean[k] : 0);
+            x = x * scale[k] * factor;
+            if (bias) x += load(bias + c);
+            store(to + k * channels + c, x);
+        }
+    }
 }
 
 template <typename From, typename To>
 void normalize(const From* pixels, int64_t count, int64_t channels, const float* weight, const float* bias, float eps,
                To* answer, int threads) {
+    constexpr int64_t together = 4;
     #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t pixel = 0; pixel < count; ++pixel) {
-        const From* from = pixels + pixel * channels;
-        To* to = answer + pixel * channels;
-        Lanes sums = {};
-        for (int64_t c = 0; c < channels; c += LANES) sums += load(from + c);
-        const float mean = total(sums) / channels;
-        Lanes squares = {};
-        for (int64_t c = 0; c < channels; c += LANES) {
-            const Lanes apart = load(from + c) - mean;
-            squares += apart * apart;
-        }
-        const float scale = 1 / std::sqrt(total(squares) / channels + eps);
-        // Without a bias the mean stays: only the deviation is divided by.
-        const float shift = bias ? mean : 0;
-        for (int64_t c = 0; c < channels; c += LANES) {
-            Lanes x = (load(from + c) - shift) * scale * load(weight + c);
-            if (bias) x += load(bias + c);
-            store(to + c, x);
+    for (int64_t pixel = 0; pixel < count; pixel += together) {
+        if (pixel + together <= count) {
+            normalize_pixels<together>(pixels + pixel * channels, channels, weight, bias, eps, answer + pixel * channels);
+        } else {
+            for (int64_t k = pixel; k < count; ++k) {
+                normalize_pixels<1>(pixels + k * channels, channels, weight, bias, eps, answer + k * channels);
+            }
         }
     }
 }

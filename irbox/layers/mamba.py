@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from irbox.layers.causal_convolution import convolved
 from irbox.layers.selective_scan import check_backend, selective_scan
 from irbox.utils.precision import full_precision
 
@@ -119,25 +120,31 @@ class Mamba(nn.Module):
             return self._mix(x.to(self.in_proj.weight.dtype)).to(x.dtype)
 
     def _convolve(self, u: Tensor) -> Tensor:
-        """Causal depthwise convolution and SiLU of (B, d_inner, L)."""
+        """Causal depthwise convolution and SiLU of (B, L, d_inner)."""
         kernel = causal_convolution_kernel(u.device.type, self.backend)
+        if kernel is None and self.backend == 'auto':
+            answer = convolved(u, self.conv1d)
+            if answer is not None:
+                return answer
+        u = u.transpose(1, 2)
         if kernel is None or self.conv1d.kernel_size[0] not in KERNEL_WIDTHS:
-            return F.silu(self.conv1d(u)[..., : u.shape[-1]])
-        return kernel(u.contiguous(), self.conv1d.weight[:, 0], self.conv1d.bias, activation='silu')
+            return F.silu(self.conv1d(u)[..., : u.shape[-1]]).transpose(1, 2)
+        taps, bias = self.conv1d.weight[:, 0], self.conv1d.bias
+        return kernel(u.contiguous(), taps, bias, activation='silu').transpose(1, 2)
 
     def _mix(self, x: Tensor) -> Tensor:
-        u, gate = self.in_proj(x).transpose(1, 2).chunk(2, dim=1)
+        u, gate = self.in_proj(x).chunk(2, dim=-1)
         u = self._convolve(u)
         widths = [self.dt_rank, self.d_state, self.d_state]
-        step, write, read = self.x_proj(u.transpose(1, 2)).split(widths, dim=-1)
+        step, write, read = self.x_proj(u).split(widths, dim=-1)
         y = selective_scan(
-            u,
+            u.transpose(1, 2),
             self.dt_proj(step).transpose(1, 2),
             -torch.exp(self.A_log.float()),
             write.transpose(1, 2),
             read.transpose(1, 2),
             self.D,
-            gate,
+            gate.transpose(1, 2),
             delta_softplus=True,
             backend=self.backend,
         )

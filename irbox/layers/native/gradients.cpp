@@ -4,27 +4,6 @@
 
 namespace {
 
-// Of numbers up to zero: a series on what is left of a power of two, right to the last digit but one.
-inline Lanes exponential(Lanes x) {
-    const Lanes zero = {};
-    const Lanes least = zero - 87.0f;
-    x = x < least ? least : x;
-    // Adding 1.5 x 2^23 leaves no digits behind the point: the nearest whole number, also in the lowest bits.
-    const Lanes shifted = x * 1.44269504f + 12582912.0f;
-    const Lanes whole = shifted - 12582912.0f;
-    const Lanes rest = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
-    Lanes sum = zero + 1.0f / 5040;
-    sum = sum * rest + 1.0f / 720;
-    sum = sum * rest + 1.0f / 120;
-    sum = sum * rest + 1.0f / 24;
-    sum = sum * rest + 1.0f / 6;
-    sum = sum * rest + 0.5f;
-    sum = sum * rest + 1.0f;
-    sum = sum * rest + 1.0f;
-    const Bits power = ((Bits)shifted - 0x4b400000u + 127) << 23;
-    return sum * (Lanes)power;
-}
-
 // ``gate`` once more, and its gradient by the map after the convolution: ``answer`` and ``of_answer`` (pixels, channels / 2),
 // ``of_convolved`` (pixels, channels).
 template <typename T>

@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -21,8 +22,8 @@ from irbox.utils.processor import processor_name
 SWITCH = 'IRBOX_NATIVE'
 """Environment variable: ``0`` leaves all layers to torch's own operators."""
 FOLDER = Path(__file__).parent
-SOURCES = 'kernels.cpp', 'gradients.cpp', 'products.cpp'
-HEADERS = 'lanes.h', 'maps.h', 'pairs.h'
+SOURCES = 'kernels.cpp', 'gradients.cpp', 'products.cpp', 'scans.cpp', 'scan_gradients.cpp'
+HEADERS = 'lanes.h', 'maps.h', 'pairs.h', 'scans.h'
 COMPILERS = 'c++', 'g++', 'clang++'
 SECONDS = 120
 FLAGS = (
@@ -32,6 +33,9 @@ FOR_THIS_PROCESSOR = {'x86_64': '-march=native', 'aarch64': '-mcpu=native'}
 
 _STRIP = (ctypes.c_void_p, *[ctypes.c_int64] * 4, ctypes.c_int)
 _POINTER = ctypes.c_void_p
+_ROWS = _POINTER, ctypes.c_int64
+_CAUSAL = (*_ROWS, *[ctypes.c_int64] * 4, *[_POINTER] * 2)
+_SCAN = (*_ROWS * 5, *[ctypes.c_int64] * 4, *[_POINTER] * 3, ctypes.c_int, ctypes.c_int64)
 _ARGUMENTS: dict[str, tuple[type, ...]] = {
     'gate': (*_STRIP, *[_POINTER] * 3, ctypes.c_int),
     'attend': (*_STRIP, ctypes.c_int64, *[_POINTER] * 5, ctypes.c_int),
@@ -47,6 +51,10 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
         _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, _POINTER, ctypes.c_float, _POINTER,
         ctypes.c_int,
     ),
+    'causal': (*_CAUSAL, _POINTER, ctypes.c_int),
+    'causal_gradient': (*_CAUSAL, *_ROWS, *[_POINTER] * 2, ctypes.c_int),
+    'scan': (*_SCAN, *[_POINTER] * 2, ctypes.c_int),
+    'scan_gradient': (*_SCAN, _POINTER, *_ROWS, *[_POINTER] * 5, ctypes.c_int),
 }  # fmt: skip
 
 _ANSWERS = {'multiplies': ctypes.c_int}
@@ -115,8 +123,12 @@ def _compiled(compiler: str, folder: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=folder) as own:
             linked = Path(own, 'kernels.so')
             made = [str(Path(own, name).with_suffix('.o')) for name in SOURCES]
-            for name, one in zip(SOURCES, made, strict=True):
-                _run([compiler, *flags, '-fopenmp', '-c', str(Path(FOLDER, name)), '-o', one])
+            calls = [
+                [compiler, *flags, '-fopenmp', '-c', str(Path(FOLDER, name)), '-o', one]
+                for name, one in zip(SOURCES, made, strict=True)
+            ]
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(_run, calls))
             # Not linked with OpenMP: threads are to be those that torch has, whose runtime the
             # process has loaded already.
             _run([compiler, '-shared', *made, '-o', str(linked)])
@@ -149,6 +161,10 @@ def _declared(path: Path) -> ctypes.CDLL:
         'gate_gradient': ('float32', 'bfloat16'),
         'depthwise_gradient': ('float32', 'bfloat16'),
         'normalize': ('float32_float32', 'float32_bfloat16', 'bfloat16_bfloat16'),
+        'causal': ('float32',),
+        'causal_gradient': ('float32',),
+        'scan': ('float32',),
+        'scan_gradient': ('float32',),
     }
     for name, endings in kinds.items():
         for ending in endings:

@@ -89,6 +89,30 @@ def normalize(
     return (answer if bias is None else answer + bias).to(dtype)
 
 
+def causal(u: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """See ``scan_operators.causal``."""
+    return F.silu(_look_back(u, weight, bias))
+
+
+def causal_gradient(
+    u: Tensor, weight: Tensor, bias: Tensor | None, grad: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See ``scan_operators.causal_gradient``."""
+    sums = _look_back(u, weight, bias)
+    s = sums.sigmoid()
+    of_sums, width = grad * s * (1 + sums * (1 - s)), len(weight)
+    seen = F.pad(of_sums, (0, 0, 0, width - 1)).unfold(1, width, 1).flip(-1)
+    earlier = F.pad(u, (0, 0, width - 1, 0)).unfold(1, width, 1)
+    of_weight = (of_sums[..., None] * earlier).sum((0, 1)).t()
+    return (seen * weight.t()).sum(-1), of_weight, of_sums.sum((0, 1))
+
+
+def _look_back(u: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    padded = F.pad(u, (0, 0, len(weight) - 1, 0))
+    answer = (padded.unfold(1, len(weight), 1) * weight.t()).sum(-1)
+    return answer if bias is None else answer + bias
+
+
 def _convolve(window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool) -> Tensor:
     channels = window.shape[-1]
     answer = F.conv2d(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from irbox.layers.native import operators, products
+from irbox.layers.native import operators, products, scan_operators
 from irbox.layers.native import torch_twins as twins
+from irbox.layers.selective_scan import torch_scan
+from irbox.layers.selective_scan.torch_scan import recur_in_steps
 
 Answers = list[Tensor]
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
@@ -72,3 +75,34 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
         for to in {torch.bfloat16, dtype}:
             norm = pixels, scale, shift, 1e-5, to
             yield 'normalize', [operators.normalize(library, *norm)], [twins.normalize(*norm)]
+    if dtype == torch.float32:
+        yield from _sequences(library, draw)
+
+
+def _sequences(
+    library: ctypes.CDLL, draw: Callable[..., Tensor]
+) -> Iterator[tuple[str, Answers, Answers]]:
+    """The same of what computes in float32 alone."""
+    both, between, grad = draw(2, 7, 160), draw(2, 7, 11), draw(2, 7, 80)
+    (u, gate), b, c = both.chunk(2, dim=-1), between[..., 1:6], between[..., 6:]
+    weight, bias, skip = draw(4, 80), draw(80), draw(80)
+    given: tuple[Any, ...]
+    for given in ((u, weight, bias), (u, weight[2:], None)):
+        yield 'causal', [scan_operators.causal(library, *given)], [twins.causal(*given)]
+        given = *given, grad
+        found = scan_operators.causal_gradient(library, *given)
+        yield 'causal_gradient', [*found], [*twins.causal_gradient(*given)]
+    # Time steps on both sides of where softplus bends, and rates of states that fade.
+    delta, rates, chunk, recur = 3 * draw(2, 7, 80), -draw(5, 80).exp(), 3, recur_in_steps
+    for rest in ((skip, gate, bias), (None, None, None)):
+        softplus = rest[0] is not None
+        tensors: Any = (u, delta if softplus else delta.exp(), rates, b, c, *rest)
+        given = *tensors, softplus, chunk, recur
+        answer, kept = torch_scan.scan_forward(*given)
+        answers = scan_operators.scan_forward(library, tensors, softplus, chunk)
+        yield 'scan', [*answers], [answer, kept]
+        gradients = scan_operators.scan_backward(library, grad, tensors, softplus, chunk, kept)
+        given = grad, *tensors, softplus, chunk, recur, kept
+        expected = torch_scan.scan_backward(*given)
+        there = [one for one in gradients if one is not None]
+        yield 'scan_gradient', there, [one for one in expected if one is not None]

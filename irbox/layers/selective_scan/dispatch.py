@@ -10,9 +10,11 @@ from mmengine.logging import print_log
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
+from irbox.layers.native.library import native
 from irbox.layers.selective_scan import mamba_ssm_scan as mamba_ssm
 from irbox.layers.selective_scan import operator as own
 from irbox.layers.standard_operators import wants_standard_operators
+from irbox.layers.strips import LANES
 
 # Before torch 2.7, compiling counts as exporting: the portable path is right, if slower.
 _is_exporting = getattr(torch.compiler, 'is_exporting', torch.compiler.is_compiling)
@@ -56,8 +58,9 @@ def selective_scan(
         delta_bias: (dim,).
         delta_softplus: Whether softplus makes the time steps positive.
         backend: ``'torch'``; ``'cuda'``, the kernels of mamba-ssm; ``'auto'``, on CUDA tensors
-            the first that works of mamba-ssm's kernels, a Triton kernel and torch, and torch
-            elsewhere. The choice is logged once.
+            the first that works of mamba-ssm's kernels, a Triton kernel and torch, on a CPU
+            kernels in C++ for whole vectors of channels, and torch elsewhere. The choice is
+            logged once.
 
     Returns:
         (batch, dim, L), in the dtype of ``u``.
@@ -74,7 +77,8 @@ def selective_scan(
     _check_shapes(u, delta, A, B, C, D, z, delta_bias)
     # An export is for other machines too, and tensors without values cannot try a kernel.
     portable = _is_exporting() or isinstance(u, FakeTensor)
-    path = choose_path(backend, u.device.type, u.device.index, portable)
+    vectors = not u.shape[1] // (B.shape[1] if B.dim() == 4 else 1) % LANES
+    path = choose_path(backend, u.device.type, u.device.index, portable, vectors)
     x, step, rates, b, c = (t.float() for t in (u, delta, A, B, C))
     skip, gate, bias = (None if t is None else t.float() for t in (D, z, delta_bias))
     y: Tensor
@@ -97,12 +101,25 @@ def check_backend(backend: str) -> None:
         raise ValueError(f'No scan backend is called {backend!r}. Known: {", ".join(BACKENDS)}.')
 
 
-def choose_path(backend: str, device_type: str, device_index: int | None, portable: bool) -> str:
+def choose_path(
+    backend: str,
+    device_type: str,
+    device_index: int | None,
+    portable: bool,
+    vectors: bool = False,
+) -> str:
     """Decide where a scan runs, and say so once per process.
 
+    Args:
+        backend: See ``selective_scan``.
+        device_type: Of the tensors.
+        device_index: The same.
+        portable: Whether the model is being exported or described.
+        vectors: Whether channels are whole vectors of a CPU's.
+
     Returns:
-        ``'mamba-ssm'``, ``'triton'``, or one of torch's: ``'steps'`` (one by one, on the CPU) and
-        ``'levels'`` (many at once, elsewhere).
+        ``'mamba-ssm'``, ``'triton'``, ``'native'`` (kernels in C++, on the CPU), or one of torch's:
+        ``'steps'`` (one by one, on the CPU) and ``'levels'`` (many at once, elsewhere).
 
     Raises:
         ImportError, ValueError: ``'cuda'`` was asked for and cannot be had.
@@ -120,7 +137,8 @@ def choose_path(backend: str, device_type: str, device_index: int | None, portab
     if backend == 'torch':
         path, reason = plain, "backend='torch' was asked for"
     elif device_type != 'cuda':
-        path, reason = plain, f'the tensors are on {device_type}'
+        kernels = device_type == 'cpu' and vectors and not portable and native() is not None
+        path, reason = 'native' if kernels else plain, f'the tensors are on {device_type}'
     elif portable:
         path, reason = plain, 'the model is being exported or described, not run'
     elif missing is None:
@@ -140,6 +158,7 @@ vars(choose_path)['_dynamo_marked_constant'] = True
 _NAMES = {
     'mamba-ssm': 'the CUDA kernels of mamba-ssm',
     'triton': 'the Triton kernels of irbox',
+    'native': 'the C++ kernels of irbox',
     'steps': 'torch, step by step',
     'levels': 'torch, many steps at once',
 }
@@ -147,7 +166,9 @@ _NAMES = {
 
 @cache
 def _say(path: str, device_type: str, reason: str) -> None:
-    recipe = '' if path == 'mamba-ssm' else f' To have the CUDA kernels: {mamba_ssm.RECIPE}.'
+    recipe = (
+        '' if path in ('mamba-ssm', 'native') else f' To have the CUDA kernels: {mamba_ssm.RECIPE}.'
+    )
     message = f'Selective scan: {_NAMES[path]} on {device_type}, because {reason}.{recipe}'
     print_log(message, logger='current')
 

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from irbox.layers.native import scan_operators as kernels
+from irbox.layers.native.library import native
 from irbox.layers.selective_scan.torch_scan import (
     num_kept,
     recur_in_levels,
@@ -19,7 +21,8 @@ from irbox.utils.precision import full_precision
 
 STEPS_PER_CHUNK = 32
 ELEMENTS_PER_CHUNK = 2**24
-_RECURRENCES = {'steps': recur_in_steps, 'levels': recur_in_levels}
+# Without the kernels, which a file that was written with them may lack: torch, in the same order.
+_RECURRENCES = {'native': recur_in_steps, 'steps': recur_in_steps, 'levels': recur_in_levels}
 
 
 def chunk_length(path: str, batch: int, num_states: int, channels: int) -> int:
@@ -60,10 +63,12 @@ def scan(
 ) -> tuple[Tensor, Tensor]:
     """Scan time-major float32 tensors, as `torch_scan.scan_forward` describes them.
 
-    The path is ``'steps'``, ``'levels'`` or ``'triton'``.
+    The path is ``'native'``, ``'steps'``, ``'levels'`` or ``'triton'``.
     """
     tensors = (u, delta, rates, b, c, skip, gate, bias)
     with full_precision(u):
+        if path == 'native' and (library := native()) is not None:
+            return kernels.scan_forward(library, tensors, softplus, chunk)
         if path == 'triton':
             from irbox.layers.selective_scan import triton_scan
 
@@ -107,9 +112,12 @@ def scan_grad(
     chunk: int,
 ) -> list[Tensor]:
     """Compute the gradients of `scan` for its tensors, in order, without those that are None."""
-    tensors = (grad, u, delta, rates, b, c, skip, gate, bias)
+    given = (u, delta, rates, b, c, skip, gate, bias)
+    tensors = (grad, *given)
     with full_precision(u):
-        if path == 'triton':
+        if path == 'native' and (library := native()) is not None:
+            grads = kernels.scan_backward(library, grad, given, softplus, chunk, kept)
+        elif path == 'triton':
             from irbox.layers.selective_scan import triton_scan
 
             grads = triton_scan.scan_backward(*tensors, softplus, chunk, kept)

@@ -22,17 +22,6 @@ MARGIN = pytest.mark.parametrize('margin', [False, True])
 BIAS = pytest.mark.parametrize('bias', [False, True])
 
 
-@pytest.fixture(scope='module')
-def kernels():
-    try:
-        library.find_compiler()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-    found = library.native()
-    assert found is not None, 'there is a compiler'
-    return found
-
-
 @pytest.fixture(params=[1, 2])
 def threads(request):
     before = torch.get_num_threads()

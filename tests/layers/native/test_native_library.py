@@ -106,8 +106,13 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch):
         ('lanes.h', 'half + half * error_function', 'half - half * error_function'),
         ('gradients.cpp', '0.39894228f', '0.38f'),
         ('gradients.cpp', 'of_tap += given[k]', 'of_tap += 1.01f * given[k]'),
+        ('scans.cpp', 'x * sigmoid(x)', 'x * sigmoid(1.01f * x)'),
+        ('scan_gradients.cpp', '* silu_slope(', '* sigmoid('),
+        ('scans.h', '0.693146978f', '0.6932f'),
+        ('scan_gradients.cpp', 'walk.carry[n] = faded', 'walk.carry[n] = g'),
     ],
-    ids=['gate', 'gate_gradient', 'depthwise_gradient'],
+    ids=['gate', 'gate_gradient', 'depthwise_gradient', 'causal', 'causal_gradient']
+    + ['scan', 'scan_gradient'],
 )
 def test_kernels_that_differ_are_not_used(tmp_path, monkeypatch, name, found, instead):
     fresh(monkeypatch, tmp_path)

@@ -1,0 +1,57 @@
+"""Depthwise convolution over time by a kernel of ours, learning or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.autograd.function import once_differentiable
+
+from irbox.layers.native import scan_operators as operators
+from irbox.layers.native.library import native
+from irbox.layers.strips import LANES, is_watched
+
+
+def convolved(u: Tensor, conv: nn.Conv1d) -> Tensor | None:
+    """Convolve depthwise, looking back only, then SiLU; None where no kernel of ours does.
+
+    Those are for float32 on a CPU, whole vectors of channels and up to four taps. Not while layers
+    are compiled, exported or traced, and not where somebody watches the convolution, which is not
+    called.
+
+    Args:
+        u: (B, L, C), a part of wider rows or whole.
+        conv: Of C channels, each on its own, with a bias.
+
+    Returns:
+        (B, L, C).
+    """
+    # First: a compiler should see nothing of what follows.
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state() or isinstance(u, FakeTensor):
+        return None
+    weight, bias = conv.weight, conv.bias
+    if u.device.type != 'cpu' or u.dtype != torch.float32 or weight.dtype != torch.float32:
+        return None
+    if u.shape[2] % LANES or weight.shape[2] not in operators.WIDTHS or is_watched([conv]):
+        return None
+    if native() is None:
+        return None
+    answer: Tensor = _Causal.apply(u, weight, bias)
+    return answer
+
+
+class _Causal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.library, taps = native(), weight.flatten(1).t().contiguous()
+        ctx.save_for_backward(u, taps, bias)
+        return operators.causal(ctx.library, u, taps, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        u, taps, bias = ctx.saved_tensors
+        of_u, of_taps, of_bias = operators.causal_gradient(ctx.library, u, taps, bias, grad)
+        return of_u, of_taps.t()[:, None], None if bias is None else of_bias

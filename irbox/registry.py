@@ -270,7 +270,9 @@ WEIGHT_INITIALIZERS = add_kind('weight initializer', mmengine_registry.WEIGHT_IN
 OPTIMIZERS = add_kind('optimizer', mmengine_registry.OPTIMIZERS)
 EVALUATOR = add_kind('evaluator', mmengine_registry.EVALUATOR)
 TASK_UTILS = add_kind('task util', mmengine_registry.TASK_UTILS)
-VISUALIZERS = add_kind('visualizer', mmengine_registry.VISUALIZERS)
+VISUALIZERS = add_kind(
+    'visualizer', mmengine_registry.VISUALIZERS, folders=('engine.vis_backends',)
+)
 VISBACKENDS = add_kind(
     'visualization backend',
     mmengine_registry.VISBACKENDS,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
 from irbox.datasets.read_image import open_image
-from irbox.utils.optional import require
+from irbox.utils.optional import folder_of, require
 
 TRAINING = ('astronaut', 'coffee', 'rocket', 'motorcycle', 'flower')
 HELD_OUT = ('china', 'chelsea')
@@ -43,9 +42,8 @@ def photograph(name: str) -> Photograph:
         ImportError: scikit-learn or matplotlib is not installed.
     """
     if name in ('china', 'flower'):
-        package = require('sklearn', package='scikit-learn', needed_by=f'The photograph {name!r}')
-        path = Path(package.__path__[0]) / 'datasets' / 'images' / f'{name}.jpg'
-        return Photograph(name, open_image(path))
+        folder = folder_of('sklearn', 'scikit-learn', needed_by=f'The photograph {name!r}')
+        return Photograph(name, open_image(folder / 'datasets' / 'images' / f'{name}.jpg'))
 
     if name == 'grace_hopper':
         cbook = require(

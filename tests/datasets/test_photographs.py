@@ -35,9 +35,6 @@ def test_depth_has_no_holes_and_near_is_small():
 
 
 def test_missing_package_is_named(monkeypatch):
-    def refuse(name):
-        raise ImportError(f'no {name}')
-
-    monkeypatch.setattr('importlib.import_module', refuse)
+    monkeypatch.setattr('irbox.utils.optional.find_spec', lambda name: None)
     with pytest.raises(ImportError, match="photograph 'china' needs .* pip install scikit-learn"):
         photograph.__wrapped__('china')

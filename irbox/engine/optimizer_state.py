@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from irbox.utils.check_type import check_type
 from irbox.utils.weights import few, misfits
 
+WAYS = ('fused', 'foreach')
+"""How an optimiser computes: None where torch chose, as before Adam was fused on a CPU."""
+
 
 def check_averages(averages: Mapping[str, Tensor], model: nn.Module, origin: str | Path) -> None:
     """Refuse averages that are not of a model's weights."""
@@ -87,6 +90,8 @@ def _check_options(given: Mapping[str, Any], own: Mapping[str, Any], place: str)
     if missing := [key for key in own if key not in given]:
         raise ValueError(f'{place} lacks {few(missing)}.')
     for key, value in own.items():
+        if key in WAYS and given[key] is None:
+            continue
         if isinstance(value, (bool, Real, str)):
             declared = bool if isinstance(value, bool) else str if isinstance(value, str) else float
             check_type(given[key], declared, f'{place}.{key}')

@@ -55,3 +55,24 @@ def test_state_round_trip():
     average.update_parameters(model)
     again.update_parameters(model)
     assert torch.equal(average.module.layer.weight, again.module.layer.weight)
+
+
+def test_follows_tensors_that_are_replaced():
+    model = Model()
+    average = AveragedModel(model, momentum=0.2, warm_up=0)
+    average.update_parameters(model)
+    model.layer.weight = nn.Parameter(torch.full((2, 2), 3.0))
+    model.norm.running_mean = torch.full((2,), 5.0)
+    before = average.module.layer.weight.clone()
+    average.update_parameters(model)
+    torch.testing.assert_close(average.module.layer.weight, 0.8 * before + 0.2 * 3)
+    assert average.module.norm.running_mean.tolist() == [5, 5]
+
+
+def test_another_model_is_not_taken_for_the_first():
+    models = [Model(), Model()]
+    average = AveragedModel(models[0], momentum=0.2, warm_up=0)
+    for model in models:
+        average.update_parameters(model)
+    expected = 0.8 * models[0].layer.weight + 0.2 * models[1].layer.weight
+    torch.testing.assert_close(average.module.layer.weight, expected.detach())

@@ -90,6 +90,19 @@ class OptimWrapper(MMEngineOptimWrapper):  # type: ignore[misc]  # mmengine has 
         with super().optim_context(model):
             yield
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take a state, each number of it in memory where its weight has its own.
+
+        torch's fused kernels go through memory without a look at the strides: what was saved of a
+        weight in one piece does not lie as the same weight does in ``channels_last``.
+        """
+        super().load_state_dict(state_dict)
+        for weight, kept in self.optimizer.state.items():
+            for name, value in kept.items():
+                alike = isinstance(value, Tensor) and value.shape == weight.shape
+                if alike and value.stride() != weight.stride():
+                    kept[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
+
     def step(self, **kwargs: Any) -> None:
         """Clip the gradient and update the weights, if all are finite."""
         if self.may_step():

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
@@ -68,3 +70,80 @@ def test_a_step_shrinks_only_what_decays():
     assert torch.equal(model.mamba.A_log, before['mamba.A_log'])
     weight = before['mamba.in_proj.weight']
     torch.testing.assert_close(model.mamba.in_proj.weight, weight * (1 - 1e-3 * 0.1))
+
+
+@pytest.mark.parametrize(
+    ('optimizer', 'fused'),
+    [
+        ({'type': 'AdamW'}, True),
+        ({'type': 'Adam'}, True),
+        ({'type': 'AdamW', 'fused': False}, False),
+        ({'type': 'AdamW', 'foreach': True}, None),
+        ({'type': 'SGD', 'lr': 0.1}, None),
+    ],
+)
+def test_adam_is_one_kernel_unless_the_config_says_otherwise(optimizer, fused):
+    _, built = build(optimizer=optimizer)
+    assert {group.get('fused') for group in built.param_groups} == {fused}
+
+
+def test_not_fused_without_memory():
+    with torch.device('meta'):
+        _, built = build()
+    assert built.param_groups[0]['fused'] is None
+
+
+def gradients(model, seed):
+    drawn = torch.Generator().manual_seed(seed)
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight.grad = torch.empty_like(weight).copy_(torch.randn(weight.shape, generator=drawn))
+
+
+def test_moves_weights_as_the_plain_one_does():
+    model, fused = build()
+    other = copy.deepcopy(model)
+    plain = torch.optim.AdamW(
+        [
+            {'params': [weight], 'weight_decay': decay}
+            for name, weight in other.named_parameters()
+            if (decay := decays(model, fused).get(name)) is not None
+        ],
+        lr=1e-3,
+        fused=False,
+        foreach=False,
+    )
+    for seed in range(5):
+        for one, optimizer in ((model, fused), (other, plain)):
+            gradients(one, seed)
+            optimizer.step()
+    for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+
+
+class Convolution(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(4, 6, 3)
+
+
+@pytest.mark.parametrize('fused', [True, False])
+def test_a_state_of_another_layout_moves_weights_the_same(fused):
+    torch.manual_seed(0)
+    first = Convolution()
+    second = copy.deepcopy(first).to(memory_format=torch.channels_last)
+    config = {
+        'type': 'OptimWrapper',
+        'constructor': 'RestorationOptimWrapperConstructor',
+        'optimizer': {'type': 'AdamW', 'lr': 1e-2, 'fused': fused},
+    }
+    wrappers = [build_optim_wrapper(model, copy.deepcopy(config)) for model in (first, second)]
+    gradients(first, 1)
+    wrappers[0].optimizer.step()
+    second.load_state_dict(first.state_dict())
+    assert second.layer.weight.stride() != first.layer.weight.stride()
+    wrappers[1].load_state_dict(copy.deepcopy(wrappers[0].state_dict()))
+    for model, wrapper in zip((first, second), wrappers, strict=True):
+        gradients(model, 2)
+        wrapper.optimizer.step()
+    torch.testing.assert_close(second.layer.weight, first.layer.weight, rtol=1e-6, atol=1e-7)

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from irbox.layers.attention import TransposedCrossAttention
 from irbox.layers.frequency import BandSplit, FrequencyModulation, Mask
+from irbox.layers.zero_query import attend_by_zeros
 from irbox.registry import BLOCKS
 from irbox.structures import Bands, Context, Stage
 from irbox.utils.bounded import PositiveInt
@@ -63,5 +64,9 @@ class AdaptiveFrequencyBlock(nn.Module):
         image = image.contiguous(memory_format=torch.channels_last)
         low, high = self.split(self.embed(image))
         context.record(Bands(low, high))
-        merged = self.modulate(self.attend_low(low, x), self.attend_high(high, x))
+        if self.split.leaves_low_empty(low):
+            found = attend_by_zeros(self.attend_low, low, x)
+        else:
+            found = self.attend_low(low, x)
+        merged = self.modulate(found, self.attend_high(high, x))
         return self.attend.add_to(x, x, merged, (self.alpha, self.beta))

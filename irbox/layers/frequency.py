@@ -49,7 +49,7 @@ class BandSplit(nn.Module):
         """Split a map (B, C, H, W) into its (low, high) bands, each of the same shape."""
         if wants_standard_operators():
             return self._by_products(x)
-        if self.mask == 'box' and min(x.shape[-2:]) < 2 * BOX_UNIT:
+        if self.leaves_low_empty(x):
             # int((size // 128) * t) is 0 for every t in (0, 1): the transform and its inverse can
             # be left out.
             return torch.zeros_like(x), x.abs()
@@ -63,6 +63,10 @@ class BandSplit(nn.Module):
         low = torch.fft.ifft2(spectrum * mask).abs()
         high = torch.fft.ifft2(spectrum * (1 - mask)).abs()
         return low.to(x.dtype), high.to(x.dtype)
+
+    def leaves_low_empty(self, x: Tensor) -> bool:
+        """Tell whether the low band of a map (B, C, H, W) is zero, whatever the cut-offs."""
+        return self.mask == 'box' and min(x.shape[-2:]) < 2 * BOX_UNIT
 
     def _rates(self, x: Tensor) -> Tensor:
         """The cut-offs of both axes, (B, 2) in 0 to 1."""

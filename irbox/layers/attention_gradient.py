@@ -84,7 +84,8 @@ def _gradients(
     matrix, of_product, of_squares, of_own = _of_small(
         attention, product, squares, of_matrix.squeeze(1)
     )
-    mixing = _mixing(of_product, of_squares).to(dtype)
+    # (B, heads, c, c) and (B, 2 C): of ``q^T k`` and of the squares of queries and keys.
+    of_product, twice = of_product.to(dtype), (2 * of_squares).to(dtype)
     unfolding = matrix.to(dtype).transpose(1, 2)
 
     wide_strips = WideStrips(
@@ -94,10 +95,12 @@ def _gradients(
     for images, rows in wide_strips:
         both, of_out = wide_strips.attend(dim), of_answer[images, rows].to(dtype)
         of_wide = both.new_empty(*both.shape[:3], width)
-        flat = of_wide.flatten(1, 2)
-        flat[..., : 2 * dim] = torch.bmm(both.flatten(1, 2), mixing[images])
-        flat[..., 2 * dim : 3 * dim] = torch.bmm(of_out.flatten(1, 2), unfolding[images])
-        flat[..., 3 * dim :] = 0
+        of_wide[..., 3 * dim :] = 0
+        for image, place in enumerate(range(len(pixels))[images]):
+            flat = of_wide[image].flatten(0, 1)
+            torch.mm(of_out[image].flatten(0, 1), unfolding[place], out=flat[:, 2 * dim : 3 * dim])
+            given = both[image].flatten(0, 1)
+            _differentiate(given, of_product[place], twice[place], flat[:, : 2 * dim])
         wide_strips.learn(of_wide)
     of_temperature, *of_projection = of_own
     if attention.project_out is not None and attention.project_out.bias is not None:
@@ -130,21 +133,20 @@ def _of_small(
     return matrix.detach(), of_product, of_squares, of_own
 
 
-def _mixing(of_product: Tensor, of_squares: Tensor) -> Tensor:
-    """What queries and keys, side by side, are multiplied by for their gradients.
+def _differentiate(both: Tensor, of_product: Tensor, twice: Tensor, out: Tensor) -> None:
+    """Write the gradients of queries and keys, side by side, head by head.
 
     Of ``q^T k`` the query's is ``k D^T`` and the key's ``q D``; of the squares twice themselves.
 
-    Returns:
-        (B, 2 C, 2 C).
+    Args:
+        both: (pixels, 2 C).
+        of_product: (heads, c, c), D of each head.
+        twice: (2 C,), the gradients of the squares, doubled.
+        out: As ``both``.
     """
-    batch, heads, size, _ = of_product.shape
-    dim = heads * size
-    apart = of_product.new_zeros(batch, dim, dim)
-    for head in range(heads):
-        place = slice(head * size, (head + 1) * size)
-        apart[:, place, place] = of_product[:, head]
-    mixing = torch.diag_embed(2 * of_squares)
-    mixing[:, :dim, dim:] += apart
-    mixing[:, dim:, :dim] += apart.transpose(1, 2)
-    return mixing
+    torch.mul(both, twice, out=out)
+    heads, size, _ = of_product.shape
+    for head, found in enumerate(of_product):
+        query, key = (slice(i * size, (i + 1) * size) for i in (head, heads + head))
+        out[:, query].addmm_(both[:, key], found.t())
+        out[:, key].addmm_(both[:, query], found)

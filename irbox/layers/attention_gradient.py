@@ -61,11 +61,11 @@ class _Attention(torch.autograd.Function):
             return None, None, None, *differentiate(answer, [x, *weights], grad, again=True)
         with full_precision(x):
             small = values, product, squares
-            found = _gradients(ctx.attention, ctx.norm, x, grad, small, wide)
+            found = attention_gradients(ctx.attention, ctx.norm, x, grad, small, wide)
         return None, None, None, *found
 
 
-def _gradients(
+def attention_gradients(
     attention: TransposedAttention,
     norm: LayerNorm2d | None,
     x: Tensor,
@@ -73,12 +73,26 @@ def _gradients(
     kept: tuple[Tensor, Tensor, Tensor],
     wide: Tensor | None,
 ) -> list[Tensor | None]:
-    """Of the map and of all weights, in the order of ``transposed_attention``."""
+    """Differentiate ``transposed_attention``.
+
+    Args:
+        attention: The layer.
+        norm: See ``transposed_attention``.
+        x: The same.
+        grad: Of the answer.
+        kept: Values (B, H, W, C), ``q^T k`` (B, heads, c, c) and the squares (B, 2 C).
+        wide: The wide map, (B, H, W, 3 C), where it was kept.
+
+    Returns:
+        The gradients of the map and of all weights, in the order of ``transposed_attention``.
+    """
     values, product, squares = kept
     dtype, dim = values.dtype, values.shape[3]
     pixels, of_answer = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)
     # With a norm the layer's answer was added to its input.
-    of_pixels = torch.zeros_like(pixels) if norm is None else of_answer.clone()
+    of_pixels = torch.empty_like(of_answer, memory_format=torch.contiguous_format)
+    if norm is not None:
+        of_pixels.copy_(of_answer)
     of_matrix = product.new_zeros(len(x), 1, dim, dim)
     add_products(of_matrix, values, of_answer.to(dtype))
     matrix, of_product, of_squares, of_own = _of_small(
@@ -107,7 +121,14 @@ def _gradients(
         of_projection.append(of_answer.sum((0, 1, 2)))
     widen, depthwise = wide_strips.widen.gradients(), wide_strips.depthwise.gradients()
     of_map = of_pixels.permute(0, 3, 1, 2)
-    return [of_map, of_temperature, *widen, *depthwise, *of_projection, *wide_strips.of_norm]
+    return [
+        of_map,
+        of_temperature,
+        *widen,
+        *depthwise,
+        *of_projection,
+        *wide_strips.norm.gradients(),
+    ]
 
 
 def _of_small(

@@ -17,6 +17,7 @@ from irbox.layers.gate import gate_with_gradient
 from irbox.layers.native import operators
 from irbox.layers.native.library import native
 from irbox.layers.norm import LayerNorm2d
+from irbox.layers.norm_sums import NormSums
 from irbox.layers.strips import (
     LANES,
     computing_dtype,
@@ -27,7 +28,7 @@ from irbox.layers.strips import (
     strips,
     whole_images,
 )
-from irbox.layers.summed_gradients import Summed, differentiate
+from irbox.layers.summed_gradients import Summed
 
 LEAST_PIXELS = 2**14
 """Of all images. Maps of fewer have more channels: products are most of what they take, and they
@@ -35,9 +36,8 @@ stay in the caches anyway."""
 LEAST_KEPT, MOST_KEPT = 2**20, 2**24
 """Bytes of a wide map that is kept for the kernels of the backward pass. Smaller ones stay in a
 cache whatever computes; larger ones are made again, strip by strip."""
-TIMES = 4
-"""How many times as long as the forward pass's strips are: each is made with two rows more than
-it has."""
+TIMES = 2
+"""How many times as long as the forward pass's strips are."""
 
 
 def can_learn_in_strips(x: Tensor, *modules: nn.Module | None) -> bool:
@@ -87,7 +87,7 @@ class WideStrips:
 
     Args:
         pixels: (B, H, W, C).
-        of_pixels: Where the gradient of the pixels is added up, of the same shape.
+        of_pixels: See ``NormSums``.
         widen: 1x1 convolution, C -> the wide map.
         depthwise: Of the wide map, 3x3.
         dtype: To compute in.
@@ -108,9 +108,10 @@ class WideStrips:
         norm: LayerNorm2d | None = None,
         kept: Tensor | None = None,
     ) -> None:
-        self.pixels, self.of_pixels, self.dtype, self.norm = pixels, of_pixels, dtype, norm
-        self.kept = kept
-        self.of_norm = [torch.zeros_like(one) for one in norm.parameters()] if norm else []
+        self.shape, self.dtype, self.kept = size_of(pixels), dtype, kept
+        self.norm = NormSums(norm, pixels, of_pixels, dtype)
+        # The gradient of the two rows that the next strip learns with.
+        self._rest = pixels.new_empty(0)
         self.widen = Summed(widen, dtype, made=branches)
         self.depthwise = Summed(depthwise, dtype, made=branches)
         weight, bias = self.depthwise.weight, self.depthwise.bias
@@ -126,7 +127,7 @@ class WideStrips:
         ``convolve`` or ``gate`` gives what the layer makes of the wide map there, and ``learn`` is
         to be called before the next strip is asked for.
         """
-        shape, channels = size_of(self.pixels), self.depthwise.weight.shape[0]
+        shape, channels = self.shape, self.depthwise.weight.shape[0]
         if self.kept is None:
             found = strips(shape, max(channels // TIMES, 1), self.dtype)
         else:
@@ -137,34 +138,39 @@ class WideStrips:
             yield images, rows
 
     def _make(self, images: slice, rows: slice) -> None:
-        height = self.pixels.shape[1]
-        # A row above and one below, where the map has them; zeros where it ends.
+        height, width = self.shape[1:]
+        # A row above and one below; zeros where the map ends.
         self._margin = rows.stop - rows.start < height
-        near = slice(max(rows.start - 1, 0), min(rows.stop + 1, height)) if self._margin else rows
-        first = near.start - rows.start + self._margin
-        self._place = images, near
-        self._inside = slice(first, first + near.stop - near.start)
-        self._given = self.pixels[self._place].detach()
-        if self.norm is not None:
-            with torch.enable_grad():
-                self._given.requires_grad_()
-                self._normed = self.norm.normalize(self._given)
-        dense = self._given if self.norm is None else self._normed
-        self._dense = dense.detach().to(self.dtype)
-        if self.kept is not None:
-            self._window = self.kept[images]
+        if not self._margin:
+            self._place, self._dense = (images, rows), self.norm.normalize((images, rows))
+            if self.kept is not None:
+                self._window = self.kept[images]
+            else:
+                self._window = self._widen(self._dense)
             return
-        weight, bias = self.widen.weight, self.widen.bias
-        count, _, width, _ = self._dense.shape
-        size = count, rows.stop - rows.start + 2 * self._margin, width, len(weight)
-        self._window = self._dense.new_empty(size)
-        self._window[:, : self._inside.start] = 0
-        self._window[:, self._inside.stop :] = 0
-        if self._margin:
-            for image, out in zip(self._dense, self._window, strict=True):
-                project(image, weight, bias, out[self._inside])
+        # Two rows were made for the strip above this one; the last two are learned with the next.
+        follows, ends = rows.start > 0, rows.stop == height
+        made = slice(rows.start + 1 if follows else 0, min(rows.stop + 1, height))
+        dense = self.norm.normalize((images, made))
+        window = dense.new_empty(1, rows.stop - rows.start + 2, width, len(self.widen.weight))
+        first = made.start - rows.start + 1
+        self._widen(dense, window[:, first : first + made.stop - made.start])
+        if follows:
+            window[:, :2] = self._window[:, -2:]
+            dense = torch.cat([self._dense[:, -2:], dense], 1)
         else:
-            project(self._dense, weight, bias, self._window)
+            window[:, 0] = 0
+        if ends:
+            window[:, -1] = 0
+        self._window, self._dense, self._follows, self._ends = window, dense, follows, ends
+        self._place = images, slice(rows.start - follows, rows.stop - (not ends))
+
+    def _widen(self, dense: Tensor, out: Tensor | None = None) -> Tensor:
+        weight, bias = self.widen.weight, self.widen.bias
+        made = dense.new_empty(*dense.shape[:3], len(weight)) if out is None else out
+        if made.numel():
+            project(dense, weight, bias, made)
+        return made
 
     def convolve(self) -> Tensor:
         """Convolve the wide map: (images, rows, W, C)."""
@@ -205,19 +211,16 @@ class WideStrips:
         """Take the gradient of the convolved map of the present strip."""
         of_window, *of_weights = self._of_convolution(of_wide.contiguous())
         self.depthwise.add(*of_weights)
-        of_made = of_window[:, self._inside].flatten(0, 2)
-        self.widen.add_product(of_made, self._dense.flatten(0, 2))
-        of_dense = torch.mm(of_made, self.widen.weight).view(self._dense.shape)
-        if self.norm is None:
-            self.of_pixels[self._place] += of_dense
-            return
-        inputs = [self._given, *self.norm.parameters()]
-        of_given, *of_norm = differentiate(self._normed, inputs, of_dense.to(self._normed.dtype))
-        assert of_given is not None
-        self.of_pixels[self._place] += of_given
-        for total, one in zip(self.of_norm, of_norm, strict=True):
-            if one is not None:
-                total += one
+        dense = self._dense
+        if self._margin:
+            if self._follows:
+                of_window[:, :2] += self._rest
+            self._rest = of_window[:, -2:]
+            of_window = of_window[:, 0 if self._follows else 1 : -1 if self._ends else -2]
+            dense = dense[:, : of_window.shape[1]]
+        of_made = of_window.flatten(0, 2)
+        self.widen.add_product(of_made, dense.flatten(0, 2))
+        self.norm.add(self._place, torch.mm(of_made, self.widen.weight).view(dense.shape))
 
     def _of_convolution(self, of_wide: Tensor) -> tuple[Tensor, ...]:
         """Of the window, the kernel and the bias."""

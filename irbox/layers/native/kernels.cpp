@@ -79,17 +79,6 @@ void mask(const Strip<T>& strip, int64_t dim, const float* weight, const float* 
     });
 }
 
-typedef float HalfLanes __attribute__((vector_size(2 * LANES)));
-
-inline float total(Lanes x) {
-    HalfLanes halves[2];
-    memcpy(halves, &x, sizeof halves);
-    const HalfLanes both = halves[0] + halves[1];
-    float sum = 0;
-    for (int64_t i = 0; i < LANES / 2; ++i) sum += both[i];
-    return sum;
-}
-
 // COUNT pixels side by side: what one waits for, the others use.
 template <int64_t COUNT, typename From, typename To>
 inline void normalize_pixels(const From* from, int64_t channels, const float* weight, const float* bias, float eps,

@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t LANES = 16;
 
 typedef float Lanes __attribute__((vector_size(4 * LANES)));
+typedef float HalfLanes __attribute__((vector_size(2 * LANES)));
 typedef uint32_t Bits __attribute__((vector_size(4 * LANES)));
 typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
 
@@ -47,6 +48,15 @@ inline void store(BFloat16* to, Lanes x) {
     const Halves halves = __builtin_convertvector(x == x ? rounded : not_a_number + 0x7fc0, Halves);
     memcpy(to, &halves, sizeof halves);
 #endif
+}
+
+inline float total(Lanes x) {
+    HalfLanes halves[2];
+    memcpy(halves, &x, sizeof halves);
+    const HalfLanes both = halves[0] + halves[1];
+    float sum = 0;
+    for (int64_t i = 0; i < LANES / 2; ++i) sum += both[i];
+    return sum;
 }
 
 // erf(x / sqrt(2)), by a quotient of polynomials fitted to it over x: right to 3e-7.

@@ -22,7 +22,9 @@ from irbox.utils.processor import processor_name
 SWITCH = 'IRBOX_NATIVE'
 """Environment variable: ``0`` leaves all layers to torch's own operators."""
 FOLDER = Path(__file__).parent
-SOURCES = 'kernels.cpp', 'gradients.cpp', 'products.cpp', 'scans.cpp', 'scan_gradients.cpp'
+SOURCES = (
+    'kernels.cpp', 'gradients.cpp', 'norms.cpp', 'products.cpp', 'scans.cpp', 'scan_gradients.cpp',
+)  # fmt: skip
 HEADERS = 'lanes.h', 'maps.h', 'pairs.h', 'scans.h'
 COMPILERS = 'c++', 'g++', 'clang++'
 SECONDS = 120
@@ -47,6 +49,10 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
         *[_POINTER] * 3, ctypes.c_int,
     ),
     'depthwise_gradient': (*_STRIP, *[_POINTER] * 4, ctypes.c_int),
+    'normalize_gradient': (
+        _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, ctypes.c_int, ctypes.c_float,
+        *[_POINTER] * 3, ctypes.c_int,
+    ),
     'normalize': (
         _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, _POINTER, ctypes.c_float, _POINTER,
         ctypes.c_int,
@@ -160,6 +166,7 @@ def _declared(path: Path) -> ctypes.CDLL:
         'multiplies': ('float32', 'bfloat16'),
         'gate_gradient': ('float32', 'bfloat16'),
         'depthwise_gradient': ('float32', 'bfloat16'),
+        'normalize_gradient': ('float32', 'bfloat16'),
         'normalize': ('float32_float32', 'float32_bfloat16', 'bfloat16_bfloat16'),
         'causal': ('float32',),
         'causal_gradient': ('float32',),

@@ -76,6 +76,25 @@ def depthwise_gradient(
     return of_window.permute(0, 2, 3, 1).to(window.dtype), of_weight, of_bias
 
 
+def normalize_gradient(
+    pixels: Tensor,
+    weight: Tensor,
+    centred: bool,
+    eps: float,
+    of_answer: Tensor,
+    of_pixels: Tensor,
+) -> Tensor:
+    """See ``norm_gradient.normalize_gradient``."""
+    grad = of_answer.float()
+    apart = pixels - pixels.mean(-1, keepdim=True)
+    scale = (apart.square().mean(-1, keepdim=True) + eps) ** -0.5
+    given = apart if centred else pixels
+    along = (grad * weight * given).mean(-1, keepdim=True) * scale**3
+    even = (grad * weight).mean(-1, keepdim=True) if centred else 0
+    of_pixels += (grad * weight - even) * scale - apart * along
+    return torch.stack([grad * given * scale, grad]).flatten(1, -2).sum(1)
+
+
 def normalize(
     pixels: Tensor, weight: Tensor, bias: Tensor | None, eps: float, dtype: torch.dtype
 ) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from irbox.layers.native import operators, products, scan_operators
 from irbox.layers.native import torch_twins as twins
+from irbox.layers.native.norm_gradient import normalize_gradient
 from irbox.layers.selective_scan import torch_scan
 from irbox.layers.selective_scan.torch_scan import recur_in_steps
 
@@ -75,6 +76,12 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
         for to in {torch.bfloat16, dtype}:
             norm = pixels, scale, shift, 1e-5, to
             yield 'normalize', [operators.normalize(library, *norm)], [twins.normalize(*norm)]
+        learned_norm = pixels.float(), scale, bias is not None, 1e-5, draw(13, 32).to(dtype)
+        sums, twin_sums = draw(13, 32), draw(13, 32)
+        twin_sums.copy_(sums)
+        of_both = normalize_gradient(library, *learned_norm, sums)
+        expected_norm = twins.normalize_gradient(*learned_norm, twin_sums)
+        yield 'normalize_gradient', [of_both, sums], [expected_norm, twin_sums]
     if dtype == torch.float32:
         yield from _sequences(library, draw)
 

@@ -110,9 +110,12 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch):
         ('scan_gradients.cpp', '* silu_slope(', '* sigmoid('),
         ('scans.h', '0.693146978f', '0.6932f'),
         ('scan_gradients.cpp', 'walk.carry[n] = faded', 'walk.carry[n] = g'),
+        ('norms.cpp', '- apart * along[k]', '- 0.9f * apart * along[k]'),
+        ('products.cpp', 'if (plus) x += load', 'if (plus) x -= load'),
+        ('pairs.h', '{nothing, tap[0]}, {tap[1]', '{nothing, tap[1]}, {tap[1]'),
     ],
     ids=['gate', 'gate_gradient', 'depthwise_gradient', 'causal', 'causal_gradient']
-    + ['scan', 'scan_gradient'],
+    + ['scan', 'scan_gradient', 'normalize_gradient', 'product', 'pairs'],
 )
 def test_kernels_that_differ_are_not_used(tmp_path, monkeypatch, name, found, instead):
     fresh(monkeypatch, tmp_path)

@@ -1,0 +1,73 @@
+"""A norm in front of strips that are differentiated."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from irbox.layers.native import operators
+from irbox.layers.native.library import native
+from irbox.layers.native.norm_gradient import normalize_gradient
+from irbox.layers.norm import LayerNorm2d
+from irbox.layers.strips import LANES
+from irbox.layers.summed_gradients import differentiate
+from irbox.layers.widen import normalize
+
+
+class NormSums:
+    """A norm as strips use it, and the sums of its weights' gradients.
+
+    Args:
+        norm: Or None, where pixels go into the layer as they are.
+        pixels: (B, H, W, C), all of them.
+        of_pixels: What their gradient is added to, of the same shape; without a norm it is written.
+        dtype: That the layer computes in.
+    """
+
+    def __init__(
+        self, norm: LayerNorm2d | None, pixels: Tensor, of_pixels: Tensor, dtype: torch.dtype
+    ) -> None:
+        self._norm, self._dtype = norm, dtype
+        self._pixels, self._of_pixels = pixels, of_pixels
+        self._sums = [] if norm is None else [torch.zeros_like(one) for one in norm.parameters()]
+        self._library = None
+        if norm is not None and dtype in operators.KINDS and not pixels.shape[3] % LANES:
+            plain = pixels.dtype == norm.weight.dtype == torch.float32 and of_pixels.is_contiguous()
+            self._library = native() if plain and pixels.device.type == 'cpu' else None
+
+    def normalize(self, place: tuple[slice, slice]) -> Tensor:
+        """Give the pixels there, images and rows, as the layer sees them."""
+        given = self._pixels[place]
+        # A strip of one row may have none to make, or to learn from.
+        if self._norm is None or not given.numel():
+            return given.to(self._dtype)
+        return normalize(given, self._norm, self._dtype)
+
+    def add(self, place: tuple[slice, slice], of_normed: Tensor) -> None:
+        """Add the gradients of the pixels there and of the weights, given that of ``normalize``."""
+        norm, given, of_given = self._norm, self._pixels[place], self._of_pixels[place]
+        if norm is None or not given.numel():
+            of_given.copy_(of_normed)
+            return
+        if self._library is not None:
+            weight, centred, given = norm.weight.detach(), norm.bias is not None, given.contiguous()
+            found = normalize_gradient(
+                self._library, given, weight, centred, norm.eps, of_normed, of_given
+            )
+            for total, one in zip(self._sums, found, strict=False):
+                total += one
+            return
+        with torch.enable_grad():
+            given = given.detach().requires_grad_()
+            normed = norm.normalize(given)
+        inputs = [given, *norm.parameters()]
+        of_pixels, *of_weights = differentiate(normed, inputs, of_normed.to(normed.dtype))
+        assert of_pixels is not None
+        of_given += of_pixels
+        for total, one in zip(self._sums, of_weights, strict=True):
+            if one is not None:
+                total += one
+
+    def gradients(self) -> list[Tensor]:
+        """Give those of the norm's weights."""
+        return self._sums

@@ -13,11 +13,14 @@ from irbox.layers.channel_attention import fold
 from irbox.layers.depthwise_conv import DepthwiseConv
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import WIDEST_HEAD, can_run_fused
+from irbox.layers.mamba_style_attention_gradient import gated_attention
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pixel_linear import PixelLinear
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strip_convolutions import Convolved, Masked
+from irbox.layers.strip_gradients import can_learn_by_kernels, can_learn_in_strips
 from irbox.layers.strips import (
+    LANES,
     can_run_in_strips,
     computing_dtype,
     pixels_of,
@@ -112,14 +115,43 @@ class MambaStyleAttention(nn.Module):
             return fused.mamba_style_attention(self, x, norm, record)
         if ours and plain and can_run_in_strips(x, self, norm):
             return self._add_in_strips(x, norm, record)
+        if ours and plain and record is None and self._can_learn(x):
+            keeps = can_learn_by_kernels(x, self.attn.qkv.out_channels, self, norm)
+            if keeps or can_learn_in_strips(x, self, norm):
+                return gated_attention(self, x, norm, keeps)
         answer: Tensor = x + self(norm(x), record)
         return answer
+
+    def _can_learn(self, x: Tensor) -> bool:
+        """Tell whether the layer is one that ``gated_attention`` knows."""
+        return self.mask_mode == 'input' and len(self.dwconv) == 1 and not x.shape[1] % LANES
 
     def _add_in_strips(
         self, x: Tensor, norm: LayerNorm2d, record: Callable[[Tensor], None] | None
     ) -> Tensor:
         """The same on strips of rows."""
-        pixels, dtype = pixels_of(x), computing_dtype(x)
+        pixels = pixels_of(x)
+        with full_precision(x):
+            mask = self.mask_in_strips(pixels, norm, computing_dtype(x))
+            # Of the mask nothing is left: values take its place.
+            weights = self.attn.weigh_in_strips(mask, mask)[0]
+            gate = None if record is None else torch.empty_like(mask)
+            answer = self.add_gated(pixels, norm, mask, weights, gate)
+        if record is not None and gate is not None:
+            record(gate.permute(0, 3, 1, 2))
+        return answer.permute(0, 3, 1, 2)
+
+    def mask_in_strips(self, pixels: Tensor, norm: LayerNorm2d, dtype: torch.dtype) -> Tensor:
+        """Compute attention's input on strips of rows, with nothing to differentiate.
+
+        Args:
+            pixels: (B, H, W, C), contiguous.
+            norm: Applied first.
+            dtype: To compute in.
+
+        Returns:
+            (B, H, W, C), in ``dtype``.
+        """
         shape, dim = size_of(pixels), pixels.shape[3]
         conv, *pointwise = cast('list[nn.Conv2d]', list(self.dwconv))
         first = PixelLinear(*weights_of(self.project_in, dtype, made=1))
@@ -134,38 +166,40 @@ class MambaStyleAttention(nn.Module):
             if self.mask_mode == 'multiply':
                 mask[images, rows] = strip
 
-        with full_precision(x):
-            for images, rows, strip in convolve_in_strips(fill, depthwise, shape):
-                if strip is None:
-                    continue
-                strip = strip[..., :dim]
-                for layer in pointwise:
-                    mixed = strip.new_empty(strip.shape)
-                    PixelLinear(*weights_of(layer, dtype))(strip, mixed)
-                    strip = mixed
-                if self.mask_mode == 'multiply':
-                    mask[images, rows].mul_(strip.sigmoid())
-                else:
-                    torch.sigmoid(strip, out=mask[images, rows])
-            # Of the mask nothing is left: values take its place.
-            weights = self.attn.weigh_in_strips(mask, mask)[0]
-            gate = None if record is None else torch.empty_like(mask)
-            answer = self._add_gated(pixels, norm, mask, weights, gate)
-        if record is not None and gate is not None:
-            record(gate.permute(0, 3, 1, 2))
-        return answer.permute(0, 3, 1, 2)
+        for images, rows, strip in convolve_in_strips(fill, depthwise, shape):
+            if strip is None:
+                continue
+            strip = strip[..., :dim]
+            for layer in pointwise:
+                mixed = strip.new_empty(strip.shape)
+                PixelLinear(*weights_of(layer, dtype))(strip, mixed)
+                strip = mixed
+            if self.mask_mode == 'multiply':
+                mask[images, rows].mul_(strip.sigmoid())
+            else:
+                torch.sigmoid(strip, out=mask[images, rows])
+        return mask
 
-    def _add_gated(
+    def add_gated(
         self,
         pixels: Tensor,
         norm: LayerNorm2d,
         values: Tensor,
         weights: Tensor,
-        gate: Tensor | None,
+        gate: Tensor | None = None,
+        attended: Tensor | None = None,
     ) -> Tensor:
-        """Compute ``pixels + W3(attention * gate)``, (B, H, W, C); write the gate where asked to.
+        """Compute ``pixels + W3(attention * gate)``, (B, H, W, C), with nothing to differentiate.
 
         The norm is computed once more: the gate's map, kept until here, would cost more.
+
+        Args:
+            pixels: (B, H, W, C), contiguous.
+            norm: Applied before the gate.
+            values: See ``TransposedAttention.weigh_in_strips``.
+            weights: The same.
+            gate: As ``values``, where the gate is to be kept.
+            attended: As ``values``, where attention's answer is to be kept.
         """
         dtype, projection = values.dtype, self.attn.project_out
         folded = fold(weights, projection).to(dtype).transpose(1, 2)
@@ -177,14 +211,15 @@ class MambaStyleAttention(nn.Module):
         for images, rows in strips(size_of(pixels), 2 * pixels.shape[3], dtype):
             for image in range(len(pixels))[images]:
                 place = image, rows
-                gated = torch.empty_like(values[place])
-                attention[image](values[place], gated)
+                found = torch.empty_like(values[place]) if attended is None else attended[place]
+                attention[image](values[place], found)
                 given = normalize(pixels[place], norm, dtype)
+                gated = found if attended is None else torch.empty_like(found)
                 if gate is None:
-                    opening(given, gated, squash=True, times=gated)
+                    opening(given, gated, squash=True, times=found)
                 else:
                     opening(given, gate[place], squash=True)
-                    gated.mul_(gate[place])
+                    torch.mul(found, gate[place], out=gated)
                 last(gated, answer[place], plus=pixels[place])
         return answer
 

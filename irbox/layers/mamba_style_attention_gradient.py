@@ -1,0 +1,126 @@
+"""Gated attention (MSA) while it learns: forward and backward in strips."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from irbox.layers.attention_gradient import attention_gradients
+from irbox.layers.norm import LayerNorm2d
+from irbox.layers.norm_sums import NormSums
+from irbox.layers.pixel_linear import PixelLinear
+from irbox.layers.strip_gradients import TIMES, WideStrips
+from irbox.layers.strips import computing_dtype, pixels_of, size_of, strips
+from irbox.layers.summed_gradients import Summed, differentiate
+from irbox.utils.precision import full_precision
+
+if TYPE_CHECKING:
+    from irbox.layers.mamba_style_attention import MambaStyleAttention
+
+
+def gated_attention(
+    layer: MambaStyleAttention, x: Tensor, norm: LayerNorm2d, keeps: bool
+) -> Tensor:
+    """Compute ``x + layer(norm(x))``, (B, C, H, W) -> same shape.
+
+    It keeps ``x``, the mask, the values and what attention makes of them, where the layer as a
+    whole keeps fourteen maps; with ``keeps`` attention's wide map as well, three times ``x``.
+    """
+    answer: Tensor = _Gated.apply(layer, norm, keeps, x, *layer.parameters(), *norm.parameters())
+    return answer
+
+
+class _Gated(torch.autograd.Function):
+    """Differentiable itself, twice and more, then computed as a whole."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        layer: MambaStyleAttention,
+        norm: LayerNorm2d,
+        keeps: bool,
+        x: Tensor,
+        *weights: Tensor,
+    ) -> Tensor:
+        ctx.layer, ctx.norm, ctx.dtype = layer, norm, computing_dtype(x)
+        wide = layer.attn.wide_map(x) if keeps else None
+        if x.is_meta:
+            maps = (torch.empty_like(x, dtype=ctx.dtype) for _ in range(3))
+            ctx.save_for_backward(x, wide, *maps, *weights)
+            return torch.empty_like(x)
+        with full_precision(x):
+            pixels = pixels_of(x)
+            mask = layer.mask_in_strips(pixels, norm, ctx.dtype)
+            values, attended = torch.empty_like(mask), torch.empty_like(mask)
+            found, *small = layer.attn.weigh_in_strips(mask, values, wide=wide)
+            answer = layer.add_gated(pixels, norm, values, found, attended=attended)
+        ctx.save_for_backward(x, wide, mask, values, attended, *small, *weights)
+        return answer.permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (grad,), (x, wide, mask, values, attended, product, squares, *weights) = (
+            grads,
+            ctx.saved_tensors,
+        )
+        if torch.is_grad_enabled():
+            with torch.autocast(x.device.type, ctx.dtype, enabled=ctx.dtype != x.dtype):
+                answer = x + ctx.layer(ctx.norm(x))
+            return None, None, None, *differentiate(answer, [x, *weights], grad, again=True)
+        layer, norm, dtype = ctx.layer, ctx.norm, ctx.dtype
+        pixels = x.permute(0, 2, 3, 1)
+        of_answer = grad.permute(0, 2, 3, 1).contiguous()
+        of_pixels = of_answer.clone()
+        with full_precision(x):
+            normed = NormSums(norm, pixels, of_pixels, dtype)
+            of_attended, of_gated = _of_gated(layer, normed, of_answer, attended)
+            small = values, product, squares
+            given, of_given = (one.permute(0, 3, 1, 2) for one in (mask, of_attended))
+            of_mask, *of_attention = attention_gradients(
+                layer.attn, None, given, of_given, small, wide
+            )
+            assert of_mask is not None
+            conv = cast(nn.Conv2d, layer.dwconv[0])
+            masked = WideStrips(pixels, of_pixels, layer.project_in, conv, dtype, norm=norm)
+            of_mask = of_mask.permute(0, 2, 3, 1)
+            for place in masked:
+                masked.learn(torch.ops.aten.sigmoid_backward(of_mask[place], mask[place]))
+            of_norm = zip(normed.gradients(), masked.norm.gradients(), strict=True)
+        return (
+            None,
+            None,
+            None,
+            of_pixels.permute(0, 3, 1, 2),
+            *masked.widen.gradients(),
+            *masked.depthwise.gradients(),
+            *of_attention,
+            *of_gated,
+            *(one + other for one, other in of_norm),
+        )
+
+
+def _of_gated(
+    layer: MambaStyleAttention, normed: NormSums, of_answer: Tensor, attended: Tensor
+) -> tuple[Tensor, list[Tensor | None]]:
+    """Take the gradients of what gates attention's answer, (B, H, W, C), and projects that.
+
+    Returns:
+        That of attention's answer; those of the gate's weights and of the last projection's.
+    """
+    dtype, dim = attended.dtype, attended.shape[3]
+    gate, last = Summed(cast(nn.Conv2d, layer.gate[0]), dtype), Summed(layer.project_out, dtype)
+    of_attended, opening = torch.empty_like(attended), PixelLinear(gate.weight, gate.bias)
+    for place in strips(size_of(attended), 2 * dim // TIMES, dtype):
+        given, kept = normed.normalize(place), attended[place]
+        opened = torch.empty_like(given)
+        opening(given, opened, squash=True)
+        of_out = of_answer[place].flatten(0, 2).to(dtype)
+        last.add_product(of_out, torch.mul(kept, opened).flatten(0, 2))
+        of_gated = torch.mm(of_out, last.weight).view(kept.shape)
+        torch.mul(of_gated, opened, out=of_attended[place])
+        of_gate = torch.ops.aten.sigmoid_backward(of_gated.mul_(kept), opened).flatten(0, 2)
+        gate.add_product(of_gate, given.flatten(0, 2))
+        normed.add(place, torch.mm(of_gate, gate.weight).view(kept.shape))
+    return of_attended, [*gate.gradients(), *last.gradients()]

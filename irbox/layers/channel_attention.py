@@ -7,11 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from irbox.layers.pixel_linear import add_outer_product
 from irbox.utils.precision import full_precision
 
 QueryNorm = Literal['channel', 'head']
 FEW_PIXELS = 2**10
 """Of a map, whose products are small: calls count for more than how they are done."""
+FEW_PRODUCTS = 4
 
 
 def channel_attention(
@@ -118,21 +120,17 @@ def fold(weights: Tensor, projection: nn.Conv2d | None) -> Tensor:
 def add_products(total: Tensor, query: Tensor, key: Tensor) -> None:
     """Add ``q^T k`` of each head to ``total``, (B, heads, c, c), given (B, H, W, C) twice.
 
-    One by one where a map is large: a batch of products that sum over so many pixels takes twice as
-    long in bfloat16.
+    One by one where a map is large, or there are few: a batch of products that sum over so many
+    pixels takes twice as long in bfloat16.
     """
     batch, heads, width, _ = total.shape
     query, key = (x.reshape(batch, -1, heads, width) for x in (query, key))
-    if query.shape[1] <= FEW_PIXELS:
+    if query.shape[1] <= FEW_PIXELS and batch * heads > FEW_PRODUCTS:
         total += torch.einsum('bphc,bphd->bhcd', query, key)
         return
     for image in range(batch):
         for head in range(heads):
-            sums, asked, found = total[image, head], query[image, :, head].t(), key[image, :, head]
-            if sums.dtype == query.dtype:
-                sums.addmm_(asked, found)
-            else:
-                sums += torch.mm(asked, found)
+            add_outer_product(total[image, head], query[image, :, head], key[image, :, head])
 
 
 def squares_of(x: Tensor) -> Tensor:

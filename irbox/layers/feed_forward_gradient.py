@@ -77,7 +77,7 @@ def _gradients(
     for images, rows in wide_strips:
         strip = of_answer[images, rows]
         of_out = strip.flatten(0, 2).to(dtype)
-        of_gated = torch.mm(of_out, narrow.weight).view(*strip.shape[:3], -1)
+        of_gated = narrow.of_given(of_out).view(*strip.shape[:3], -1)
         gated, of_wide = wide_strips.gate(of_gated)
         narrow.add_product(of_out, gated.flatten(0, 2))
         wide_strips.learn(of_wide)

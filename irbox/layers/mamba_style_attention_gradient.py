@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from irbox.layers.attention_gradient import attention_gradients
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.norm_sums import NormSums
-from irbox.layers.pixel_linear import PixelLinear
 from irbox.layers.strip_gradients import TIMES, WideStrips
 from irbox.layers.strips import computing_dtype, pixels_of, size_of, strips
 from irbox.layers.summed_gradients import Summed, differentiate
@@ -111,16 +110,16 @@ def _of_gated(
     """
     dtype, dim = attended.dtype, attended.shape[3]
     gate, last = Summed(cast(nn.Conv2d, layer.gate[0]), dtype), Summed(layer.project_out, dtype)
-    of_attended, opening = torch.empty_like(attended), PixelLinear(gate.weight, gate.bias)
+    of_attended = torch.empty_like(attended)
     for place in strips(size_of(attended), 2 * dim // TIMES, dtype):
         given, kept = normed.normalize(place), attended[place]
         opened = torch.empty_like(given)
-        opening(given, opened, squash=True)
+        gate.linear(given, opened, squash=True)
         of_out = of_answer[place].flatten(0, 2).to(dtype)
         last.add_product(of_out, torch.mul(kept, opened).flatten(0, 2))
-        of_gated = torch.mm(of_out, last.weight).view(kept.shape)
+        of_gated = last.of_given(of_out).view(kept.shape)
         torch.mul(of_gated, opened, out=of_attended[place])
         of_gate = torch.ops.aten.sigmoid_backward(of_gated.mul_(kept), opened).flatten(0, 2)
         gate.add_product(of_gate, given.flatten(0, 2))
-        normed.add(place, torch.mm(of_gate, gate.weight).view(kept.shape))
+        normed.add(place, gate.of_given(of_gate).view(kept.shape))
     return of_attended, [*gate.gradients(), *last.gradients()]

@@ -1,4 +1,4 @@
-"""A linear layer of pixels and what follows it, with nothing to differentiate."""
+"""Products of pixels, with nothing to differentiate: a linear layer and what follows it; sums."""
 
 from __future__ import annotations
 
@@ -83,3 +83,23 @@ class PixelLinear:
             torch.add(plus, answer, out=out)
         elif apart:
             out.copy_(answer)
+
+
+def add_outer_product(sums: Tensor, left: Tensor, right: Tensor) -> None:
+    """Add ``left^T right``, summed over the pixels, to ``sums``.
+
+    Args:
+        sums: (M, N), in the dtype of the pixels or a wider one.
+        left: (pixels, M).
+        right: (pixels, N).
+    """
+    if sums.dtype != left.dtype:
+        sums += torch.mm(left.t(), right)
+        return
+    fits = left.dtype == torch.float32 and left.stride(1) == right.stride(1) == 1
+    whole = not left.shape[1] % LANES and not right.shape[1] % LANES and sums.is_contiguous()
+    library = native() if fits and whole and left.device.type == 'cpu' else None
+    if library is not None and products.taken_at_once(library, left.dtype):
+        products.add_outer(library, left, right, sums)
+    else:
+        sums.addmm_(left.t(), right)

@@ -23,7 +23,6 @@ from irbox.layers.strips import (
     computing_dtype,
     is_watched,
     learns,
-    project,
     size_of,
     strips,
     whole_images,
@@ -166,10 +165,10 @@ class WideStrips:
         self._place = images, slice(rows.start - follows, rows.stop - (not ends))
 
     def _widen(self, dense: Tensor, out: Tensor | None = None) -> Tensor:
-        weight, bias = self.widen.weight, self.widen.bias
-        made = dense.new_empty(*dense.shape[:3], len(weight)) if out is None else out
+        size = *dense.shape[:3], len(self.widen.weight)
+        made = dense.new_empty(size) if out is None else out
         if made.numel():
-            project(dense, weight, bias, made)
+            self.widen.linear(dense, made)
         return made
 
     def convolve(self) -> Tensor:
@@ -220,7 +219,7 @@ class WideStrips:
             dense = dense[:, : of_window.shape[1]]
         of_made = of_window.flatten(0, 2)
         self.widen.add_product(of_made, dense.flatten(0, 2))
-        self.norm.add(self._place, torch.mm(of_made, self.widen.weight).view(dense.shape))
+        self.norm.add(self._place, self.widen.of_given(of_made).view(dense.shape))
 
     def _of_convolution(self, of_wide: Tensor) -> tuple[Tensor, ...]:
         """Of the window, the kernel and the bias."""

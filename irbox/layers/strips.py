@@ -107,28 +107,6 @@ def _pad(x: Tensor, branches: int, dim: int) -> Tensor:
     return F.pad(apart, margin).flatten(dim, dim + 1)
 
 
-def project(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
-    """Write ``x W^T + b`` of each pixel into ``out``: (..., C_in) -> (..., C_out)."""
-    rows, answer = x.reshape(-1, x.shape[-1]), out.view(-1, out.shape[-1])
-    if bias is None:
-        torch.mm(rows, weight.t(), out=answer)
-    else:
-        torch.addmm(bias, rows, weight.t(), out=answer)
-
-
-def project_onto(base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
-    """Write ``base + x W^T + b`` into ``out``, in the dtype of ``base``."""
-    if base.dtype != x.dtype:
-        answer = x.new_empty(base.shape)
-        project(x, weight, bias, answer)
-        torch.add(base, answer, out=out)
-        return
-    rows, answer = x.reshape(-1, x.shape[-1]), out.view(-1, out.shape[-1])
-    torch.addmm(base.view(-1, base.shape[-1]), rows, weight.t(), out=answer)
-    if bias is not None:
-        answer.add_(bias)
-
-
 def pixels_in_strip(channels: int, dtype: torch.dtype) -> int:
     """Say how many pixels of a map make a strip."""
     many = (2 if dtype.itemsize == 2 else 1) * BYTES * torch.get_num_threads()

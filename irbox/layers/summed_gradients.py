@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
+from irbox.layers.pixel_linear import PixelLinear, add_outer_product
 from irbox.layers.strips import weights_of
 
 
@@ -29,6 +31,21 @@ class Summed:
         exact = torch.promote_types(dtype, torch.float32)
         self._sums = [torch.zeros_like(one, dtype=exact) for one in self._padded]
 
+    @cached_property
+    def linear(self) -> PixelLinear:
+        """A 1x1 convolution of pixels, (..., in) -> (..., out)."""
+        return PixelLinear(self.weight, self.bias)
+
+    @cached_property
+    def _back(self) -> PixelLinear:
+        return PixelLinear(self.weight.t())
+
+    def of_given(self, of_made: Tensor) -> Tensor:
+        """Give the gradient of what a 1x1 convolution is given: (..., out) -> (..., in)."""
+        answer = of_made.new_empty(*of_made.shape[:-1], self.weight.shape[1])
+        self._back(of_made, answer)
+        return answer
+
     def add(self, *gradients: Tensor | None) -> None:
         """Add those of a strip, of the weight and of the bias."""
         for total, one in zip(self._sums, gradients, strict=False):
@@ -37,10 +54,7 @@ class Summed:
 
     def add_product(self, of_made: Tensor, given: Tensor) -> None:
         """Add those of a 1x1 convolution, (pixels, out) and (pixels, in)."""
-        if of_made.dtype == self._sums[0].dtype:
-            self._sums[0].addmm_(of_made.t(), given)
-        else:
-            self._sums[0] += torch.mm(of_made.t(), given)
+        add_outer_product(self._sums[0], of_made, given)
         if self.bias is not None:
             self._sums[1] += of_made.sum(0, dtype=self._sums[1].dtype)
 

@@ -48,6 +48,9 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
         _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, ctypes.c_int64, _POINTER, ctypes.c_int,
         *[_POINTER] * 3, ctypes.c_int,
     ),
+    'outer': (
+        *[_POINTER, ctypes.c_int64] * 2, *[ctypes.c_int64] * 3, _POINTER, ctypes.c_int,
+    ),
     'depthwise_gradient': (*_STRIP, *[_POINTER] * 4, ctypes.c_int),
     'normalize_gradient': (
         _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, ctypes.c_int, ctypes.c_float,
@@ -164,6 +167,7 @@ def _declared(path: Path) -> ctypes.CDLL:
         'mask': ('float32', 'bfloat16'),
         'product': ('float32', 'bfloat16'),
         'multiplies': ('float32', 'bfloat16'),
+        'outer': ('float32',),
         'gate_gradient': ('float32', 'bfloat16'),
         'depthwise_gradient': ('float32', 'bfloat16'),
         'normalize_gradient': ('float32', 'bfloat16'),

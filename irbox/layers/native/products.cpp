@@ -109,7 +109,82 @@ void product(const T* pixels, int64_t count, int64_t given, const T* weight, int
     }
 }
 
+#ifdef __AVX512F__
+// Adds ``left^T right`` of ROWS columns of ``left`` and WIDE vectors of ``right``, over some pixels.
+template <int64_t WIDE>
+inline void outer_tile(const float* left, const float* right, int64_t pixels, float* sums, int64_t made) {
+    Lanes sum[ROWS][WIDE];
+    #pragma GCC unroll 8
+    for (int64_t i = 0; i < ROWS; ++i) {
+        #pragma GCC unroll 8
+        for (int64_t j = 0; j < WIDE; ++j) sum[i][j] = load(sums + i * made + j * LANES);
+    }
+    for (int64_t pixel = 0; pixel < pixels; ++pixel, left += ROWS, right += WIDE * LANES) {
+        Lanes row[WIDE];
+        #pragma GCC unroll 8
+        for (int64_t j = 0; j < WIDE; ++j) row[j] = load(right + j * LANES);
+        #pragma GCC unroll 8
+        for (int64_t i = 0; i < ROWS; ++i) {
+            #pragma GCC unroll 8
+            for (int64_t j = 0; j < WIDE; ++j) sum[i][j] += left[i] * row[j];
+        }
+    }
+    #pragma GCC unroll 8
+    for (int64_t i = 0; i < ROWS; ++i) {
+        #pragma GCC unroll 8
+        for (int64_t j = 0; j < WIDE; ++j) store(sums + i * made + j * LANES, sum[i][j]);
+    }
+}
+
+// WIDE values of each of some pixels, one pixel behind the other: as they lie, a power of two apart, they would share a few
+// places of the cache.
+template <int64_t WIDE>
+inline void gather(const float* from, int64_t step, int64_t pixels, float* to) {
+    for (int64_t pixel = 0; pixel < pixels; ++pixel) memcpy(to + pixel * WIDE, from + pixel * step, 4 * WIDE);
+}
+
+template <int64_t WIDE>
+inline void outer_columns(const float* left, const float* right, int64_t right_step, int64_t pixels, int64_t columns, float* sums,
+                          int64_t made, float* room) {
+    gather<WIDE * LANES>(right, right_step, pixels, room);
+    for (int64_t i = 0; i < columns; i += ROWS) outer_tile<WIDE>(left + i * pixels, room, pixels, sums + i * made, made);
+}
+
+// Adds ``left^T right``, summed over the pixels, to ``sums`` (of_left, of_right). Each is one thread's, in the pixels' order.
+inline void outer(const float* left, int64_t left_step, const float* right, int64_t right_step, int64_t count, int64_t of_left,
+                  int64_t of_right, float* sums, int threads) {
+    #pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t part = 0; part < threads; ++part) {
+        const int64_t begin = of_left / ROWS * part / threads * ROWS, end = of_left / ROWS * (part + 1) / threads * ROWS;
+        std::vector<float> lefts((end - begin) * BLOCK), rights(VECTORS * LANES * BLOCK);
+        float *const columns = lefts.data(), *const room = rights.data();
+        for (int64_t pixel = 0; pixel < count; pixel += BLOCK) {
+            const int64_t pixels = std::min(BLOCK, count - pixel);
+            for (int64_t i = begin; i < end; i += ROWS) {
+                gather<ROWS>(left + pixel * left_step + i, left_step, pixels, columns + (i - begin) * pixels);
+            }
+            const float* const from = right + pixel * right_step;
+            float* const to = sums + begin * of_right;
+            int64_t c = 0;
+            for (; c + VECTORS * LANES <= of_right; c += VECTORS * LANES) {
+                outer_columns<VECTORS>(columns, from + c, right_step, pixels, end - begin, to + c, of_right, room);
+            }
+            for (; c < of_right; c += LANES) {
+                outer_columns<1>(columns, from + c, right_step, pixels, end - begin, to + c, of_right, room);
+            }
+        }
+    }
+}
+#endif
+
 }  // namespace
+
+extern "C" void outer_float32(const float* left, int64_t left_step, const float* right, int64_t right_step, int64_t count,
+                              int64_t of_left, int64_t of_right, float* sums, int threads) {
+#ifdef __AVX512F__
+    outer(left, left_step, right, right_step, count, of_left, of_right, sums, threads);
+#endif
+}
 
 #define PRODUCT(NAME, T, THERE)                                                                                        \
     extern "C" int multiplies_##NAME() { return THERE; }                                                               \

@@ -21,7 +21,7 @@ def taken_at_once(library: ctypes.CDLL, dtype: torch.dtype) -> int:
 def pack(weight: Tensor, taken: int) -> Tensor:
     """Lay out a matrix as the kernel reads it: (N, K) -> (K / taken, N, taken), contiguous."""
     made, given = weight.shape
-    return weight.view(made, given // taken, taken).transpose(0, 1).contiguous()
+    return weight.reshape(made, given // taken, taken).transpose(0, 1).contiguous()
 
 
 def product(
@@ -60,4 +60,24 @@ def product(
         None if bias is None else bias.data_ptr(), int(squash),
         None if times is None else times.data_ptr(), None if plus is None else plus.data_ptr(),
         answer.data_ptr(), torch.get_num_threads(),
+    )  # fmt: skip
+
+
+def add_outer(library: ctypes.CDLL, left: Tensor, right: Tensor, sums: Tensor) -> None:
+    """Add ``left^T right`` to sums, all float32.
+
+    Args:
+        library: See ``native``; ``taken_at_once`` is not 0.
+        left: (pixels, M), each pixel's values side by side, M a multiple of 8.
+        right: (pixels, N), the same, N a multiple of 16.
+        sums: (M, N), contiguous, added to.
+    """
+    (count, of_left), of_right = left.shape, right.shape[1]
+    assert left.stride(1) == right.stride(1) == 1 and len(right) == count
+    assert sums.is_contiguous() and sums.shape == (of_left, of_right)
+    assert not of_left % 8 and not of_right % LANES
+    assert left.dtype == right.dtype == sums.dtype == torch.float32
+    library.outer_float32(
+        left.data_ptr(), left.stride(0), right.data_ptr(), right.stride(0), count, of_left,
+        of_right, sums.data_ptr(), torch.get_num_threads(),
     )  # fmt: skip

@@ -64,6 +64,11 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
             products.product(library, pixels, packed, bias, answer, squash=not margin, **after)
             twin_answer = twins.product(pixels, matrix, bias, not margin, times, plus)
             yield 'product', [answer], [twin_answer]
+            if dtype == torch.float32:
+                sums, left, right = draw(32, 64), draw(67, 32), draw(67, 64)
+                expected_sums = sums + left.t() @ right
+                products.add_outer(library, left, right, sums)
+                yield 'add_outer', [sums], [expected_sums]
         grad = draw(2, 5 - 2 * margin, 11, 128).to(dtype)
         half = grad[..., :64].contiguous()
         both = operators.gate_gradient(library, *given, half)

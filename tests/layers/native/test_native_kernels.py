@@ -136,6 +136,21 @@ def test_a_product(kernels, shape, after, squash, bias, dtype):
 
 
 @pytest.mark.usefixtures('threads')
+@pytest.mark.parametrize('shape', [(1, 8, 16), (64, 16, 48), (150, 48, 112)], ids=str)
+def test_an_outer_product(kernels, shape):
+    if not products.taken_at_once(kernels, torch.float32):
+        pytest.skip('torch multiplies faster on this processor')
+    count, of_left, of_right = shape
+    both, start = torch.randn(count, of_left + of_right + 3), torch.randn(of_left, of_right)
+    left, right = both[:, :of_left], both[:, of_left : of_left + of_right]
+    found, again = start.clone(), start.clone()
+    products.add_outer(kernels, left, right, found)
+    assert_near(found, (start.double() + left.double().t() @ right.double()).float())
+    products.add_outer(kernels, left, right, again)
+    assert torch.equal(found, again), 'the same bits each time'
+
+
+@pytest.mark.usefixtures('threads')
 @DTYPES
 @SIZES
 @MARGIN

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from irbox.layers.fused.switch import can_run_fused
 from irbox.layers.mamba import Mamba
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.selective_scan.dispatch import Backend
+from irbox.layers.strips import is_watched
 from irbox.registry import BLOCKS
 from irbox.structures import Context, Gate, Stage
 from irbox.utils.bounded import PositiveFloat
@@ -71,7 +72,7 @@ class DualBranch(nn.Module):
         if self.gate is None:
             answer: Tensor = (local + distant) / 2
             return answer
-        gate = self.gate(self._seen_by_gate(x, context)).sigmoid().permute(0, 3, 1, 2)
+        gate = self._open(self.gate, x, context).sigmoid().permute(0, 3, 1, 2)
         context.record(Gate(gate, weighs=self.gate_on))
         first, second = (local, distant) if self.gate_on == 'cnn' else (distant, local)
         mixed: Tensor = gate * first + (1 - gate) * second
@@ -89,13 +90,25 @@ class DualBranch(nn.Module):
             context.record(Gate(gate, weighs=self.gate_on))
         return answer
 
-    def _seen_by_gate(self, x: Tensor, context: Context) -> Tensor:
-        """Lay what the prior says beside each pixel, (B, H, W, C or 2 C)."""
-        joint = x.permute(0, 2, 3, 1)
-        if self.project is not None:
-            belief = self.project(getattr(context.prior, self.prior_feature)).to(joint.dtype)
-            joint = torch.cat([joint, belief[:, None, None].expand_as(joint)], dim=-1)
-        return joint
+    def _open(self, gate: nn.Sequential, x: Tensor, context: Context) -> Tensor:
+        """Ask the gate of each pixel, which sees the prior's belief beside it, (B, H, W, ...)."""
+        pixels = x.permute(0, 2, 3, 1)
+        if self.project is None:
+            answer: Tensor = gate(pixels)
+            return answer
+        belief = self.project(getattr(context.prior, self.prior_feature)).to(pixels.dtype)
+        if torch.compiler.is_compiling() or is_watched([gate]):
+            there = belief[:, None, None].expand(*pixels.shape[:3], -1)
+            watched: Tensor = gate(torch.cat([pixels, there], dim=-1))
+            return watched
+        # What an image's pixels have in common is multiplied once, as a bias of the image's own.
+        first: Any = gate[0]
+        of_pixel, of_belief = first.weight.split([pixels.shape[-1], belief.shape[-1]], dim=1)
+        shift = F.linear(belief, of_belief, first.bias)
+        hidden = F.linear(pixels, of_pixel).add_(shift[:, None, None])
+        for layer in gate[1:]:
+            hidden = layer(hidden)
+        return hidden
 
 
 @BLOCKS.register_module()

@@ -112,6 +112,22 @@ def test_the_prior_moves_the_gate():
     assert torch.equal(mean(x, one), mean(x, other))
 
 
+@pytest.mark.parametrize('options', [{}, OFFICIAL])
+def test_who_watches_the_gate_sees_features_and_belief(options):
+    block, x, known, seen = build(**options), torch.randn(2, 8, 3, 5), context(), []
+
+    def learn():
+        answer = block(x, known)
+        return answer.detach(), *torch.autograd.grad(answer.sum(), list(block.parameters()))
+
+    alone = learn()
+    block.branches.gate.register_forward_hook(lambda module, given, out: seen.append(given[0]))
+    watched = learn()
+    assert [one.shape for one in seen] == [(2, 3, 5, 16)]
+    for one, other in zip(alone, watched, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
 def test_published_parameter_count():
     block = MambaCNNBlock(Stage(384, 8, 512, 6), **OFFICIAL)
     assert 8 * sum(p.numel() for p in block.parameters()) == 30_713_432

@@ -36,7 +36,7 @@ def plain_loop(u: Tensor, delta: Tensor, rates: Tensor, b: Tensor, c: Tensor) ->
 def scans(device: str) -> dict[str, Scan]:
     """Give what is compared on a device."""
     found: dict[str, Scan] = {'plain loop': plain_loop}
-    for backend in ('torch',) if device == 'cpu' else ('torch', 'auto'):
+    for backend in ('torch', 'auto'):
         found[f'backend={backend}'] = partial(selective_scan, backend=backend)
     return found
 

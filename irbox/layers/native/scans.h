@@ -25,12 +25,18 @@ struct Rows {
     const float* operator[](int64_t row) const { return at + row * stride; }
 };
 
+// Number by number: of vectors that a processor lacks, compilers take comparisons apart.
+inline Lanes between(Lanes x, float least, float most) {
+    float each[LANES];
+    store(each, x);
+    for (int64_t i = 0; i < LANES; ++i) each[i] = each[i] < least ? least : each[i];
+    for (int64_t i = 0; i < LANES; ++i) each[i] = each[i] > most ? most : each[i];
+    return load(each);
+}
+
 // 2^x: a polynomial for what is left of the whole number, right to 2e-7 of the answer.
 inline Lanes power_of_two(Lanes x) {
-    const Lanes zero = {};
-    const Lanes least = zero - 126.0f, most = zero + 128.0f;
-    x = x < least ? least : x;
-    x = x > most ? most : x;
+    x = between(x, -126.0f, 128.0f);
     // Adding 1.5 times 2^23 rounds to a whole number, which the lowest bits then hold.
     const Lanes moved = x + 12582912.0f;
     const Lanes rest = x - (moved - 12582912.0f);

@@ -44,6 +44,7 @@ DEFAULT_HOOKS = frozenset(
         'replicas',
         'signs_of_life',
         'watchdog',
+        'keep_memory',
     }
 )
 AMP = Literal[False, True, 'bf16', 'fp16']

@@ -7,7 +7,15 @@ from typing import Any
 
 from mmengine.config import Config
 
-OWN = ('progress', 'final_weights', 'finite_steps', 'replicas', 'signs_of_life', 'watchdog')
+OWN = (
+    'progress',
+    'final_weights',
+    'finite_steps',
+    'replicas',
+    'signs_of_life',
+    'watchdog',
+    'keep_memory',
+)
 
 
 def default_hooks(config: Config) -> dict[str, Any]:
@@ -21,6 +29,7 @@ def default_hooks(config: Config) -> dict[str, Any]:
         'signs_of_life': {'type': 'SignsOfLifeHook'},
         'watchdog': {'type': 'WatchdogHook'},
         'final_weights': {'type': 'FinalWeightsHook'},
+        'keep_memory': {'type': 'KeepMemoryHook'},
     }
     hooks = defaults | config.default_hooks.to_dict()
     # mmengine lets only hooks that it knows be switched off by null.

@@ -7,6 +7,7 @@ from irbox.engine.hooks.compile_hook import CompileHook
 from irbox.engine.hooks.ema_hook import EMAHook
 from irbox.engine.hooks.final_weights_hook import FinalWeightsHook
 from irbox.engine.hooks.finite_steps_hook import FiniteStepsHook
+from irbox.engine.hooks.keep_memory_hook import KeepMemoryHook
 from irbox.engine.hooks.predictions_hook import PredictionsHook
 from irbox.engine.hooks.progress_hook import ProgressHook
 from irbox.engine.hooks.progressive_patches_hook import ProgressivePatchesHook
@@ -24,6 +25,7 @@ __all__ = [
     'EMAHook',
     'FinalWeightsHook',
     'FiniteStepsHook',
+    'KeepMemoryHook',
     'PredictionsHook',
     'ProgressHook',
     'ProgressivePatchesHook',

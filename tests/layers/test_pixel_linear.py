@@ -1,0 +1,78 @@
+"""Products of pixels, by kernels where there are some, beside torch's operators."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from irbox.layers.native import library
+from irbox.layers.pixel_linear import PixelLinear, add_outer_product
+
+BOUND = {torch.float32: 1e-5, torch.float64: 1e-12, torch.bfloat16: 2**-6}
+
+
+@pytest.fixture(params=['kernels', 'torch'], autouse=True)
+def path(request, monkeypatch):
+    if request.param == 'torch':
+        monkeypatch.setenv(library.SWITCH, '0')
+
+
+def near(found, expected):
+    assert found.shape == expected.shape
+    difference = (found.double() - expected).abs().amax()
+    return difference <= BOUND[found.dtype] * expected.abs().amax()
+
+
+@pytest.mark.parametrize('dtype', list(BOUND), ids=str)
+@pytest.mark.parametrize('bias', [False, True])
+@pytest.mark.parametrize('after', ['', 'squash', 'plus', 'squash times', 'squash times plus'])
+# Whole vectors, and what is none.
+@pytest.mark.parametrize('size', [(32, 48), (33, 48), (32, 20)], ids=str)
+def test_what_follows_the_product(size, after, bias, dtype):
+    given, made = size
+    weight, pixels = torch.randn(made, given).to(dtype), torch.randn(2, 5, 7, given).to(dtype)
+    shift = torch.randn(made).to(dtype) if bias else None
+    maps = {
+        name: torch.randn(2, 5, 7, made).to(dtype) if name in after else None
+        for name in ('times', 'plus')
+    }
+    expected = pixels.double() @ weight.double().t()
+    expected = expected if shift is None else expected + shift.double()
+    expected = expected.sigmoid() if 'squash' in after else expected
+    expected = expected if maps['times'] is None else expected * maps['times'].double()
+    expected = expected if maps['plus'] is None else expected + maps['plus'].double()
+    linear, found = PixelLinear(weight, shift), torch.full((2, 5, 7, made), torch.nan, dtype=dtype)
+    linear(pixels, found, squash='squash' in after, **maps)
+    assert near(found, expected)
+    for place in ('times', 'plus'):
+        if maps[place] is not None:  # in place
+            copies = {**maps, place: maps[place].clone()}
+            linear(pixels, copies[place], squash='squash' in after, **copies)
+            assert near(copies[place], expected)
+
+
+def test_pixels_apart_and_a_wider_answer():
+    weight = torch.randn(16, 32)
+    wide = torch.randn(3, 5, 64)
+    found = torch.empty(3, 5, 16)
+    PixelLinear(weight)(wide[..., :32], found)
+    assert near(found, wide[..., :32].double() @ weight.double().t())
+    half, base = wide[..., :32].bfloat16().contiguous(), torch.randn(3, 5, 16)
+    PixelLinear(weight.bfloat16())(half, found, plus=base)
+    expected = base.double() + half.double() @ weight.bfloat16().double().t()
+    difference = (found.double() - expected).abs().amax()
+    assert found.dtype == torch.float32 and difference <= 2**-6 * expected.abs().amax()
+
+
+@pytest.mark.parametrize('dtype', list(BOUND), ids=str)
+@pytest.mark.parametrize('size', [(32, 48), (20, 48), (32, 7)], ids=str)
+def test_sums_over_pixels(size, dtype):
+    of_left, of_right = size
+    both = torch.randn(90, of_left + of_right).to(dtype)
+    left, right = both[:, :of_left], both[:, of_left:]
+    start = torch.randn(of_left, of_right).to(torch.promote_types(dtype, torch.float32))
+    sums = start.clone()
+    add_outer_product(sums, left, right)
+    expected = start.double() + left.double().t() @ right.double()
+    bound = BOUND[dtype] * expected.abs().amax()
+    assert (sums.double() - expected).abs().amax() <= bound

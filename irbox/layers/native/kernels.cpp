@@ -1,6 +1,6 @@
 // What surrounds a layer's matrix products on a CPU, each in one pass over memory. With nothing to differentiate.
 //
-// Channels come in whole vectors of 16: maps are padded to them (irbox.layers.strips).
+// Channels come in whole vectors: maps are padded to 16 (irbox.layers.strips).
 
 #include "pairs.h"
 

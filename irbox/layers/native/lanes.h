@@ -1,4 +1,4 @@
-// 16 channels at once, in float whatever type the map has: reading, writing and the functions that are asked for.
+// Some channels at once, in float whatever type the map has: reading, writing and the functions that are asked for.
 
 #pragma once
 
@@ -11,7 +11,14 @@
 
 namespace {
 
+// As many as a register holds: compilers take larger vectors apart badly. A divisor of 16, which maps are padded to.
+#ifdef __AVX512F__
 constexpr int64_t LANES = 16;
+#elif defined(__AVX2__)
+constexpr int64_t LANES = 8;
+#else
+constexpr int64_t LANES = 4;
+#endif
 
 typedef float Lanes __attribute__((vector_size(4 * LANES)));
 typedef float HalfLanes __attribute__((vector_size(2 * LANES)));

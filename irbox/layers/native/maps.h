@@ -43,7 +43,7 @@ struct Around {
         return load(row[i] + x * channels + channel);
     }
 
-    // 16 channels of COUNT pixels from column ``x`` on, convolved. ``weight``: (9, channels).
+    // A vector of channels of COUNT pixels from column ``x`` on, convolved. ``weight``: (9, channels).
     template <int64_t COUNT>
     void convolve(const float* weight, const float* bias, int64_t x, int64_t channel, Lanes* sums) const {
         const Lanes start = bias ? load(bias + channel) : Lanes{};

@@ -7,13 +7,6 @@ namespace {
 // Vectors of channels that add up what is summed over channels before their lanes are: so many whatever the threads.
 constexpr int64_t TOGETHER = 4;
 
-inline float total(const float* x) {
-    float eight[8], four[4];
-    for (int i = 0; i < 8; ++i) eight[i] = x[i] + x[i + 8];
-    for (int i = 0; i < 4; ++i) four[i] = eight[i] + eight[i + 4];
-    return (four[0] + four[2]) + (four[1] + four[3]);
-}
-
 // ``sum[i]``: of ``parts[j][i]``.
 void add_up(const std::vector<float>& parts, int64_t size, float* sum, int threads) {
     const int64_t count = parts.size() / size;
@@ -58,7 +51,7 @@ void causal_gradient(const Causal& given, const Rows& grad, float* of_u, float* 
     add_up(sums, (width + 1) * channels, of_weight, threads);
 }
 
-// Of 16 channels of an image, from its last chunk to its first.
+// Of a vector of channels of an image, from its last chunk to its first.
 struct Walk {
     const Scan& given;
     int64_t image, c;
@@ -183,8 +176,8 @@ void scan_gradient(const Scan& given, int64_t chunk, const float* kept, const Ro
                 }
                 float* const to = of_groups + (group * 2 * rows + first) * states;
                 for (int64_t i = 0; i < steps * states; ++i) {
-                    to[i] = total((const float*)(own.of_writes + i));
-                    to[rows * states + i] = total((const float*)(own.of_reads + i));
+                    to[i] = total(own.of_writes[i]);
+                    to[rows * states + i] = total(own.of_reads[i]);
                 }
             }
             for (const Walk& walk : walks) {

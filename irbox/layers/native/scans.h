@@ -1,6 +1,6 @@
 // Sequences of rows of channels: Mamba's causal convolution and selective scan at a step.
 //
-// Time is walked along with 16 channels in all their states, which stay in the innermost cache. Sums over channels and
+// Time is walked along with a vector of channels in all their states, which stay in the innermost cache. Sums over channels and
 // images are taken in an order that depends neither on time nor on the number of threads.
 
 #pragma once
@@ -66,7 +66,7 @@ struct Causal {
     int64_t images, length, channels, width;
     const float *weight, *bias;
 
-    // Of 16 channels at a step: the last tap is the step's own.
+    // Of a vector of channels at a step: the last tap is the step's own.
     Lanes at(int64_t image, int64_t t, int64_t c) const {
         Lanes sum = bias ? load(bias + c) : Lanes{};
         for (int64_t k = std::max<int64_t>(width - 1 - t, 0); k < width; ++k) {
@@ -87,7 +87,7 @@ struct Scan {
         return bias ? x + load(bias + c) : x;
     }
 
-    // The time step of 16 channels.
+    // The time step of a vector of channels.
     Lanes step(int64_t row, int64_t c) const { return positive ? softplus(raw(row, c)) : raw(row, c); }
 
     // Asks for what is read some steps later.

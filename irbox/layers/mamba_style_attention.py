@@ -130,9 +130,9 @@ class MambaStyleAttention(nn.Module):
         self, x: Tensor, norm: LayerNorm2d, record: Callable[[Tensor], None] | None
     ) -> Tensor:
         """The same on strips of rows."""
-        pixels = pixels_of(x)
+        pixels, dtype = pixels_of(x), computing_dtype(x)
         with full_precision(x):
-            mask = self.mask_in_strips(pixels, norm, computing_dtype(x))
+            mask = self.mask_in_strips(pixels, norm, dtype)
             # Of the mask nothing is left: values take its place.
             weights = self.attn.weigh_in_strips(mask, mask)[0]
             gate = None if record is None else torch.empty_like(mask)

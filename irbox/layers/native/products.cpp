@@ -95,10 +95,12 @@ inline void columns(const T* pixels, int64_t first, int64_t last, int64_t given,
 template <typename T>
 void product(const T* pixels, int64_t count, int64_t given, const T* weight, int64_t made, const After<T>& after,
              int threads) {
-    const int64_t blocks = (count + BLOCK - 1) / BLOCK;
+    // As many blocks for each thread, of whole tiles.
+    const int64_t tiles = (count + ROWS - 1) / ROWS, most = BLOCK / ROWS * threads;
+    const int64_t blocks = (tiles + most - 1) / most * threads;
     #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t block = 0; block < blocks; ++block) {
-        const int64_t first = block * BLOCK, last = std::min(count, first + BLOCK);
+        const int64_t first = tiles * block / blocks * ROWS, last = std::min(count, tiles * (block + 1) / blocks * ROWS);
         int64_t channel = 0;
         for (; channel + VECTORS * LANES <= made; channel += VECTORS * LANES) {
             columns<VECTORS>(pixels, first, last, given, weight, made, channel, after);

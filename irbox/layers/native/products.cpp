@@ -8,6 +8,8 @@
 namespace {
 
 constexpr int64_t ROWS = 8, VECTORS = 3, BLOCK = 64;
+// Values of ``outer``'s left side that stay in the second cache, and its pixels at most.
+constexpr int64_t GATHERED = 1 << 17, MOST = 256;
 
 // What is done with a pixel's product: plus a bias, the sigmoid of that, times a map, plus a map. Null or false: left out.
 template <typename T>
@@ -158,10 +160,11 @@ inline void outer(const float* left, int64_t left_step, const float* right, int6
     #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t part = 0; part < threads; ++part) {
         const int64_t begin = of_left / ROWS * part / threads * ROWS, end = of_left / ROWS * (part + 1) / threads * ROWS;
-        std::vector<float> lefts((end - begin) * BLOCK), rights(VECTORS * LANES * BLOCK);
+        const int64_t together = std::clamp(GATHERED / of_left, BLOCK, MOST);
+        std::vector<float> lefts((end - begin) * together), rights(VECTORS * LANES * together);
         float *const columns = lefts.data(), *const room = rights.data();
-        for (int64_t pixel = 0; pixel < count; pixel += BLOCK) {
-            const int64_t pixels = std::min(BLOCK, count - pixel);
+        for (int64_t pixel = 0; pixel < count; pixel += together) {
+            const int64_t pixels = std::min(together, count - pixel);
             for (int64_t i = begin; i < end; i += ROWS) {
                 gather<ROWS>(left + pixel * left_step + i, left_step, pixels, columns + (i - begin) * pixels);
             }

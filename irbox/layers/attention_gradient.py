@@ -9,6 +9,7 @@ from torch import Tensor
 
 from irbox.layers.channel_attention import add_products, fold, inverse_norms, weigh
 from irbox.layers.norm import LayerNorm2d
+from irbox.layers.pixel_linear import PixelLinear
 from irbox.layers.strip_gradients import WideStrips
 from irbox.layers.strips import computing_dtype
 from irbox.layers.summed_gradients import differentiate
@@ -100,7 +101,8 @@ def attention_gradients(
     )
     # (B, heads, c, c) and (B, 2 C): of ``q^T k`` and of the squares of queries and keys.
     of_product, twice = of_product.to(dtype), (2 * of_squares).to(dtype)
-    unfolding = matrix.to(dtype).transpose(1, 2)
+    unfold = [PixelLinear(one) for one in matrix.to(dtype)]
+    of_heads = [_Heads(one, other) for one, other in zip(of_product, twice, strict=True)]
 
     wide_strips = WideStrips(
         pixels, of_pixels, attention.qkv, attention.qkv_dwconv, dtype, norm=norm, kept=wide
@@ -112,9 +114,9 @@ def attention_gradients(
         of_wide[..., 3 * dim :] = 0
         for image, place in enumerate(range(len(pixels))[images]):
             flat = of_wide[image].flatten(0, 1)
-            torch.mm(of_out[image].flatten(0, 1), unfolding[place], out=flat[:, 2 * dim : 3 * dim])
+            unfold[place](of_out[image].flatten(0, 1), flat[:, 2 * dim : 3 * dim])
             given = both[image].flatten(0, 1)
-            _differentiate(given, of_product[place], twice[place], flat[:, : 2 * dim])
+            of_heads[place](given, flat[:, : 2 * dim])
         wide_strips.learn(of_wide)
     of_temperature, *of_projection = of_own
     if attention.project_out is not None and attention.project_out.bias is not None:
@@ -154,20 +156,26 @@ def _of_small(
     return matrix.detach(), of_product, of_squares, of_own
 
 
-def _differentiate(both: Tensor, of_product: Tensor, twice: Tensor, out: Tensor) -> None:
-    """Write the gradients of queries and keys, side by side, head by head.
+class _Heads:
+    """The gradients of queries and keys, side by side, head by head.
 
     Of ``q^T k`` the query's is ``k D^T`` and the key's ``q D``; of the squares twice themselves.
 
     Args:
-        both: (pixels, 2 C).
         of_product: (heads, c, c), D of each head.
         twice: (2 C,), the gradients of the squares, doubled.
-        out: As ``both``.
     """
-    torch.mul(both, twice, out=out)
-    heads, size, _ = of_product.shape
-    for head, found in enumerate(of_product):
-        query, key = (slice(i * size, (i + 1) * size) for i in (head, heads + head))
-        out[:, query].addmm_(both[:, key], found.t())
-        out[:, key].addmm_(both[:, query], found)
+
+    def __init__(self, of_product: Tensor, twice: Tensor) -> None:
+        self._twice, self._size = twice, of_product.shape[1]
+        self._of_queries = [PixelLinear(one) for one in of_product]
+        self._of_keys = [PixelLinear(one.t()) for one in of_product]
+
+    def __call__(self, both: Tensor, out: Tensor) -> None:
+        """Write them for queries and keys side by side, (pixels, 2 C), into ``out``, the same."""
+        torch.mul(both, self._twice, out=out)
+        queries, keys = (torch.split(one, self._size, 1) for one in both.chunk(2, 1))
+        of_queries, of_keys = (torch.split(one, self._size, 1) for one in out.chunk(2, 1))
+        for head, (of_query, of_key) in enumerate(zip(of_queries, of_keys, strict=True)):
+            self._of_queries[head](keys[head], of_query, plus=of_query)
+            self._of_keys[head](queries[head], of_key, plus=of_key)

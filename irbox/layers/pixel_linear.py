@@ -9,6 +9,9 @@ from irbox.layers.native import products
 from irbox.layers.native.library import native
 from irbox.layers.strips import LANES
 
+LEAST_PRODUCTS = 2**21
+"""Multiplications that are worth the call of a kernel of ours, which takes longer than torch's."""
+
 
 class PixelLinear:
     """``x W^T + b`` of each pixel; then, where they are asked for, sigmoid, product and sum.
@@ -45,13 +48,17 @@ class PixelLinear:
 
         Args:
             x: In the dtype of the weight.
-            out: Written to; contiguous. It may be ``times`` or ``plus``.
+            out: Written to; contiguous, or (pixels, C_out). It may be ``times`` or ``plus``.
             squash: Take the sigmoid of ``x W^T + b``.
-            times: (..., C_out), contiguous, multiplied by then, in the dtype of the weight.
-            plus: (..., C_out), contiguous, added in the end, in the dtype of ``out``.
+            times: (..., C_out), multiplied by then, in the dtype of the weight.
+            plus: (..., C_out), added in the end, in the dtype of ``out``.
         """
-        same = out.dtype == x.dtype and (plus is None or plus.is_contiguous())
-        if self.library is not None and same and x.is_contiguous():
+        maps = [one for one in (x, out, times, plus) if one is not None]
+        if (
+            self.library is not None
+            and x.numel() * len(self.weight) >= LEAST_PRODUCTS
+            and all(one.dtype == x.dtype and products.lies_in_rows(one) for one in maps)
+        ):
             given = self.library, x, self._packed, self._shift, out
             products.product(*given, squash=squash, times=times, plus=plus)
         else:
@@ -61,10 +68,13 @@ class PixelLinear:
         self, x: Tensor, out: Tensor, squash: bool, times: Tensor | None, plus: Tensor | None
     ) -> None:
         rows, turned = x.reshape(-1, x.shape[-1]), self.weight.t()
-        flat = out.view(-1, out.shape[-1])
+        flat = out if out.dim() == 2 else out.view(-1, out.shape[-1])
         alone = not squash and times is None
         if alone and plus is not None and plus.dtype == out.dtype == x.dtype:
-            torch.addmm(plus.view(flat.shape), rows, turned, out=flat)
+            if plus.data_ptr() == out.data_ptr():
+                flat.addmm_(rows, turned)
+            else:
+                torch.addmm(plus.reshape(flat.shape), rows, turned, out=flat)
             if self.bias is not None:
                 flat.add_(self.bias)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from irbox.layers import pixel_linear
 from irbox.layers.native import library
 from irbox.layers.pixel_linear import PixelLinear, add_outer_product
 
@@ -13,6 +14,7 @@ BOUND = {torch.float32: 1e-5, torch.float64: 1e-12, torch.bfloat16: 2**-6}
 
 @pytest.fixture(params=['kernels', 'torch'], autouse=True)
 def path(request, monkeypatch):
+    monkeypatch.setattr(pixel_linear, 'LEAST_PRODUCTS', 0)
     if request.param == 'torch':
         monkeypatch.setenv(library.SWITCH, '0')
 
@@ -76,3 +78,28 @@ def test_sums_over_pixels(size, dtype):
     expected = start.double() + left.double().t() @ right.double()
     bound = BOUND[dtype] * expected.abs().amax()
     assert (sums.double() - expected).abs().amax() <= bound
+
+
+@pytest.mark.parametrize('size', [(32, 48), (20, 10)], ids=str)
+def test_columns_of_a_wider_map(size):
+    given, made = size
+    weight, both = torch.randn(made, given), torch.randn(70, given + made + 5)
+    pixels, out = both[:, :given], both[:, given : given + made]
+    expected = out.double() + pixels.double() @ weight.double().t()
+    beside = both[:, given + made :].clone()
+    PixelLinear(weight)(pixels, out, plus=out)
+    assert near(out, expected)
+    assert torch.equal(both[:, given + made :], beside)
+
+
+def test_few_products_are_left_to_torch(monkeypatch):
+    monkeypatch.setattr(pixel_linear, 'LEAST_PRODUCTS', 70 * 32 * 48 + 1)
+
+    def refused(*_, **__):
+        raise AssertionError('a kernel was called')
+
+    monkeypatch.setattr(pixel_linear.products, 'product', refused)
+    pixels, found = torch.randn(70, 32), torch.empty(70, 48)
+    weight = torch.randn(48, 32)
+    PixelLinear(weight)(pixels, found)
+    assert near(found, pixels.double() @ weight.double().t())

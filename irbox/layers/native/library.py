@@ -45,8 +45,8 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     'gate_gradient': (*_STRIP, *[_POINTER] * 5, ctypes.c_int),
     'multiplies': (),
     'product': (
-        _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, ctypes.c_int64, _POINTER, ctypes.c_int,
-        *[_POINTER] * 3, ctypes.c_int,
+        *[_POINTER, *[ctypes.c_int64] * 3], *[_POINTER, ctypes.c_int64, _POINTER, ctypes.c_int],
+        *[_POINTER, ctypes.c_int64] * 3, ctypes.c_int,
     ),
     'outer': (
         *[_POINTER, ctypes.c_int64] * 2, *[ctypes.c_int64] * 3, _POINTER, ctypes.c_int,

@@ -11,23 +11,29 @@ constexpr int64_t ROWS = 8, VECTORS = 3, BLOCK = 64;
 // Values of ``outer``'s left side that stay in the second cache, and its pixels at most.
 constexpr int64_t GATHERED = 1 << 17, MOST = 256;
 
+// Pixels whose values lie side by side, one pixel ``step`` behind the other.
+template <typename T>
+struct Pixels {
+    T* first;
+    int64_t step;
+
+    T* operator[](int64_t pixel) const { return first + pixel * step; }
+};
+
 // What is done with a pixel's product: plus a bias, the sigmoid of that, times a map, plus a map. Null or false: left out.
 template <typename T>
 struct After {
     const float* bias;
     bool squash;
-    const T* times;
-    const T* plus;
-    T* answer;
-    int64_t channels;
+    Pixels<const T> times, plus;
+    Pixels<T> answer;
 
     void operator()(Lanes x, int64_t pixel, int64_t channel) const {
-        const int64_t at = pixel * channels + channel;
         if (bias) x += load(bias + channel);
         if (squash) x = sigmoid(x);
-        if (times) x *= load(times + at);
-        if (plus) x += load(plus + at);
-        store(answer + at, x);
+        if (times.first) x *= load(times[pixel] + channel);
+        if (plus.first) x += load(plus[pixel] + channel);
+        store(answer[pixel] + channel, x);
     }
 };
 
@@ -62,11 +68,11 @@ constexpr bool HALF_PRODUCTS = false;
 
 // COUNT pixels times WIDE vectors of columns. ``weight``: (given / n, made, n), n the values that one instruction takes.
 template <int64_t COUNT, int64_t WIDE, typename T>
-inline void tile(const T* pixels, int64_t given, const T* weight, int64_t made, int64_t pixel, int64_t channel,
+inline void tile(const Pixels<const T>& pixels, int64_t given, const T* weight, int64_t made, int64_t pixel, int64_t channel,
                  const After<T>& after) {
     constexpr int64_t n = together((const T*)nullptr);
     Lanes sums[COUNT][WIDE] = {};
-    const T* from = pixels + pixel * given;
+    const T* const from = pixels[pixel];
     const T* column = weight + channel * n;
     for (int64_t k = 0; k < given; k += n, column += made * n) {
         decltype(weights_at(column)) row[WIDE];
@@ -75,7 +81,7 @@ inline void tile(const T* pixels, int64_t given, const T* weight, int64_t made, 
         #pragma GCC unroll 8
         for (int64_t i = 0; i < COUNT; ++i) {
             #pragma GCC unroll 8
-            for (int64_t j = 0; j < WIDE; ++j) sums[i][j] = multiply(sums[i][j], from + i * given + k, row[j]);
+            for (int64_t j = 0; j < WIDE; ++j) sums[i][j] = multiply(sums[i][j], from + i * pixels.step + k, row[j]);
         }
     }
     #pragma GCC unroll 8
@@ -86,7 +92,7 @@ inline void tile(const T* pixels, int64_t given, const T* weight, int64_t made, 
 }
 
 template <int64_t WIDE, typename T>
-inline void columns(const T* pixels, int64_t first, int64_t last, int64_t given, const T* weight, int64_t made,
+inline void columns(const Pixels<const T>& pixels, int64_t first, int64_t last, int64_t given, const T* weight, int64_t made,
                     int64_t channel, const After<T>& after) {
     int64_t pixel = first;
     for (; pixel + ROWS <= last; pixel += ROWS) tile<ROWS, WIDE>(pixels, given, weight, made, pixel, channel, after);
@@ -95,7 +101,7 @@ inline void columns(const T* pixels, int64_t first, int64_t last, int64_t given,
 
 // Some pixels stay in the cache while the columns of the weights pass by, and some columns while those pixels do.
 template <typename T>
-void product(const T* pixels, int64_t count, int64_t given, const T* weight, int64_t made, const After<T>& after,
+void product(const Pixels<const T>& pixels, int64_t count, int64_t given, const T* weight, int64_t made, const After<T>& after,
              int threads) {
     // As many blocks for each thread, of whole tiles.
     const int64_t tiles = (count + ROWS - 1) / ROWS, most = BLOCK / ROWS * threads;
@@ -193,12 +199,13 @@ extern "C" void outer_float32(const float* left, int64_t left_step, const float*
 
 #define PRODUCT(NAME, T, THERE)                                                                                        \
     extern "C" int multiplies_##NAME() { return THERE; }                                                               \
-    extern "C" void product_##NAME(const T* pixels, int64_t count, int64_t given, const T* weight, int64_t made,       \
-                                   const float* bias, int squash, const T* times, const T* plus, T* answer,            \
-                                   int threads) {                                                                      \
+    extern "C" void product_##NAME(const T* pixels, int64_t step, int64_t count, int64_t given, const T* weight,       \
+                                   int64_t made, const float* bias, int squash, const T* times, int64_t times_step,    \
+                                   const T* plus, int64_t plus_step, T* answer, int64_t answer_step, int threads) {    \
         if constexpr (THERE) {                                                                                         \
-            const After<T> after = {bias, bool(squash), times, plus, answer, made};                                    \
-            product(pixels, count, given, weight, made, after, threads);                                               \
+            const After<T> after = {                                                                                   \
+                bias, bool(squash), {times, times_step}, {plus, plus_step}, {answer, answer_step}};                    \
+            product<T>({pixels, step}, count, given, weight, made, after, threads);                                    \
         }                                                                                                              \
     }
 

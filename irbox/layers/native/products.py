@@ -37,30 +37,44 @@ def product(
 ) -> None:
     """Multiply pixels by a matrix, and go on with the answer.
 
+    All maps are contiguous, or (pixels, channels) with each pixel's values side by side.
+
     Args:
         library: See ``native``; ``taken_at_once`` is not 0.
-        pixels: (..., K), contiguous; float32 or bfloat16.
+        pixels: (..., K); float32 or bfloat16.
         packed: See ``pack``; N is a multiple of 16.
         bias: (N,), float32, added to the product.
-        answer: (..., N), contiguous, written to, not where the pixels are.
+        answer: (..., N), written to, not where the pixels are.
         squash: Take the sigmoid of that.
-        times: (..., N), contiguous, multiplied by then. It may be the answer, as ``plus``.
-        plus: (..., N), contiguous, added in the end.
+        times: (..., N), multiplied by then. It may be the answer, as ``plus``.
+        plus: (..., N), added in the end.
     """
     given, made = packed.shape[0] * packed.shape[2], packed.shape[1]
     count = pixels.numel() // given
-    assert pixels.is_contiguous() and packed.is_contiguous() and pixels.shape[-1] == given
-    assert not made % LANES and packed.dtype == pixels.dtype
+    assert pixels.shape[-1] == given and not made % LANES
+    assert packed.is_contiguous() and packed.dtype == pixels.dtype
     assert bias is None or (bias.is_contiguous() and bias.dtype == torch.float32)
     for one in (answer, times, plus):
-        assert one is None or (one.is_contiguous() and one.dtype == pixels.dtype)
         assert one is None or (one.shape[-1] == made and one.numel() == count * made)
+        assert one is None or one.dtype == pixels.dtype
     getattr(library, f'product_{KINDS[pixels.dtype]}')(
-        pixels.data_ptr(), count, given, packed.data_ptr(), made,
-        None if bias is None else bias.data_ptr(), int(squash),
-        None if times is None else times.data_ptr(), None if plus is None else plus.data_ptr(),
-        answer.data_ptr(), torch.get_num_threads(),
+        *_rows(pixels), count, given, packed.data_ptr(), made,
+        None if bias is None else bias.data_ptr(), int(squash), *_rows(times), *_rows(plus),
+        *_rows(answer), torch.get_num_threads(),
     )  # fmt: skip
+
+
+def lies_in_rows(x: Tensor) -> bool:
+    """Tell whether the kernel can read or write these pixels as they are."""
+    return x.is_contiguous() or (x.dim() == 2 and x.stride(1) == 1)
+
+
+def _rows(x: Tensor | None) -> tuple[int | None, int]:
+    """Where pixels are, and how far one is from the next."""
+    if x is None:
+        return None, 0
+    assert lies_in_rows(x)
+    return x.data_ptr(), x.shape[-1] if x.is_contiguous() else x.stride(0)
 
 
 def add_outer(library: ctypes.CDLL, left: Tensor, right: Tensor, sums: Tensor) -> None:

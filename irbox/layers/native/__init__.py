@@ -1,5 +1,5 @@
-"""Layers on CPUs: what surrounds their products, each in one pass over memory.
+"""Layers on CPUs: their products and what surrounds them, each in one pass over memory.
 
-``kernels.cpp``, ``gradients.cpp`` and ``norms.cpp`` are compiled once for a machine's processor, by
-its own C++ compiler.
+The C++ files here are compiled once for a machine's processor, by its own compiler (``library``),
+and tried beside torch's operators (``trial``) before they are asked for anything.
 """

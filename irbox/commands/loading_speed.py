@@ -168,7 +168,7 @@ def run(args: argparse.Namespace) -> None:
             f'--patch {args.patch}: the smallest images are {SIZES[-1][0]}x{SIZES[-1][1]}'
         )
     torch.set_num_threads(1)
-    MMLogger.get_instance('benchmark_loading', log_level='WARNING')  # not what the data set found
+    MMLogger.get_instance('benchmark_loading').setLevel('WARNING')  # not what the data set found
     console = Console()
     versions = {'Pillow': PIL.__version__, 'torch': torch.__version__, 'numpy': np.__version__}
     jpeg = f'libjpeg-turbo {features.version("libjpeg_turbo")}'

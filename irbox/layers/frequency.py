@@ -65,8 +65,13 @@ class BandSplit(nn.Module):
         return low.to(x.dtype), high.to(x.dtype)
 
     def leaves_low_empty(self, x: Tensor) -> bool:
-        """Tell whether the low band of a map (B, C, H, W) is zero, whatever the cut-offs."""
-        return self.mask == 'box' and min(x.shape[-2:]) < 2 * BOX_UNIT
+        """Tell whether the low band of a map (B, C, H, W) is known to be zero, by its size alone.
+
+        Not where standard operators are wanted: sizes are unknown while a network is exported.
+        """
+        if self.mask != 'box' or wants_standard_operators():
+            return False
+        return min(x.shape[-2:]) < 2 * BOX_UNIT
 
     def _rates(self, x: Tensor) -> Tensor:
         """The cut-offs of both axes, (B, 2) in 0 to 1."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from irbox.layers.native import products
+from irbox.layers.native import operators, products
 from irbox.layers.native.library import native
 from irbox.layers.strips import LANES
 
@@ -25,7 +25,7 @@ class PixelLinear:
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.weight, self.bias = weight, bias
-        fits = weight.dtype in products.KINDS and not weight.shape[0] % LANES
+        fits = weight.dtype in operators.KINDS and not weight.shape[0] % LANES
         library = native() if fits and weight.device.type == 'cpu' else None
         taken = None if library is None else products.taken_at_once(library, weight.dtype)
         if library is None or not taken or weight.shape[1] % taken:

@@ -7,9 +7,8 @@ import ctypes
 import torch
 from torch import Tensor
 
+from irbox.layers.native.operators import KINDS
 from irbox.layers.strips import LANES
-
-KINDS = {torch.float32: 'float32', torch.bfloat16: 'bfloat16'}
 
 
 def taken_at_once(library: ctypes.CDLL, dtype: torch.dtype) -> int:

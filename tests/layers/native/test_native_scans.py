@@ -41,6 +41,14 @@ def assert_near(found, expected, tolerance=2e-6):
         assert (one - other).abs().amax() <= tolerance * other.abs().amax()
 
 
+def assert_the_same_without_kernels(learn, monkeypatch):
+    found = learn()
+    monkeypatch.setenv(library.SWITCH, '0')
+    expected = learn()
+    assert_near(found, expected, 2e-5)
+    assert not torch.equal(found[0], expected[0]), 'the kernels were asked'
+
+
 def drawn(length, batch=2, channels=144, states=5, largest_step=0.1):
     """The tensors of a scan, time-major, most of them parts of wider ones, of 9 x 16 channels."""
     u, gate = torch.randn(batch, length, 2 * channels).chunk(2, dim=-1)
@@ -167,11 +175,7 @@ def test_the_operator_takes_them(contiguous, groups, monkeypatch):
         answer = selective_scan(*given, delta_softplus=True)
         return [answer.detach(), *torch.autograd.grad((answer * weights).sum(), given)]
 
-    found = learn()
-    monkeypatch.setenv(library.SWITCH, '0')
-    expected = learn()
-    assert_near(found, expected, 2e-5)
-    assert not torch.equal(found[0], expected[0]), 'the kernels were asked'
+    assert_the_same_without_kernels(learn, monkeypatch)
 
 
 @pytest.mark.usefixtures('kernels')
@@ -239,11 +243,7 @@ def test_a_layer_gives_the_same_and_learns_the_same(d_conv, d_state, autocast, m
             assert torch.equal(layer(x), answer)
         return [answer.detach(), *grads]
 
-    found = learn()
-    monkeypatch.setenv(library.SWITCH, '0')
-    expected = learn()
-    assert_near(found, expected, 2e-5)
-    assert not torch.equal(found[0], expected[0]), 'the kernels were asked'
+    assert_the_same_without_kernels(learn, monkeypatch)
 
 
 @pytest.mark.usefixtures('kernels')

@@ -17,7 +17,7 @@ from torch import nn
 
 import irbox
 from irbox.benchmark.cases import Setting, settings, variants
-from irbox.benchmark.launches import count_launches
+from irbox.benchmark.launches import count_launches, count_step
 from irbox.benchmark.measure import Kept, compare
 from irbox.benchmark.networks import Described, read_network
 from irbox.benchmark.plot import plot
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
             args.threads,
             args.precision,
             devices,
-            ['forward'] if args.launches or args.profile else args.task,
+            ['forward'] if args.profile else args.task,
         )
     )
     for file in (args.json, args.plot):
@@ -120,12 +120,14 @@ def _launches(
     setting: Setting, described: Described, args: argparse.Namespace, console: Console
 ) -> dict[str, Any]:
     found = {}
-    for name, network in _builds(setting, described, True, not args.loop_scan).items():
+    learns = setting.task == 'train'
+    for name, network in _builds(setting, described, True, not args.loop_scan, learns).items():
         shape = setting.batch, 3, setting.height, setting.width
         image = torch.zeros(shape, device=setting.device)
         with _computing(setting):
-            found[name] = count_launches(network, image)
-    console.print(f'{setting}: launches of one forward pass', highlight=False)
+            found[name] = (count_step if learns else count_launches)(network.train(learns), image)
+    counted = 'both passes of a step' if learns else 'one forward pass'
+    console.print(f'{setting}: launches of {counted}', highlight=False)
     console.print(launches_table(found))
     return {name: vars(one) for name, one in found.items()}
 
@@ -150,10 +152,15 @@ def _computing(setting: Setting) -> Any:
 
 
 def _builds(
-    setting: Setting, described: Described, with_textbook: bool, operator_scan: bool
+    setting: Setting,
+    described: Described,
+    with_textbook: bool,
+    operator_scan: bool,
+    learns: bool = False,
 ) -> dict[str, nn.Module]:
     torch.manual_seed(0)
-    ours = described.build(setting.device).requires_grad_(False)
+    ours = described.build(setting.device)
+    ours = ours if learns else ours.requires_grad_(False)
     if not with_textbook:
         return {'ours': ours}
     return {'ours': ours, 'textbook': textbook(ours, 'operator' if operator_scan else 'loop')}

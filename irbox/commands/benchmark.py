@@ -88,7 +88,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     other.add_argument(
         '--launches',
         action='store_true',
-        help='count the kernels that a forward pass launches, and their bytes, without a device',
+        help='count the kernels that a forward pass (with --task train both passes) launches, and '
+        'their bytes, without a device',
     )
     other.add_argument('--profile', action='store_true', help='print where the time goes')
     parser.add_argument(

@@ -17,8 +17,9 @@ from irbox.layers.channel_attention import (
     squares_of,
     weigh,
 )
+from irbox.layers.fused import attention_gradient as fused_gradient
 from irbox.layers.fused import layers as fused
-from irbox.layers.fused.switch import WIDEST_HEAD, can_run_fused
+from irbox.layers.fused.switch import WIDEST_HEAD, can_learn_fused, can_run_fused
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pixel_linear import PixelLinear
 from irbox.layers.pointwise_conv import PointwiseConv2d
@@ -70,6 +71,8 @@ class TransposedAttention(nn.Module):
         """Attend, (B, C, H, W) -> same shape."""
         if self._can_run_fused(x):
             return fused.transposed_attention(self, x)
+        if self._fits() and can_learn_fused(x, self):
+            return fused_gradient.transposed_attention(self, x)
         if self._is_ours() and can_run_in_strips(x, self):
             return self.in_strips(x)[0]
         if self._is_ours() and self._learns_by_kernels(x):
@@ -82,6 +85,8 @@ class TransposedAttention(nn.Module):
         """Compute ``x + self(norm(x))``, (B, C, H, W) -> same shape."""
         if self._can_run_fused(x, norm):
             return fused.transposed_attention(self, x, norm)
+        if self._fits() and can_learn_fused(x, self, norm):
+            return fused_gradient.transposed_attention(self, x, norm)
         if self._is_ours() and can_run_in_strips(x, self, norm):
             return self.in_strips(x, norm)[0]
         if self._is_ours() and self._learns_by_kernels(x, norm):
@@ -111,8 +116,11 @@ class TransposedAttention(nn.Module):
         return whole and can_learn_by_kernels(x, self.qkv.out_channels, self, norm)
 
     def _can_run_fused(self, x: Tensor, *around: nn.Module) -> bool:
-        fits = x.shape[1] <= WIDEST_HEAD * self.temperature.shape[0]
-        return self._is_ours() and fits and can_run_fused(x, self, *around)
+        return self._fits() and can_run_fused(x, self, *around)
+
+    def _fits(self) -> bool:
+        heads = self.temperature.shape[0]
+        return self._is_ours() and self.qkv.in_channels <= WIDEST_HEAD * heads
 
     def in_strips(
         self, x: Tensor, norm: LayerNorm2d | None = None, wide: Tensor | None = None

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from irbox.layers.feed_forward_gradient import feed_forward
+from irbox.layers.fused import feed_forward_gradient as fused_gradient
 from irbox.layers.fused import layers as fused
-from irbox.layers.fused.switch import can_run_fused
+from irbox.layers.fused.switch import can_learn_fused, can_run_fused
 from irbox.layers.gate import gelu_gate
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pixel_linear import PixelLinear
@@ -45,6 +46,8 @@ class GatedFeedForward(nn.Module):
         """Transform each pixel with its neighbours, (B, C, H, W) -> same shape."""
         if self._is_ours() and can_run_fused(x, self):
             return fused.feed_forward(self, x)
+        if self._is_ours() and can_learn_fused(x, self):
+            return fused_gradient.feed_forward(self, x)
         if self._is_ours() and can_run_in_strips(x, self):
             return self.in_strips(x)
         if self._is_ours() and self._learns_by_kernels(x):
@@ -60,6 +63,8 @@ class GatedFeedForward(nn.Module):
         """
         if self._is_ours() and can_run_fused(x, self, norm):
             return fused.feed_forward(self, x, norm)
+        if self._is_ours() and can_learn_fused(x, self, norm):
+            return fused_gradient.feed_forward(self, x, norm)
         if self._is_ours() and can_run_in_strips(x, self, norm):
             return self.in_strips(x, norm, overwrite=overwrite)
         if self._is_ours() and self._learns_by_kernels(x, norm):

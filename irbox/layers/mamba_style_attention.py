@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from irbox.layers.attention import TransposedAttention
 from irbox.layers.channel_attention import fold
 from irbox.layers.depthwise_conv import DepthwiseConv
+from irbox.layers.fused import gated_attention_gradient as fused_gradient
 from irbox.layers.fused import layers as fused
-from irbox.layers.fused.switch import WIDEST_HEAD, can_run_fused
+from irbox.layers.fused.switch import WIDEST_HEAD, can_learn_fused, can_run_fused
 from irbox.layers.mamba_style_attention_gradient import gated_attention
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pixel_linear import PixelLinear
@@ -113,6 +114,9 @@ class MambaStyleAttention(nn.Module):
         fits = x.shape[1] <= WIDEST_HEAD * self.attn.temperature.shape[0]
         if ours and fits and plain and self.mask_mode == 'input' and can_run_fused(x, self, norm):
             return fused.mamba_style_attention(self, x, norm, record)
+        known = ours and fits and plain and record is None and self.mask_mode == 'input'
+        if known and len(self.dwconv) == 1 and can_learn_fused(x, self, norm):
+            return fused_gradient.gated_attention(self, x, norm)
         if ours and plain and can_run_in_strips(x, self, norm):
             return self._add_in_strips(x, norm, record)
         if ours and plain and record is None and self._can_learn(x):

@@ -89,11 +89,11 @@ def _squares(  # type: ignore[no-untyped-def]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _attention(  # type: ignore[no-untyped-def]
-    sums, squares, temperature, image, head, heads, parts, width, first,
+def _scores(  # type: ignore[no-untyped-def]
+    sums, squares, image, head, heads, parts, width, first,
     query_by_head: tl.constexpr, tile_rows: tl.constexpr, tile_width: tl.constexpr,
 ):  # fmt: skip
-    """Some rows of a head's attention weights, zero beyond its width."""
+    """Some rows of a head's scores, and one over the norms of its queries and keys."""
     c, r = tl.arange(0, tile_width), first + tl.arange(0, tile_rows)
     inside = (r < width)[:, None] & (c < width)[None, :]
     total = tl.zeros([tile_rows, tile_width], tl.float32)
@@ -110,12 +110,31 @@ def _attention(  # type: ignore[no-untyped-def]
     else:
         of_query = _squares(squares, image, head, heads, parts, width, 0, r, tile_rows)
     of_key = _squares(squares, image, head, heads, parts, width, 1, c, tile_width)
-    scores = total * _over_norm(of_query)[:, None] * _over_norm(of_key)[None, :]
-    scores = scores * tl.load(temperature + head).to(tl.float32)
+    by_query, by_key = _over_norm(of_query), _over_norm(of_key)
+    return total * by_query[:, None] * by_key[None, :], by_query, by_key
+
+
+@triton.jit
+def _softmax(scores, r, c, width):  # type: ignore[no-untyped-def]
+    """Attention weights of rows of a head, zero beyond its width."""
     scores = tl.where((c < width)[None, :], scores, float('-inf'))
     weights = tl.exp(scores - tl.max(scores, axis=1)[:, None])
     weights = weights / tl.sum(weights, axis=1)[:, None]
-    return tl.where(inside, weights, 0.0)
+    return tl.where((r < width)[:, None] & (c < width)[None, :], weights, 0.0)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _attention(  # type: ignore[no-untyped-def]
+    sums, squares, temperature, image, head, heads, parts, width, first,
+    query_by_head: tl.constexpr, tile_rows: tl.constexpr, tile_width: tl.constexpr,
+):  # fmt: skip
+    """Some rows of a head's attention weights."""
+    c, r = tl.arange(0, tile_width), first + tl.arange(0, tile_rows)
+    scores, _, _ = _scores(
+        sums, squares, image, head, heads, parts, width, first,
+        query_by_head, tile_rows, tile_width,
+    )  # fmt: skip
+    return _softmax(scores * tl.load(temperature + head).to(tl.float32), r, c, width)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -220,10 +239,6 @@ def attention_matrix(
     """Run the second kernel, described by `operators.attention_matrix`."""
     images, parts, heads, width, _ = sums.shape
     tile_width = tile_of(width, WIDEST)
-    # Three TF32 products need twice the memory, more than some devices have for a wide head.
-    precision = products_in(torch.float32)['precision'] if width <= ROWS else 'ieee'
-    if halves:  # the answer is rounded further than one rounds
-        precision = 'tf32'
     _matrix_kernel[heads, images](
         sums,
         squares,
@@ -235,10 +250,18 @@ def attention_matrix(
         out.shape[1],
         query_by_head=query_by_head,
         projects=projection is not None,
-        precision=precision,
+        precision=precision_of(width, halves),
         tile_rows=min(tile_width, ROWS),
         tile_width=tile_width,
         tile_out=tile_of(out.shape[1], 32),
         num_warps=4 if width <= 64 else 8,
         num_stages=1,
     )
+
+
+def precision_of(width: int, halves: bool) -> str:
+    """Say how a head's matrix is multiplied."""
+    if halves:  # the answer is rounded further than one rounds
+        return 'tf32'
+    # Three TF32 products need twice the memory, more than some devices have for a wide head.
+    return str(products_in(torch.float32)['precision']) if width <= ROWS else 'ieee'

@@ -3,7 +3,8 @@
 3x3 with zeros around the map, then nothing, a sigmoid, GELU, or one half gating the other: the wide
 map is read once and what is convolved is never written down. A program owns a run of columns of
 some rows, and of channels, whose weights it keeps; it goes down the rows, and each that it reads is
-added to the three answers that it is a neighbour of.
+added to the three answers that it is a neighbour of. For a backward pass the gate is computed once
+more, and differentiated where it is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.tiles import PROGRAMS_AT_ONCE, row_stride, tile_of
+from irbox.layers.fused.sizes import (
+    ACTIVATIONS,
+    CONVOLVED_CHANNELS,
+    CONVOLVED_PIXELS,
+    rows_each,
+)
+from irbox.layers.fused.tiles import row_stride, tile_of
 
 
 @triton.jit
@@ -47,21 +54,31 @@ def _activate(x, activation: tl.constexpr):  # type: ignore[no-untyped-def]
     return x
 
 
+@triton.jit
+def _gelu_slope(x):  # type: ignore[no-untyped-def]
+    below = 0.5 * (1.0 + tl.math.erf(x * 0.7071067811865476))
+    return below + x * tl.exp(-0.5 * x * x) * 0.3989422804014327
+
+
 @triton.jit(do_not_specialize=['height', 'width', 'channels'])  # type: ignore[untyped-decorator]
 def _depthwise_kernel(  # type: ignore[no-untyped-def]
     x,
     weight,
     bias,
+    of_gated,
     out,
+    of_convolved,
     height,
     width,
     channels,
     x_stride,
+    given_stride,
     out_stride,
     out_width,
     branch_stride,
     has_bias: tl.constexpr,
     gates: tl.constexpr,
+    differentiates: tl.constexpr,
     activation: tl.constexpr,
     tile_rows: tl.constexpr,
     tile_pixels: tl.constexpr,
@@ -111,20 +128,34 @@ def _depthwise_kernel(  # type: ignore[no-untyped-def]
         answer = finished + left * a6 + middle * a7 + right * a8 + shift
         finished = begun + left * a3 + middle * a4 + right * a5
         begun = left * a0 + middle * a1 + right * a2
+        opening = answer
         answer = _activate(answer, activation)
+        row = line - 2 * width + col
+        is_out = (is_pixel & (at > first))[:, None] & is_there[None, :]
         left, middle, right = next_left, next_middle, next_right
         if gates:
             next_p, next_q, next_r = _read_row(
                 other, line, col, c, is_row, is_there, width, x_stride
             )
             p, q, r = p.to(tl.float32), q.to(tl.float32), r.to(tl.float32)
-            answer *= other_finished + p * b6 + q * b7 + r * b8 + other_shift
+            value = other_finished + p * b6 + q * b7 + r * b8 + other_shift
+            if differentiates:
+                place = of_gated + row[:, None] * given_stride + c[None, :]
+                known = is_out & is_channel[None, :]
+                given = tl.load(place, mask=known, other=0.0).to(tl.float32)
+                slope = _gelu_slope(opening)
+                place = of_convolved + row[:, None] * (2 * out_width) + c[None, :]
+                of_opening = tl.where(is_channel[None, :], given * value * slope, 0.0)
+                tl.store(place, of_opening, mask=is_out)
+                of_value = tl.where(is_channel[None, :], given * answer, 0.0)
+                tl.store(place + out_width, of_value, mask=is_out)
+            answer *= value
             other_finished = other_begun + p * b3 + q * b4 + r * b5
             other_begun = p * b0 + q * b1 + r * b2
             p, q, r = next_p, next_q, next_r
         answer = tl.where(is_channel[None, :], answer, 0.0)
-        place = out + (line - 2 * width + col)[:, None] * out_stride + c[None, :]
-        tl.store(place, answer, mask=(is_pixel & (at > first))[:, None] & is_there[None, :])
+        place = out + row[:, None] * out_stride + c[None, :]
+        tl.store(place, answer, mask=is_out)
 
 
 def depthwise(
@@ -138,30 +169,66 @@ def depthwise(
     out: Tensor,
 ) -> None:
     """Run the kernel, described by `operators.depthwise`, and write into ``out``."""
+    _run(rows, weight, bias, None, height, width, gates, activation, out, None)
+
+
+def gate_gradient(
+    wide: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    of_gated: Tensor,
+    height: int,
+    width: int,
+    gated: Tensor,
+    of_convolved: Tensor,
+) -> None:
+    """Run the kernel, described by `gradient_operators.gate_gradient`."""
+    gelu = ACTIVATIONS['gelu']
+    _run(wide, weight, bias, of_gated, height, width, True, gelu, gated, of_convolved)
+
+
+def _run(
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    of_gated: Tensor | None,
+    height: int,
+    width: int,
+    gates: bool,
+    activation: int,
+    out: Tensor,
+    of_convolved: Tensor | None,
+) -> None:
     channels = weight.shape[0] // (2 if gates else 1)
     pixels, out_width = out.shape
     # Four channels of a pixel a thread: as many as it can keep the weights of, 36 or 72.
-    tile = {'tile_pixels': 16, 'tile_channels': tile_of(out_width, 32)}
+    tile = {
+        'tile_pixels': CONVOLVED_PIXELS,
+        'tile_channels': tile_of(out_width, CONVOLVED_CHANNELS),
+    }
     across = triton.cdiv(width, tile['tile_pixels']) * triton.cdiv(out_width, tile['tile_channels'])
     images = pixels // (height * width)
-    # Long runs of rows read less twice, and weights less often; short ones keep a device busy.
-    rows_each = 32 if across * images * height >= 32 * PROGRAMS_AT_ONCE else 16
-    _depthwise_kernel[across, triton.cdiv(height, rows_each), images](
+    rows_of_one = rows_each(height, width, images, out_width)
+    _depthwise_kernel[across, triton.cdiv(height, rows_of_one), images](
         rows,
         weight,
         bias,
+        of_gated,
         out,
+        of_convolved,
         height,
         width,
         channels,
         row_stride(rows),
+        row_stride(of_gated),
         row_stride(out),
         out_width,
         rows.shape[1] // 2,
         has_bias=bias is not None,
         gates=gates,
+        differentiates=of_gated is not None,
         activation=activation,
-        tile_rows=rows_each,
+        tile_rows=rows_of_one,
         **tile,
         num_warps=4,
     )

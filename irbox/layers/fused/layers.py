@@ -80,6 +80,13 @@ def depthwise(
 
 def feed_forward(layer: GatedFeedForward, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
     """Compute ``layer(x)``, with a norm ``x + layer(norm(x))``: three launches."""
+    return feed_forward_and_wide(layer, x, norm)[0]
+
+
+def feed_forward_and_wide(
+    layer: GatedFeedForward, x: Tensor, norm: LayerNorm2d | None
+) -> tuple[Tensor, Tensor]:
+    """Do the same, and give the rows that are convolved as well."""
     rows, halves = rows_of(x), computing_dtype(x) == torch.bfloat16
     hidden, weight = layer.project_out.in_channels, layer.project_in.weight.flatten(1)
     bias = layer.project_in.bias
@@ -87,7 +94,7 @@ def feed_forward(layer: GatedFeedForward, x: Tensor, norm: LayerNorm2d | None = 
     wide = multiply(rows, weight[:hidden], first, halves, norm, second=(weight[hidden:], second))
     gated = depthwise(wide, layer.dwconv, x, 'gelu', gates=True)
     base = None if norm is None else rows
-    return map_of(project(gated, layer.project_out, halves, base=base), x)
+    return map_of(project(gated, layer.project_out, halves, base=base), x), wide
 
 
 def transposed_attention(
@@ -134,21 +141,30 @@ def mamba_style_attention(
     record: Callable[[Tensor], None] | None,
 ) -> Tensor:
     """Compute ``x + layer(norm(x), record)``: eight launches."""
-    rows, halves, dim = rows_of(x), computing_dtype(x) == torch.bfloat16, x.shape[1]
+    rows, halves = rows_of(x), computing_dtype(x) == torch.bfloat16
+    _, gate, mask = gate_and_mask(layer, rows, x, norm)
+    attended = _attend_to_itself(layer.attn, mask, x, None, gate, None)
+    if record is not None:
+        record(map_of(gate, x))
+    return map_of(project(attended, layer.project_out, halves, base=rows), x)
+
+
+def gate_and_mask(
+    layer: MambaStyleAttention, rows: Tensor, like: Tensor, norm: LayerNorm2d
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute what is convolved to a mask, the gate, and the mask: (P, C) each, three launches."""
+    halves, dim = computing_dtype(like) == torch.bfloat16, rows.shape[1]
     gate_layer = cast(nn.Conv2d, layer.gate[0])
     both = multiply(
         rows, layer.project_in.weight.flatten(1), layer.project_in.bias, halves, norm,
         second=(gate_layer.weight.flatten(1), gate_layer.bias), activation='sigmoid',
     )  # fmt: skip
-    gate = both[:, both.shape[1] // 2 :][:, :dim]
+    wide, gate = (half[:, :dim] for half in both.chunk(2, dim=1))
     conv, *pointwise = cast('list[nn.Conv2d]', list(layer.dwconv))
-    mask = depthwise(both[:, :dim], conv, x, 'none' if pointwise else 'sigmoid')
+    mask = depthwise(wide, conv, like, 'none' if pointwise else 'sigmoid')
     for last in pointwise:
         mask = project(mask, last, halves, activation='sigmoid')
-    attended = _attend_to_itself(layer.attn, mask, x, None, gate, None)
-    if record is not None:
-        record(map_of(gate, x))
-    return map_of(project(attended, layer.project_out, halves, base=rows), x)
+    return wide, gate, mask
 
 
 def _attend_to_itself(

@@ -12,7 +12,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.tiles import PROGRAMS_AT_ONCE, product, products_in, row_stride, tile_of
+from irbox.layers.fused.sizes import PROGRAMS_AT_ONCE
+from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
 
 WIDEST_KEPT = 128
 """Rows that are read once, whatever the columns."""

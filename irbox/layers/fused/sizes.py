@@ -21,6 +21,12 @@ EXPERT_BLOCK = 1024
 """Pixels that are put in order together."""
 EXPERT_TILE = 64
 """Rows that are multiplied by one expert's weights at once."""
+PROGRAMS_AT_ONCE = 512
+"""That keep a device busy: the largest have 132 units, which run a few programs each."""
+CONVOLVED_PIXELS, CONVOLVED_CHANNELS = 16, 32
+"""Of a row, that a program convolves."""
+NORM_PROGRAMS = 512
+"""That share the pixels of a norm's gradient, and sum it over theirs."""
 
 
 def padded(width: int) -> int:
@@ -33,3 +39,27 @@ def parts_of(pixels: int, heads: int, width: int) -> int:
     most = max(1, PROGRAMS // (heads * -(-width // ROWS)))
     parts = max(1, min(most, -(-pixels // PIXELS_PER_PART)))
     return -(-parts // PARTS_AT_ONCE) * PARTS_AT_ONCE
+
+
+def rows_each(height: int, width: int, images: int, channels: int) -> int:
+    """Say how many rows of a map a program convolves, going down them.
+
+    Long runs of rows read less twice, and weights less often; short ones keep a device busy.
+    """
+    across = -(-width // CONVOLVED_PIXELS) * -(-channels // CONVOLVED_CHANNELS)
+    return 32 if across * images * height >= 32 * PROGRAMS_AT_ONCE else 16
+
+
+def convolved_parts(height: int, width: int, images: int, rows: int) -> int:
+    """Say into how many parts pixels are cut by programs that convolve so many rows each."""
+    return images * -(-height // rows) * -(-width // CONVOLVED_PIXELS)
+
+
+def norm_parts(pixels: int, channels: int) -> int:
+    """Say how many programs differentiate a norm of pixels."""
+    return max(1, min(NORM_PROGRAMS, -(-pixels // pixels_normed(channels))))
+
+
+def pixels_normed(channels: int) -> int:
+    """Say how many pixels a program normalises at once."""
+    return max(1, 2048 // max(LANES, 1 << (channels - 1).bit_length()))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from importlib import import_module
 
 import torch
 from mmengine.logging import print_log
@@ -17,13 +18,16 @@ from irbox.layers.strips import computing_dtype, is_watched, learns
 
 SWITCH = 'IRBOX_FUSED'
 """Environment variable: ``0`` leaves all layers to torch's own operators."""
+TRAINING_SWITCH = 'IRBOX_FUSED_TRAINING'
+"""Environment variable: ``1`` lets layers that learn take their fused path as well."""
 WIDEST_HEAD = 128
 """Channels of an attention head whose sums a program holds at once."""
 _DEVICES: ContextVar[tuple[str, ...]] = ContextVar('fused_devices', default=('cuda',))
+_LEARNS: ContextVar[bool] = ContextVar('fused_learning', default=False)
 
 
 @contextmanager
-def fused_on(*devices: str) -> Iterator[None]:
+def fused_on(*devices: str, learns: bool = False) -> Iterator[None]:
     """Let layers take their fused path on other devices than CUDA ones.
 
     On the meta device, what a CUDA device would be asked for is then counted; on a CPU the
@@ -31,12 +35,14 @@ def fused_on(*devices: str) -> Iterator[None]:
 
     Args:
         devices: Types, such as ``'meta'``.
+        learns: Layers that learn as well, whatever ``TRAINING_SWITCH`` says.
     """
-    token = _DEVICES.set((*_DEVICES.get(), *devices))
+    token, learning = _DEVICES.set((*_DEVICES.get(), *devices)), _LEARNS.set(learns)
     try:
         yield
     finally:
         _DEVICES.reset(token)
+        _LEARNS.reset(learning)
 
 
 def can_run_fused(x: Tensor, *modules: nn.Module) -> bool:
@@ -45,24 +51,42 @@ def can_run_fused(x: Tensor, *modules: nn.Module) -> bool:
     Not while they are compiled, exported or traced, and not where somebody watches a module inside
     them, which the kernels do not call; on CUDA devices where Triton's kernels work.
     """
+    if not _is_plain(x, modules) or learns(x, modules):
+        return False
+    return x.device.type != 'cuda' or trouble(x.device.index, computing_dtype(x)) is None
+
+
+def can_learn_fused(x: Tensor, *modules: nn.Module | None) -> bool:
+    """Tell whether layers that learn may be computed, and differentiated, by fused kernels.
+
+    Where somebody asked for it, and otherwise where ``can_run_fused`` would say so of layers with
+    nothing to differentiate.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    if not _LEARNS.get() and os.environ.get(TRAINING_SWITCH, '0') != '1':
+        return False
+    there = [module for module in modules if module is not None]
+    if not _is_plain(x, there) or not learns(x, there):
+        return False
+    return x.device.type != 'cuda' or gradient_trouble(x.device.index, computing_dtype(x)) is None
+
+
+def _is_plain(x: Tensor, modules: Sequence[nn.Module]) -> bool:
+    """Whether the kernels know such layers and such a map, and nobody looks into them."""
     # First: a compiler should see nothing of what follows.
     if torch.compiler.is_compiling():
         return False
-    kind = x.device.type
-    if kind not in _DEVICES.get() or os.environ.get(SWITCH, '1') == '0':
+    if x.device.type not in _DEVICES.get() or os.environ.get(SWITCH, '1') == '0':
         return False
     if torch._C._get_tracing_state() or isinstance(x, FakeTensor):
         return False
     if x.dtype not in (torch.float32, torch.bfloat16) or not x.numel():
         return False
-    if computing_dtype(x) not in (torch.float32, torch.bfloat16):
-        return False
-    if is_watched(modules) or learns(x, modules):
+    if computing_dtype(x) not in (torch.float32, torch.bfloat16) or is_watched(modules):
         return False
     inside = [part for module in modules for part in module.modules()]
-    if not all(_is_depthwise(conv) for conv in inside if type(conv) is nn.Conv2d):
-        return False
-    return kind != 'cuda' or trouble(x.device.index, computing_dtype(x)) is None
+    return all(_is_depthwise(conv) for conv in inside if type(conv) is nn.Conv2d)
 
 
 def _is_depthwise(conv: nn.Conv2d) -> bool:
@@ -83,13 +107,24 @@ def trouble(device_index: int | None, dtype: torch.dtype) -> str | None:
     Triton, no driver, no C compiler, an unknown device), and a wrong answer must not pass. In the
     dtype that is asked for alone: each kernel takes a second or two to compile, once per machine.
     """
-    device = torch.device('cuda', device_index or 0)
-    try:
-        from irbox.layers.fused.trial import problem
+    return _try_kernels(device_index, dtype, 'trial', 'without gradients')
 
-        found = problem(device, dtype)
+
+@cache
+def gradient_trouble(device_index: int | None, dtype: torch.dtype) -> str | None:
+    """Say the same of the kernels that differentiate, which need the others."""
+    found = trouble(device_index, dtype)
+    if found is not None:
+        return found
+    return _try_kernels(device_index, dtype, 'gradient_trial', 'that learn')
+
+
+def _try_kernels(index: int | None, dtype: torch.dtype, trial: str, layers: str) -> str | None:
+    device = torch.device('cuda', index or 0)
+    try:
+        found: str | None = import_module(f'irbox.layers.fused.{trial}').problem(device, dtype)
     except Exception as error:  # whatever a compiler or a driver may raise
         found = f'Triton kernels do not run here ({type(error).__name__}: {str(error)[:200]})'
     said = 'the Triton kernels of irbox' if found is None else f"torch's operators, because {found}"
-    print_log(f'Layers without gradients on {device}, {dtype}: {said}.', logger='current')
+    print_log(f'Layers {layers} on {device}, {dtype}: {said}.', logger='current')
     return found

@@ -9,9 +9,6 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-PROGRAMS_AT_ONCE = 512
-"""That keep a device busy: the largest have 132 units, which run a few programs each."""
-
 
 @triton.jit  # type: ignore[untyped-decorator]
 def product(  # type: ignore[no-untyped-def]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -14,6 +14,8 @@ from irbox.layers.fused import torch_twins as twins
 from irbox.layers.fused.sizes import ROUTES
 
 Call = tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...]]
+Read = Callable[[Callable[..., Any], tuple[Any, ...], Any], list[Tensor]]
+"""See ``read``."""
 SIZE = 7, 9
 """Height and width of the maps, two of them: no multiple of a tile."""
 TOLERANCE = {torch.float32: 5e-3, torch.bfloat16: 3e-2}
@@ -22,7 +24,14 @@ TOLERANCE = {torch.float32: 5e-3, torch.bfloat16: 3e-2}
 
 def problem(device: torch.device, dtype: torch.dtype) -> str | None:
     """Try the kernels: which one differs from torch, or None where all agree."""
-    for operator, twin, arguments in chain(calls(dtype), routing_calls(dtype)):
+    return differing(chain(calls(dtype), routing_calls(dtype)), read, device, dtype)
+
+
+def differing(
+    calls: Iterable[Call], read: Read, device: torch.device, dtype: torch.dtype
+) -> str | None:
+    """Say which of some kernels differs from its twin, or None where all agree."""
+    for operator, twin, arguments in calls:
         moved = [one.to(device) if isinstance(one, Tensor) else one for one in arguments]
         found = read(operator, arguments, operator(*moved))
         if difference(found, read(operator, arguments, twin(*arguments))) > TOLERANCE[dtype]:

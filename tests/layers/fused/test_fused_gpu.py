@@ -7,7 +7,7 @@ import torch
 
 from irbox.benchmark.launches import CountLaunches
 from irbox.benchmark.networks import read_network
-from irbox.layers.fused import switch, trial
+from irbox.layers.fused import gradient_trial, switch, trial
 from irbox.layers.fused.define import NAMES
 from irbox.registry import BLOCKS
 from irbox.structures import Context, Stage
@@ -31,13 +31,14 @@ def full_float32():
 
 @pytest.mark.parametrize(('dtype', 'limit'), [(torch.float32, 1e-5), (torch.bfloat16, 2**-6)])
 def test_the_kernels_equal_their_twins(dtype, limit):
-    for operator, twin, arguments in chain(trial.calls(dtype), trial.routing_calls(dtype)):
-        moved = [one.cuda() if isinstance(one, torch.Tensor) else one for one in arguments]
-        found = trial.read(operator, arguments, operator(*moved))
-        again = trial.read(operator, arguments, operator(*moved))
-        expected = trial.read(operator, arguments, twin(*arguments))
-        assert trial.difference(found, expected) <= limit, operator
-        assert all(torch.equal(a, b) for a, b in zip(found, again, strict=True)), operator
+    forward = chain(trial.calls(dtype), trial.routing_calls(dtype))
+    for calls, read in ((forward, trial.read), (gradient_trial.calls(dtype), gradient_trial.read)):
+        for operator, twin, arguments in calls:
+            moved = [one.cuda() if isinstance(one, torch.Tensor) else one for one in arguments]
+            found, again = (read(operator, arguments, operator(*moved)) for _ in range(2))
+            expected = read(operator, arguments, twin(*arguments))
+            assert trial.difference(found, expected) <= limit, operator
+            assert all(torch.equal(a, b) for a, b in zip(found, again, strict=True)), operator
 
 
 @pytest.mark.parametrize(('dim', 'heads'), [(48, 1), (96, 1), (96, 2), (384, 8)])
@@ -55,6 +56,33 @@ def test_a_block_equals_torchs_operators(block, dim, heads, size, monkeypatch):
         plain = layer(x, Context(x))
         exact = layer.double()(x.double(), Context(x.double()))
     assert (fused - exact).abs().max() <= 2 * (plain - exact).abs().max() + 1e-5 * exact.std()
+
+
+@pytest.mark.parametrize(('dim', 'heads'), [(48, 1), (96, 1), (96, 2), (384, 8)])
+@pytest.mark.parametrize('block', ['TransformerBlock', 'MSTBlock'])
+@pytest.mark.parametrize('size', [(60, 90), (17, 23), (1, 1)])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_a_block_learns_as_by_torchs_operators(block, dim, heads, size, dtype, monkeypatch):
+    layer = BLOCKS.build({'type': block}, stage=Stage(dim, heads)).cuda()
+    x = torch.randn(2, dim, *size, device='cuda').to(memory_format=torch.channels_last)
+    grad, inputs = torch.randn_like(x), [x.requires_grad_(), *layer.parameters()]
+    assert switch.gradient_trouble(0, dtype) is None
+    found = []
+    for asked in ('1', '1', '0'):
+        monkeypatch.setenv(switch.TRAINING_SWITCH, asked)
+        with torch.autocast('cuda', torch.bfloat16, enabled=dtype == torch.bfloat16):
+            answer = layer(x, Context(x))
+        with CountLaunches() as counting:
+            found.append(torch.autograd.grad(answer, inputs, grad))
+        assert any(counting.found.by_name[name] for name in NAMES) == (asked == '1')
+    fused, again, plain = found
+    assert all(torch.equal(*pair) for pair in zip(fused, again, strict=True))
+    layer.double()
+    exact = [x.detach().double().requires_grad_(), *layer.parameters()]
+    right = torch.autograd.grad(layer(exact[0], Context(exact[0])), exact, grad.double())
+    for one, other, best in zip(fused, plain, right, strict=True):
+        error, allowed = ((a.double() - best).norm() for a in (one, other))
+        assert error <= 2 * allowed + (1e-5 if dtype == torch.float32 else 0.01) * best.norm()
 
 
 @pytest.mark.parametrize('name', ['unet', 'm2ir', 'm2restore_official', 'm2restore'])

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from importlib import import_module
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,8 @@ HERE = Path(__file__)
 KERNELS = {
     'project_kernel': 1, 'depthwise_kernel': 1, 'attention_kernels': 2, 'routing_kernels': 2,
     'expert_kernels': 2, 'sequence_kernels': 2, 'blend_kernel': 1,
+    'depthwise_gradient_kernel': 1, 'norm_gradient_kernel': 1, 'attention_gradient_kernels': 2,
+    'gating_gradient_kernel': 1,
 }  # fmt: skip
 """Files, and how many kernels each starts."""
 SHARED_MEMORY = 99 * 1024
@@ -44,6 +46,60 @@ def check_that_they_equal_their_twins():
 
     define._kernel = lambda *names: lying if names[1] == 'depthwise' else honest(*names)
     assert 'depthwise' in trial.problem(torch.device('cpu'), torch.float32)
+
+
+def check_that_those_of_backward_passes_do():
+    from irbox.layers.fused import define
+    from irbox.layers.fused import gradient_trial as trial
+    from irbox.layers.fused.trial import difference
+
+    define.KERNELS_ON_CPU = True
+    limits = {torch.float32: 1e-5, torch.bfloat16: 2**-6}
+    for dtype, limit in limits.items():
+        assert trial.problem(torch.device('cpu'), dtype) is None
+        for operator, twin, arguments in trial.calls(dtype):
+            found, again, expected = (
+                trial.read(operator, arguments, run(*arguments))
+                for run in (operator, operator, twin)
+            )
+            assert difference(found, expected) <= limit, (operator, dtype)
+            assert all(torch.equal(*pair) for pair in zip(found, again, strict=True)), operator
+    honest = define._kernel
+
+    def lying(*arguments):
+        honest('norm_gradient_kernel', 'norm_gradient')(*arguments)
+        arguments[-1].mul_(1.1)
+
+    define._kernel = lambda *names: lying if names[1] == 'norm_gradient' else honest(*names)
+    assert 'norm_gradient' in trial.problem(torch.device('cpu'), torch.float32)
+
+
+def check_whole_blocks_that_learn():
+    """Odd sizes, hidden widths of 127 and 255, heads of 48 and 96, norms of both kinds."""
+    from irbox.layers.attention import TransposedAttention
+    from irbox.layers.feed_forward import GatedFeedForward
+    from irbox.layers.fused import define
+    from irbox.layers.fused.switch import fused_on
+    from irbox.layers.mamba_style_attention import MambaStyleAttention
+    from irbox.layers.norm import LayerNorm2d
+
+    define.KERNELS_ON_CPU = True
+    for dim, size, bias in ((48, (17, 23), True), (96, (5, 3), False), (96, (1, 1), True)):
+        x = (torch.randn(2, dim, *size) + 1).contiguous(memory_format=torch.channels_last)
+        x.requires_grad_()
+        for layer in (
+            TransposedAttention(dim, 1, bias),
+            GatedFeedForward(dim, bias=bias),
+            MambaStyleAttention(dim, 2),
+        ):
+            norm, grad = LayerNorm2d(dim, bias), torch.randn_like(x)
+            inputs = [x, *layer.parameters(), *norm.parameters()]
+            plain = torch.autograd.grad(x + layer(norm(x)), inputs, grad)
+            with fused_on('cpu', learns=True):
+                answer = layer.add_to(x, norm)
+            assert type(answer.grad_fn).__name__.startswith('_Fused')
+            for one, other in zip(torch.autograd.grad(answer, inputs, grad), plain, strict=True):
+                assert (one - other).abs().max() <= 1e-4 * other.abs().max() + 1e-5
 
 
 def check_whole_blocks():
@@ -97,23 +153,31 @@ def launches_of_a_network():
     prior = DegradationPrior(torch.zeros(1, 512), torch.zeros(1, 5), torch.zeros(1, 512))
     expert = {'type': 'MLPExpert', 'ratio': 1.5}
     router = {'type': 'ContextualPriorRouter'}
-    with torch.no_grad(), fused_on('cpu'):
-        for dtype in (torch.float32, torch.bfloat16):
-            for build, dim, heads in (
-                (TransformerBlock, 48, 1),
-                (TransformerBlock, 96, 1),
-                (lambda s: ADEC(s, router, expert, {'type': 'MSTBlock'}, expert), 192, 4),
-                (MSTBlock, 96, 2),
-                (MambaCNNBlock, 384, 8),
+    for learns, dtype in product((False, True), (torch.float32, torch.bfloat16)):
+        for build, dim, heads in (
+            (TransformerBlock, 48, 1),
+            (TransformerBlock, 96, 1),
+            (lambda s: ADEC(s, router, expert, {'type': 'MSTBlock'}, expert), 192, 4),
+            (MSTBlock, 96, 2),
+            (MambaCNNBlock, 384, 8),
+        ):
+            if learns and build is MambaCNNBlock:
+                continue
+            stage = Stage(dim, heads, prior_dim=512, num_degradations=5)
+            x = torch.zeros(1, dim, 16, 16).to(dtype, memory_format=torch.channels_last)
+            before = len(calls)
+            half = torch.autocast('cpu', torch.bfloat16, enabled=dtype == torch.bfloat16)
+            with (
+                torch.set_grad_enabled(learns),
+                fused_on('cpu', learns=learns),
+                CountLaunches() as counting,
             ):
-                stage = Stage(dim, heads, prior_dim=512, num_degradations=5)
-                x = torch.zeros(1, dim, 16, 16).to(dtype, memory_format=torch.channels_last)
-                before = len(calls)
-                half = torch.autocast('cpu', torch.bfloat16, enabled=dtype == torch.bfloat16)
-                with half, CountLaunches() as counting:
-                    build(stage)(x, Context(x, prior))
-                found = sum(counting.found.by_name[name] for name in define.NAMES)
-                assert found == len(calls) - before
+                with half:
+                    answer = build(stage)(x, Context(x, prior))
+                if learns:
+                    answer.sum().backward()
+            found = sum(counting.found.by_name[name] for name in define.NAMES)
+            assert found == len(calls) - before
     return calls
 
 
@@ -169,7 +233,15 @@ def run(check, **environment):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('check', [check_that_they_equal_their_twins, check_whole_blocks])
+@pytest.mark.parametrize(
+    'check',
+    [
+        check_that_they_equal_their_twins,
+        check_that_those_of_backward_passes_do,
+        check_whole_blocks,
+        check_whole_blocks_that_learn,
+    ],
+)
 def test_the_kernels_in_the_interpreter(check):
     run(check, TRITON_INTERPRET='1')
 

@@ -1,9 +1,9 @@
-"""How many kernels a forward pass launches on a device, counted without one."""
+"""How many kernels a pass or a step launches on a device, counted without one."""
 
 import pytest
 import torch
 
-from irbox.benchmark.launches import count_launches
+from irbox.benchmark.launches import count_launches, count_step
 from irbox.benchmark.networks import read_network
 from irbox.layers.fused.define import NAMES
 from irbox.layers.fused.switch import SWITCH
@@ -43,6 +43,21 @@ def test_what_learns_launches_none_of_ours():
     image = torch.zeros(1, 3, 64, 64, device='meta')
     found = count_launches(network, image, learns=True)
     assert not any(found.by_name[operator] for operator in NAMES)
+
+
+LEARNS = {'unet': (0.5, 0.5), 'm2ir': (0.5, 0.5), 'm2restore_official': (0.5, 0.5)}
+"""Of the launches and of the bytes of the textbook's training step."""
+
+
+@pytest.mark.parametrize(('name', 'most'), LEARNS.items())
+def test_a_training_step(name, most):
+    described = read_network(str(ROOT / f'configs/_base_/models/{name}.yaml'))
+    image = torch.zeros(1, 3, 128, 128, device='meta')
+    ours = count_step(described.build('meta').train(), image)
+    by_the_book = count_step(textbook(described.build('meta').train(), 'operator'), image)
+    assert ours.count <= most[0] * by_the_book.count
+    assert ours.read + ours.written <= most[1] * (by_the_book.read + by_the_book.written)
+    assert not any(by_the_book.by_name[operator] for operator in NAMES)
 
 
 def test_elsewhere_the_meta_device_takes_the_layers_own_path():

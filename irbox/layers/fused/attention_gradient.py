@@ -1,0 +1,167 @@
+"""Attention across channels while it learns, on a CUDA device: both passes by few launches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from irbox.layers.fused import gradient_operators, layers, operators
+from irbox.layers.fused.gradients import (
+    Gradients,
+    of_depthwise,
+    of_given,
+    of_norm,
+    of_pointwise,
+    summed_products,
+)
+from irbox.layers.fused.sizes import PARTS_AT_ONCE
+from irbox.layers.norm import LayerNorm2d
+from irbox.layers.strips import computing_dtype
+from irbox.layers.summed_gradients import differentiate
+from irbox.utils.precision import full_precision
+
+if TYPE_CHECKING:
+    from irbox.layers.attention import TransposedAttention
+
+
+class Kept(NamedTuple):
+    """What attention keeps for its backward pass, beside what it is given."""
+
+    wide: Tensor
+    """(P, 3 C)."""
+    convolved: Tensor
+    """(P, 3 C): queries, keys and values."""
+    sums: Tensor
+    """See ``operators.gram``; of few parts."""
+    squares: Tensor
+    """The same."""
+    matrix: Tensor
+    """(B, C_out, C), that values are multiplied by."""
+
+
+def transposed_attention(
+    attention: TransposedAttention, x: Tensor, norm: LayerNorm2d | None = None
+) -> Tensor:
+    """Compute ``attention(x)``, or with a norm ``x + attention(norm(x))``, of the shape of ``x``.
+
+    It keeps ``x``, the wide map before and after its convolution, seven times ``x``, where the
+    layer as a whole keeps eight times as much. Each that were made again would cost a tenth of the
+    bytes that both passes move.
+    """
+    weights = [*attention.parameters(), *(norm.parameters() if norm else ())]
+    answer: Tensor = _FusedAttention.apply(attention, norm, x, *weights)
+    return answer
+
+
+class _FusedAttention(torch.autograd.Function):
+    """Differentiable itself, twice and more, then computed as a whole."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        attention: TransposedAttention,
+        norm: LayerNorm2d | None,
+        x: Tensor,
+        *weights: Tensor,
+    ) -> Tensor:
+        ctx.attention, ctx.norm, ctx.dtype = attention, norm, computing_dtype(x)
+        rows = layers.rows_of(x)
+        base = None if norm is None else rows
+        answer, kept = attend(attention, rows, x, norm, base=base)
+        ctx.save_for_backward(x, *kept, *weights)
+        return layers.map_of(answer, x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (grad,), (x, *others) = grads, ctx.saved_tensors
+        kept, weights = Kept(*others[: len(Kept._fields)]), others[len(Kept._fields) :]
+        if torch.is_grad_enabled():
+            with torch.autocast(x.device.type, ctx.dtype, enabled=ctx.dtype != x.dtype):
+                answer = ctx.attention.as_a_whole(x, ctx.norm)
+            return None, None, *differentiate(answer, [x, *weights], grad, again=True)
+        with full_precision(x):
+            rows, of_answer = layers.rows_of(x), layers.rows_of(grad)
+            of_made, *own = of_attended(ctx.attention, x, of_answer.to(ctx.dtype), kept)
+            assert of_made is not None
+            of_normed = of_given(ctx.attention.qkv, of_made)
+            of_rows, given, of_weights = of_norm(ctx.norm, rows, of_normed, of_answer, ctx.dtype)
+            return (
+                None,
+                None,
+                layers.map_of(of_rows, x),
+                *in_order(own, of_pointwise(ctx.attention.qkv, of_made, given)),
+                *of_weights,
+            )
+
+
+def attend(
+    attention: TransposedAttention,
+    rows: Tensor,
+    like: Tensor,
+    norm: LayerNorm2d | None = None,
+    factor: Tensor | None = None,
+    base: Tensor | None = None,
+) -> tuple[Tensor, Kept]:
+    """Compute attention as `layers` does; give its answer, and what the backward pass needs."""
+    halves = computing_dtype(like) == torch.bfloat16
+    temperature, projection = attention.temperature, attention.project_out
+    wide = layers.project(rows, attention.qkv, halves, norm)
+    convolved = layers.depthwise(wide, attention.qkv_dwconv, like)
+    query, key, value = convolved.chunk(3, dim=1)
+    # Added up here, by many programs: the next kernels read them with one a head, twice.
+    sums, squares = (
+        one.view(len(like), PARTS_AT_ONCE, -1, *one.shape[2:]).sum(2)
+        for one in operators.gram(query, key, len(like), len(temperature))
+    )
+    weight, bias = (None, None) if projection is None else (projection.weight, projection.bias)
+    weight = None if weight is None else weight.flatten(1)
+    matrix = operators.attention_matrix(sums, squares, temperature.flatten(), weight, False, halves)
+    answer = layers.multiply(value, matrix, bias, halves, factor=factor, base=base)
+    return answer, Kept(wide, convolved, sums, squares, matrix)
+
+
+def of_attended(
+    attention: TransposedAttention, like: Tensor, of_answer: Tensor, kept: Kept
+) -> Gradients:
+    """Differentiate ``attend`` but for its first product.
+
+    Args:
+        attention: The layer.
+        like: The map that it was given.
+        of_answer: (P, C_out), in the dtype that is computed in.
+        kept: By ``attend``.
+
+    Returns:
+        The gradients of the wide map and of all weights, in the layer's order, but those of
+        ``qkv``.
+    """
+    images, dim = len(like), kept.convolved.shape[1] // 3
+    projection, temperature = attention.project_out, attention.temperature
+    weight = None if projection is None else projection.weight.flatten(1)
+    of_matrix = summed_products(of_answer, kept.convolved[:, 2 * dim :], images)
+    of_product, twice, of_temperature, of_projection = (
+        gradient_operators.attention_matrix_gradient(
+            kept.sums, kept.squares, temperature.flatten(), weight, of_matrix,
+            of_answer.dtype == torch.bfloat16,
+        )
+    )  # fmt: skip
+    of_convolved = gradient_operators.query_key_gradient(kept.convolved, of_product, twice)
+    of_values = of_convolved.view(images, -1, 3 * dim)[:, :, 2 * dim :]
+    torch.bmm(of_answer.view(images, -1, of_answer.shape[1]), kept.matrix, out=of_values)
+    of_wide, of_taps = of_depthwise(attention.qkv_dwconv, kept.wide, of_convolved, like)
+    found: Gradients = [
+        of_wide, of_temperature.sum(0).to(temperature.dtype).view(temperature.shape), *of_taps,
+    ]  # fmt: skip
+    if projection is not None:
+        own = of_projection.sum(0).to(projection.weight.dtype)
+        found.append(own.view(projection.weight.shape))
+        if projection.bias is not None:
+            found.append(of_answer.sum(0, dtype=torch.float32).to(projection.bias.dtype))
+    return found
+
+
+def in_order(own: Gradients, of_qkv: Gradients) -> Gradients:
+    """Put the gradients of the first product where the layer has its weights."""
+    return [own[0], *of_qkv, *own[1:]]

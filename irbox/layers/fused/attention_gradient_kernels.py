@@ -1,0 +1,205 @@
+"""The gradients of attention across channels as two Triton kernels.
+
+The first goes back from the matrix that values are multiplied by to the products and squares of
+queries and keys, to the temperature and to the projection, head by head. The second multiplies
+queries and keys by what it found.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from irbox.layers.fused.attention_kernels import (
+    WIDEST,
+    _lines,
+    _scores,
+    _softmax,
+    precision_of,
+)
+from irbox.layers.fused.sizes import ROWS
+from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _matrix_gradient_kernel(  # type: ignore[no-untyped-def]
+    sums,
+    squares,
+    temperature,
+    projection,
+    of_matrix,
+    of_product,
+    twice,
+    of_temperature,
+    of_projection,
+    parts,
+    width,
+    width_out,
+    projects: tl.constexpr,
+    precision: tl.constexpr,
+    tile_rows: tl.constexpr,
+    tile_width: tl.constexpr,
+    tile_out: tl.constexpr,
+):
+    head, image = tl.program_id(0), tl.program_id(1)
+    heads = tl.num_programs(0)
+    joint, place_of_head = heads * width, image * heads + head
+    c = tl.arange(0, tile_width)
+    by = tl.load(temperature + head).to(tl.float32)
+    summed = tl.zeros([tile_width], tl.float32)
+    cooled = tl.zeros([tile_rows], tl.float32)
+    by_key = summed
+    for chunk in tl.static_range(tile_width // tile_rows):
+        r = chunk * tile_rows + tl.arange(0, tile_rows)
+        inside = (r < width)[:, None] & (c < width)[None, :]
+        scores, by_query, by_key = _scores(
+            sums, squares, image, head, heads, parts, width, chunk * tile_rows,
+            False, tile_rows, tile_width,
+        )  # fmt: skip
+        weights = _softmax(scores * by, r, c, width)
+        of_weights = tl.zeros([tile_rows, tile_width], tl.float32)
+        for start in range(0, width_out, tile_out):
+            o = start + tl.arange(0, tile_out)
+            lines = _lines(projection, o, r, head, width, width_out, joint, projects)
+            row = (image * width_out + o)[:, None] * joint + head * width
+            wanted = (o < width_out)[:, None]
+            place = of_matrix + row + c[None, :]
+            given = tl.load(place, mask=wanted & (c < width)[None, :], other=0.0)
+            of_weights = tl.dot(tl.trans(lines), given, of_weights, input_precision=precision)
+            if projects:
+                of_lines = tl.zeros([tile_out, tile_rows], tl.float32)
+                of_lines = tl.dot(given, tl.trans(weights), of_lines, input_precision=precision)
+                place = of_projection + row + r[None, :]
+                tl.store(place, of_lines, mask=wanted & (r < width)[None, :])
+        shared = tl.sum(weights * of_weights, axis=1)
+        of_scores = weights * (of_weights - shared[:, None])
+        cooled += tl.sum(of_scores * scores, axis=1)
+        of_scores = of_scores * by
+        answer = of_scores * by_query[:, None] * by_key[None, :]
+        cell = place_of_head * width * width + r[:, None] * width + c[None, :]
+        tl.store(of_product + cell, answer, mask=inside)
+        # Of a square half the norm's, and the square's own gradient doubles it.
+        of_query = -by_query * by_query * tl.sum(of_scores * scores, axis=1)
+        tl.store(twice + 2 * place_of_head * width + r, of_query, mask=r < width)
+        summed += tl.sum(of_scores * scores, axis=0)
+    of_key = -by_key * by_key * summed
+    tl.store(twice + (2 * place_of_head + 1) * width + c, of_key, mask=c < width)
+    tl.store(of_temperature + place_of_head, tl.sum(cooled, axis=0))
+
+
+@triton.jit(do_not_specialize=['pixels'])  # type: ignore[untyped-decorator]
+def _query_key_gradient_kernel(  # type: ignore[no-untyped-def]
+    x,
+    of_product,
+    twice,
+    out,
+    pixels,
+    heads,
+    width,
+    x_stride,
+    out_stride,
+    halves: tl.constexpr,
+    precision: tl.constexpr,
+    widens: tl.constexpr,
+    tile_pixels: tl.constexpr,
+    tile_in: tl.constexpr,
+    tile_out: tl.constexpr,
+):
+    chunks = tl.cdiv(width, tile_out)
+    # Programs of the same pixels are neighbours: they find them in the cache.
+    index, image = tl.program_id(0) % (2 * heads * chunks), tl.program_id(1)
+    p = (tl.program_id(0) // (2 * heads * chunks)) * tile_pixels + tl.arange(0, tile_pixels)
+    of_keys, head, chunk = index // (heads * chunks), (index // chunks) % heads, index % chunks
+    place_of_head = image * heads + head
+    n, k = chunk * tile_out + tl.arange(0, tile_out), tl.arange(0, tile_in)
+    is_pixel, is_out = p < pixels, n < width
+    row = image.to(tl.int64) * pixels + p
+    # Queries lie before keys, and each one's gradient asks for the other.
+    own = (of_keys * heads + head) * width
+    others = ((1 - of_keys) * heads + head) * width
+    step_in, step_out = tl.where(of_keys == 1, width, 1), tl.where(of_keys == 1, 1, width)
+    computed = tl.bfloat16 if halves else tl.float32
+    total = tl.zeros([tile_pixels, tile_out], tl.float32)
+    for start in range(0, width, tile_in):
+        is_in = start + k < width
+        place = x + row[:, None] * x_stride + (others + start + k)[None, :]
+        given = tl.load(place, mask=is_pixel[:, None] & is_in[None, :], other=0.0)
+        place = of_product + place_of_head * width * width
+        place += ((start + k) * step_in)[:, None] + (n * step_out)[None, :]
+        line = tl.load(place, mask=is_in[:, None] & is_out[None, :], other=0.0)
+        total = product(given.to(computed), line.to(computed), total, precision, widens)
+    by = tl.load(twice + (2 * place_of_head + of_keys) * width + n, mask=is_out, other=0.0)
+    inside = is_pixel[:, None] & is_out[None, :]
+    place = x + row[:, None] * x_stride + (own + n)[None, :]
+    total += tl.load(place, mask=inside, other=0.0).to(tl.float32) * by[None, :]
+    tl.store(out + row[:, None] * out_stride + (own + n)[None, :], total, mask=inside)
+
+
+def attention_matrix_gradient(
+    sums: Tensor,
+    squares: Tensor,
+    temperature: Tensor,
+    projection: Tensor | None,
+    of_matrix: Tensor,
+    halves: bool,
+    of_product: Tensor,
+    twice: Tensor,
+    of_temperature: Tensor,
+    of_projection: Tensor,
+) -> None:
+    """Run the first kernel, described by `gradient_operators.attention_matrix_gradient`."""
+    images, parts, heads, width, _ = sums.shape
+    tile_width = tile_of(width, WIDEST)
+    _matrix_gradient_kernel[heads, images](
+        sums,
+        squares,
+        temperature,
+        projection,
+        of_matrix,
+        of_product,
+        twice,
+        of_temperature,
+        of_projection,
+        parts,
+        width,
+        of_matrix.shape[1],
+        projects=projection is not None,
+        precision=precision_of(width, halves),
+        tile_rows=min(tile_width, ROWS),
+        tile_width=tile_width,
+        tile_out=tile_of(of_matrix.shape[1], 32),
+        num_warps=4 if width <= 64 else 8,
+        num_stages=1,
+    )
+
+
+def query_key_gradient(
+    convolved: Tensor, of_product: Tensor, twice: Tensor, of_convolved: Tensor
+) -> None:
+    """Run the second kernel, described by `gradient_operators.query_key_gradient`."""
+    images, heads, width, _ = of_product.shape
+    pixels, halves = len(convolved) // images, convolved.dtype == torch.bfloat16
+    tile = {
+        'tile_pixels': tile_of(pixels, 128 if halves else 64),
+        'tile_in': tile_of(width, 64 if halves else 32),
+        'tile_out': tile_of(width, 64),
+    }
+    columns = 2 * heads * triton.cdiv(width, tile['tile_out'])
+    _query_key_gradient_kernel[triton.cdiv(pixels, tile['tile_pixels']) * columns, images](
+        convolved,
+        of_product,
+        twice,
+        of_convolved,
+        pixels,
+        heads,
+        width,
+        row_stride(convolved),
+        row_stride(of_convolved),
+        halves=halves,
+        **products_in(convolved.dtype),
+        **tile,
+        num_warps=4,
+        num_stages=2,
+    )

@@ -14,6 +14,7 @@ from irbox.layers.fused.gradients import (
     of_given,
     of_norm,
     of_pointwise,
+    over_parts,
     summed_products,
 )
 from irbox.layers.fused.sizes import PARTS_AT_ONCE
@@ -152,10 +153,10 @@ def of_attended(
     torch.bmm(of_answer.view(images, -1, of_answer.shape[1]), kept.matrix, out=of_values)
     of_wide, of_taps = of_depthwise(attention.qkv_dwconv, kept.wide, of_convolved, like)
     found: Gradients = [
-        of_wide, of_temperature.sum(0).to(temperature.dtype).view(temperature.shape), *of_taps,
+        of_wide, over_parts(of_temperature).to(temperature.dtype).view(temperature.shape), *of_taps,
     ]  # fmt: skip
     if projection is not None:
-        own = of_projection.sum(0).to(projection.weight.dtype)
+        own = over_parts(of_projection).to(projection.weight.dtype)
         found.append(own.view(projection.weight.shape))
         if projection.bias is not None:
             found.append(of_answer.sum(0, dtype=torch.float32).to(projection.bias.dtype))

@@ -33,7 +33,8 @@ def of_depthwise(
     )
     own: list[Tensor] = list(conv.parameters())
     return of_wide, [
-        total.sum(0).to(one.dtype).view(one.shape) for total, one in zip(sums, own, strict=False)
+        over_parts(total).to(one.dtype).view(one.shape)
+        for total, one in zip(sums, own, strict=False)
     ]
 
 
@@ -102,8 +103,13 @@ def of_norm(
     of_rows, normed, sums = operators.norm_gradient(
         rows, of_normed, norm.weight, norm.bias, added, norm.eps, dtype == torch.bfloat16
     )
-    found = sums.sum(0)
+    found = over_parts(sums)
     return of_rows, normed, [one.to(norm.weight.dtype) for one in found.unbind()]
+
+
+def over_parts(sums: Tensor) -> Tensor:
+    """Add up what was summed in parts, (parts, ...) -> (...)."""
+    return sums[0] if len(sums) == 1 else sums.sum(0)
 
 
 def summed_products(first: Tensor, second: Tensor, images: int) -> Tensor:

@@ -30,6 +30,17 @@ def test_launches(config, tmp_path, capsys):
     assert 50 < counts['ours'] < counts['textbook']
 
 
+def test_launches_of_a_step(config, tmp_path, capsys):
+    written = tmp_path / 'launches.json'
+    options = ['--size', '32x16', '--task', 'forward', 'train', '--json', str(written)]
+    main([config, '--launches', *options])
+    shown = capsys.readouterr().out
+    assert 'launches of one forward pass' in shown and 'launches of both passes' in shown
+    one, both = (found['ours']['by_name'] for found in json.loads(written.read_text())['results'])
+    assert both['norm_gradient'] == 8 and not one.get('norm_gradient')
+    assert sum(both.values()) > 2 * sum(one.values())
+
+
 def test_profile(config, capsys):
     main([config, '--profile', '--size', '16x16', '--rounds', '1'])
     shown = capsys.readouterr().out

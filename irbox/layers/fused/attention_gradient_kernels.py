@@ -17,7 +17,6 @@ from irbox.layers.fused.attention_kernels import (
     _lines,
     _scores,
     _softmax,
-    precision_of,
 )
 from irbox.layers.fused.sizes import ROWS
 from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
@@ -152,6 +151,8 @@ def attention_matrix_gradient(
     """Run the first kernel, described by `gradient_operators.attention_matrix_gradient`."""
     images, parts, heads, width, _ = sums.shape
     tile_width = tile_of(width, WIDEST)
+    # What three TF32 products hold fits the registers in smaller tiles alone.
+    tile_rows = min(tile_width, ROWS if halves or tile_width <= ROWS else ROWS // 2)
     _matrix_gradient_kernel[heads, images](
         sums,
         squares,
@@ -166,10 +167,10 @@ def attention_matrix_gradient(
         width,
         of_matrix.shape[1],
         projects=projection is not None,
-        precision=precision_of(width, halves),
-        tile_rows=min(tile_width, ROWS),
+        precision='tf32' if halves else products_in(torch.float32)['precision'],
+        tile_rows=tile_rows,
         tile_width=tile_width,
-        tile_out=tile_of(of_matrix.shape[1], 32),
+        tile_out=tile_of(of_matrix.shape[1], 32 if halves else 16),
         num_warps=4 if width <= 64 else 8,
         num_stages=1,
     )

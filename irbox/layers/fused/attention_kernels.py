@@ -239,6 +239,10 @@ def attention_matrix(
     """Run the second kernel, described by `operators.attention_matrix`."""
     images, parts, heads, width, _ = sums.shape
     tile_width = tile_of(width, WIDEST)
+    # Three TF32 products need twice the memory, more than some devices have for a wide head.
+    precision = products_in(torch.float32)['precision'] if width <= ROWS else 'ieee'
+    if halves:  # the answer is rounded further than one rounds
+        precision = 'tf32'
     _matrix_kernel[heads, images](
         sums,
         squares,
@@ -250,18 +254,10 @@ def attention_matrix(
         out.shape[1],
         query_by_head=query_by_head,
         projects=projection is not None,
-        precision=precision_of(width, halves),
+        precision=precision,
         tile_rows=min(tile_width, ROWS),
         tile_width=tile_width,
         tile_out=tile_of(out.shape[1], 32),
         num_warps=4 if width <= 64 else 8,
         num_stages=1,
     )
-
-
-def precision_of(width: int, halves: bool) -> str:
-    """Say how a head's matrix is multiplied."""
-    if halves:  # the answer is rounded further than one rounds
-        return 'tf32'
-    # Three TF32 products need twice the memory, more than some devices have for a wide head.
-    return str(products_in(torch.float32)['precision']) if width <= ROWS else 'ieee'

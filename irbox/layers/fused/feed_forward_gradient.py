@@ -64,12 +64,7 @@ def _gradients(
 ) -> Gradients:
     """Of the map and of all weights, in the order of ``feed_forward``."""
     rows, of_answer = layers.rows_of(x), layers.rows_of(grad)
-    of_out = of_answer.to(dtype)
-    of_gated = of_given(ffn.project_out, of_out, given=True)
-    gated, of_convolved = operators.gate_gradient(
-        wide, ffn.dwconv.weight.flatten(1), ffn.dwconv.bias, of_gated, *x.shape[-2:]
-    )
-    of_narrow = of_pointwise(ffn.project_out, of_out, gated)
+    of_convolved, of_narrow = _of_gate(ffn, x, of_answer.to(dtype), wide)
     of_wide, of_taps = of_depthwise(ffn.dwconv, wide, of_convolved, x, branches=2)
     of_normed = of_given(ffn.project_in, of_wide, made=2)
     of_rows, given, of_weights = of_norm(norm, rows, of_normed, of_answer, dtype)
@@ -80,3 +75,20 @@ def _gradients(
         *of_narrow,
         *of_weights,
     ]
+
+
+def _of_gate(
+    ffn: GatedFeedForward, x: Tensor, of_out: Tensor, wide: Tensor
+) -> tuple[Tensor, Gradients]:
+    """Give the gradients of what is gated, and of the last product's weights.
+
+    The gated map and its gradient are let go of before more is asked for.
+    """
+    gated, of_convolved = operators.gate_gradient(
+        wide,
+        ffn.dwconv.weight.flatten(1),
+        ffn.dwconv.bias,
+        of_given(ffn.project_out, of_out, given=True),
+        *x.shape[-2:],
+    )
+    return of_convolved, of_pointwise(ffn.project_out, of_out, gated)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def gated_attention(layer: MambaStyleAttention, x: Tensor, norm: LayerNorm2d) -> Tensor:
     """Compute ``x + layer(norm(x))``, (B, C, H, W) -> same shape.
 
-    It keeps eleven maps, where the layer as a whole keeps fourteen: ``x``, what becomes the mask,
+    It keeps eleven maps, where the layer as a whole keeps thirteen: ``x``, what becomes the mask,
     the gate, the mask, what attention keeps, and its gated answer.
     """
     answer: Tensor = _FusedGated.apply(layer, norm, x, *layer.parameters(), *norm.parameters())

@@ -11,7 +11,7 @@ from torch import Tensor
 from irbox.layers.fused import gradient_operators as operators
 from irbox.layers.fused import gradient_twins as twins
 from irbox.layers.fused import torch_twins
-from irbox.layers.fused.trial import SIZE, Call, differing
+from irbox.layers.fused.trial import SIZE, Call, differing, drawing
 
 SUMMED = {operators.depthwise_gradient: (1, 2), operators.norm_gradient: (2,)}
 """Which answers of an operator are parts of sums: how the pixels are shared is free."""
@@ -24,14 +24,8 @@ def problem(device: torch.device, dtype: torch.dtype) -> str | None:
 
 def calls(dtype: torch.dtype) -> Iterator[Call]:
     """Give operators, their twins, and arguments."""
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*size: int, as_map: bool = False) -> Tensor:
-        values = torch.randn(size, generator=generator)
-        return values.to(dtype) if as_map else values
-
-    height, width = SIZE
-    pixels, halves = 2 * height * width, dtype == torch.bfloat16
+    (height, width), draw, halves = SIZE, drawing(dtype), dtype == torch.bfloat16
+    pixels = 2 * height * width
     wide, of_wide = (draw(pixels, 2, 64, as_map=True) for _ in range(2))
     for one in (wide, of_wide):
         one[:, :, 50:] = 0

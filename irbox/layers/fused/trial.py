@@ -41,13 +41,7 @@ def differing(
 
 def calls(dtype: torch.dtype) -> Iterator[Call]:
     """Give operators, their twins, and arguments: for Restormer-like layers, every part of them."""
-    # A generator of its own: a trial must not move the random state of a run.
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*size: int, as_map: bool = False) -> Tensor:
-        values = torch.randn(size, generator=generator)
-        return values.to(dtype) if as_map else values
-
+    draw = drawing(dtype)
     height, width = SIZE
     pixels, halves = 2 * height * width, dtype == torch.bfloat16
     x = draw(pixels, 40, as_map=True) + 1
@@ -80,12 +74,7 @@ def calls(dtype: torch.dtype) -> Iterator[Call]:
 
 def routing_calls(dtype: torch.dtype) -> Iterator[Call]:
     """Do the same for routers, experts and Mamba."""
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*size: int, as_map: bool = False) -> Tensor:
-        values = torch.randn(size, generator=generator)
-        return values.to(dtype) if as_map else values
-
+    draw = drawing(dtype)
     height, width = SIZE
     pixels, halves = 2 * height * width, dtype == torch.bfloat16
     logits = draw(pixels, 3)
@@ -125,6 +114,18 @@ def routing_calls(dtype: torch.dtype) -> Iterator[Call]:
             twins.blend,
             (x, x * x, *norm, share, 2 * x, weighs_local, 1e-5),
         )
+
+
+def drawing(dtype: torch.dtype) -> Callable[..., Tensor]:
+    """Give a function of a size that draws numbers, in the dtype where ``as_map`` says so."""
+    # A generator of its own: a trial must not move the random state of a run.
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*size: int, as_map: bool = False) -> Tensor:
+        values = torch.randn(size, generator=generator)
+        return values.to(dtype) if as_map else values
+
+    return draw
 
 
 def difference(found: list[Tensor], expected: list[Tensor]) -> float:

@@ -72,6 +72,7 @@ def _depthwise_kernel(  # type: ignore[no-untyped-def]
     width,
     channels,
     x_stride,
+    given_width,
     given_stride,
     out_stride,
     out_width,
@@ -141,7 +142,7 @@ def _depthwise_kernel(  # type: ignore[no-untyped-def]
             value = other_finished + p * b6 + q * b7 + r * b8 + other_shift
             if differentiates:
                 place = of_gated + row[:, None] * given_stride + c[None, :]
-                known = is_out & is_channel[None, :]
+                known = is_out & (c < given_width)[None, :]
                 given = tl.load(place, mask=known, other=0.0).to(tl.float32)
                 slope = _gelu_slope(opening)
                 place = of_convolved + row[:, None] * (2 * out_width) + c[None, :]
@@ -220,6 +221,7 @@ def _run(
         width,
         channels,
         row_stride(rows),
+        0 if of_gated is None else of_gated.shape[1],
         row_stride(of_gated),
         row_stride(out),
         out_width,

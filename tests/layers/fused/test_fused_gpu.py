@@ -116,6 +116,31 @@ def test_nothing_waits_for_the_device(name):
             torch.cuda.set_sync_debug_mode('default')
 
 
+def gradients_of_a_step(network, image, half):
+    network.zero_grad()
+    with torch.autocast('cuda', torch.bfloat16, enabled=half):
+        restored = network(image)
+    (restored.float() - image).abs().mean().backward()
+    return torch.cat([weight.grad.flatten() for weight in network.parameters()])
+
+
+def test_a_training_step_waits_for_nothing(monkeypatch):
+    network = read_network(str(ROOT / 'configs/_base_/models/unet.yaml')).build().cuda().train()
+    image = torch.rand(2, 3, 72, 104, device='cuda')
+    plain, exact = (gradients_of_a_step(network, image, half) for half in (True, False))
+    monkeypatch.setenv(switch.TRAINING_SWITCH, '1')
+    first = gradients_of_a_step(network, image, True)
+    torch.cuda.set_sync_debug_mode('error')  # after the first step, which tries the kernels
+    try:
+        again = gradients_of_a_step(network, image, True)
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+    assert torch.equal(first, again)
+    assert (first - exact).norm() <= 1.5 * (plain - exact).norm()
+    single = gradients_of_a_step(network, image, False)
+    assert (single - exact).norm() <= 1e-3 * exact.norm()
+
+
 def test_a_captured_graph_gives_the_same():
     layer = BLOCKS.build({'type': 'TransformerBlock'}, stage=Stage(48, 1)).cuda()
     x = torch.randn(1, 48, 32, 32, device='cuda').to(memory_format=torch.channels_last)

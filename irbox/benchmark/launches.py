@@ -5,6 +5,7 @@ What stands for the cost on an accelerator where none is at hand.
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ class Launches:
     """Bytes of the operators' inputs."""
     written: int = 0
     """Bytes of their answers."""
+    held: int = 0
+    """Bytes at the peak of all that was there at once, beside what had been there before."""
 
     @property
     def count(self) -> int:
@@ -59,6 +62,8 @@ class CountLaunches(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torc
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch has no types here
         self.found = Launches()
+        self._sizes: dict[int, int] = {}
+        self._held = 0
 
     def __torch_dispatch__(
         self,
@@ -67,14 +72,33 @@ class CountLaunches(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torc
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        given = _tensors((args, kwargs))
+        for one in given:
+            self._hold(one, new=False)
         out = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
-        given, gave = _tensors((args, kwargs)), _tensors(out)
+        gave = _tensors(out)
+        for one in gave:
+            self._hold(one, new=True)
         if not func.is_view and name not in FREE and not _same(func, given, gave):
             self.found.by_name[name] += 1
             self.found.read += sum(map(_bytes, given))
             self.found.written += sum(map(_bytes, gave))
         return out
+
+    def _hold(self, value: Tensor, new: bool) -> None:
+        """Take memory into account, once, until nobody holds it; what was there before is free."""
+        storage = value.untyped_storage()
+        key = storage._cdata
+        if key in self._sizes:
+            return
+        self._sizes[key] = storage.nbytes() if new else 0
+        self._held += self._sizes[key]
+        self.found.held = max(self.found.held, self._held)
+        weakref.finalize(storage, self._let_go, key)
+
+    def _let_go(self, key: int) -> None:
+        self._held -= self._sizes.pop(key)
 
 
 def count_launches(network: nn.Module, image: Tensor, learns: bool = False) -> Launches:

@@ -78,7 +78,10 @@ def launches_table(found: dict[str, Launches], most: int = 12) -> Table:
     table.add_row('MB read', *(f'{one.read / 1e6:,.0f}' for one in found.values()))
     table.add_row('MB written', *(f'{one.written / 1e6:,.0f}' for one in found.values()))
     moved = {name: one.read + one.written for name, one in found.items()}
-    table.add_row('share', *(f'{moved[n] / moved[names[-1]]:.1%}' for n in names), end_section=True)
+    table.add_row('share', *(f'{moved[n] / moved[names[-1]]:.1%}' for n in names))
+    table.add_row('MB held', *(f'{one.held / 1e6:,.0f}' for one in found.values()))
+    held = {name: one.held / found[names[-1]].held for name, one in found.items()}
+    table.add_row('share', *(f'{share:.1%}' for share in held.values()), end_section=True)
     together: Counter[str] = sum((one.by_name for one in found.values()), Counter())
     for name, _ in together.most_common(most):
         table.add_row(name, *(f'{one.by_name[name]:,}' for one in found.values()))

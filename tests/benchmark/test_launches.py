@@ -46,6 +46,14 @@ def test_what_is_repeated_is_read_once():
     assert count(lambda x: x[:, :1].expand(1, 64, 4, 5) * 2).read == 20 * 4
 
 
+def test_what_is_there_at_once():
+    """The input was there before, a view is no memory, and what nobody holds is none."""
+    found = count(lambda x: (torch.relu(torch.relu(x) + x) * 2).flatten())
+    assert found.held == 2 * 60 * 4
+    assert count(lambda x: x.add_(1).view(60)).held == 0
+    assert count(lambda x: [torch.relu(x), torch.relu(x), torch.relu(x)]).held == 3 * 60 * 4
+
+
 def test_in_place_counts():
     assert count(lambda x: x.add_(1).mul_(2)).by_name == {'add_': 1, 'mul_': 1}
 

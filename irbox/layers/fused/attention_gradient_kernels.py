@@ -14,9 +14,9 @@ from torch import Tensor
 
 from irbox.layers.fused.attention_kernels import (
     WIDEST,
-    _lines,
-    _scores,
-    _softmax,
+    lines_of,
+    scores_of,
+    softmax,
 )
 from irbox.layers.fused.sizes import ROWS
 from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
@@ -53,15 +53,15 @@ def _matrix_gradient_kernel(  # type: ignore[no-untyped-def]
     for chunk in tl.static_range(tile_width // tile_rows):
         r = chunk * tile_rows + tl.arange(0, tile_rows)
         inside = (r < width)[:, None] & (c < width)[None, :]
-        scores, by_query, by_key = _scores(
+        scores, by_query, by_key = scores_of(
             sums, squares, image, head, heads, parts, width, chunk * tile_rows,
             False, tile_rows, tile_width,
         )  # fmt: skip
-        weights = _softmax(scores * by, r, c, width)
+        weights = softmax(scores * by, r, c, width)
         of_weights = tl.zeros([tile_rows, tile_width], tl.float32)
         for start in range(0, width_out, tile_out):
             o = start + tl.arange(0, tile_out)
-            lines = _lines(projection, o, r, head, width, width_out, joint, projects)
+            lines = lines_of(projection, o, r, head, width, width_out, joint, projects)
             row = (image * width_out + o)[:, None] * joint + head * width
             wanted = (o < width_out)[:, None]
             place = of_matrix + row + c[None, :]

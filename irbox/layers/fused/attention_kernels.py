@@ -89,7 +89,7 @@ def _squares(  # type: ignore[no-untyped-def]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _scores(  # type: ignore[no-untyped-def]
+def scores_of(  # type: ignore[no-untyped-def]
     sums, squares, image, head, heads, parts, width, first,
     query_by_head: tl.constexpr, tile_rows: tl.constexpr, tile_width: tl.constexpr,
 ):  # fmt: skip
@@ -115,7 +115,7 @@ def _scores(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _softmax(scores, r, c, width):  # type: ignore[no-untyped-def]
+def softmax(scores, r, c, width):  # type: ignore[no-untyped-def]
     """Attention weights of rows of a head, zero beyond its width."""
     scores = tl.where((c < width)[None, :], scores, float('-inf'))
     weights = tl.exp(scores - tl.max(scores, axis=1)[:, None])
@@ -130,15 +130,15 @@ def _attention(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Some rows of a head's attention weights."""
     c, r = tl.arange(0, tile_width), first + tl.arange(0, tile_rows)
-    scores, _, _ = _scores(
+    scores, _, _ = scores_of(
         sums, squares, image, head, heads, parts, width, first,
         query_by_head, tile_rows, tile_width,
     )  # fmt: skip
-    return _softmax(scores * tl.load(temperature + head).to(tl.float32), r, c, width)
+    return softmax(scores * tl.load(temperature + head).to(tl.float32), r, c, width)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _lines(  # type: ignore[no-untyped-def]
+def lines_of(  # type: ignore[no-untyped-def]
     projection, o, r, head, width, width_out, joint, projects: tl.constexpr
 ):
     """What the output projection, or none, takes of some of a head's channels, (out, rows)."""
@@ -185,11 +185,11 @@ def _matrix_kernel(  # type: ignore[no-untyped-def]
         )  # fmt: skip
     for start in range(0, width_out, tile_out):
         o = start + tl.arange(0, tile_out)
-        lines = _lines(projection, o, r, head, width, width_out, joint, projects)
+        lines = lines_of(projection, o, r, head, width, width_out, joint, projects)
         folded = tl.zeros([tile_out, tile_width], tl.float32)
         folded = tl.dot(lines, upper, folded, input_precision=precision)
         if tile_width > tile_rows:
-            lines = _lines(projection, o, tile_rows + r, head, width, width_out, joint, projects)
+            lines = lines_of(projection, o, tile_rows + r, head, width, width_out, joint, projects)
             folded = tl.dot(lines, lower, folded, input_precision=precision)
         place = out + (image * width_out + o)[:, None] * joint + (head * width + c)[None, :]
         tl.store(place, folded, mask=(o < width_out)[:, None] & (c < width)[None, :])

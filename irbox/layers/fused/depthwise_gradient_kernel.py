@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.depthwise_kernel import _read_row, _read_taps
+from irbox.layers.fused.depthwise_kernel import read_row, read_taps
 from irbox.layers.fused.sizes import CONVOLVED_CHANNELS, CONVOLVED_PIXELS, rows_each
 from irbox.layers.fused.tiles import row_stride, tile_of
 
@@ -48,9 +48,9 @@ def _depthwise_gradient_kernel(  # type: ignore[no-untyped-def]
     # Of the weights, which know no padding.
     c = n % branch_width
     is_channel, c = is_there & (c < channels), (n // branch_width) * channels + c
-    a0, a1, a2 = _read_taps(weight, c, 0, is_channel)
-    a3, a4, a5 = _read_taps(weight, c, 3, is_channel)
-    a6, a7, a8 = _read_taps(weight, c, 6, is_channel)
+    a0, a1, a2 = read_taps(weight, c, 0, is_channel)
+    a3, a4, a5 = read_taps(weight, c, 3, is_channel)
+    a6, a7, a8 = read_taps(weight, c, 6, is_channel)
     t0 = tl.zeros([tile_pixels, tile_channels], tl.float32)
     t1 = t0
     t2 = t0
@@ -64,11 +64,11 @@ def _depthwise_gradient_kernel(  # type: ignore[no-untyped-def]
     first = tl.program_id(1) * tile_rows
     line = (tl.program_id(2).to(tl.int64) * height + first) * width
     is_row = is_pixel & (tl.zeros([tile_pixels], tl.int32) + first > 0)
-    u0, u1, u2 = _read_row(given, line - width, col, n, is_row, is_there, width, given_stride)
-    m0, m1, m2 = _read_row(given, line, col, n, is_pixel, is_there, width, given_stride)
+    u0, u1, u2 = read_row(given, line - width, col, n, is_row, is_there, width, given_stride)
+    m0, m1, m2 = read_row(given, line, col, n, is_pixel, is_there, width, given_stride)
     for y in range(first, tl.minimum(first + tile_rows, height)):
         is_row = is_pixel & (tl.zeros([tile_pixels], tl.int32) + y + 1 < height)
-        d0, d1, d2 = _read_row(given, line + width, col, n, is_row, is_there, width, given_stride)
+        d0, d1, d2 = read_row(given, line + width, col, n, is_row, is_there, width, given_stride)
         inside = is_pixel[:, None] & is_there[None, :]
         row = (line + col)[:, None]
         value = tl.load(x + row * x_stride + n[None, :], mask=inside, other=0.0).to(tl.float32)

@@ -23,7 +23,7 @@ from irbox.layers.fused.tiles import row_stride, tile_of
 
 
 @triton.jit
-def _read_row(x, line, col, c, is_there, is_channel, width, stride):  # type: ignore[no-untyped-def]
+def read_row(x, line, col, c, is_there, is_channel, width, stride):  # type: ignore[no-untyped-def]
     """Read a row of a map three times: what is left of its pixels, they, and what is right."""
     place = x + (line + col)[:, None] * stride + c[None, :]
     wanted = is_channel[None, :]
@@ -36,7 +36,7 @@ def _read_row(x, line, col, c, is_there, is_channel, width, stride):  # type: ig
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _read_taps(weight, c, tap: tl.constexpr, is_channel):  # type: ignore[no-untyped-def]
+def read_taps(weight, c, tap: tl.constexpr, is_channel):  # type: ignore[no-untyped-def]
     """Read three weights of each channel, (1, C) each."""
     place = weight + c * 9 + tap
     first = tl.load(place, mask=is_channel, other=0.0).to(tl.float32)
@@ -93,18 +93,18 @@ def _depthwise_kernel(  # type: ignore[no-untyped-def]
     is_pixel, is_there, is_channel = col < width, c < out_width, c < channels
     first = tl.program_id(1) * tile_rows
     line = (tl.program_id(2).to(tl.int64) * height + first - 1) * width
-    a0, a1, a2 = _read_taps(weight, c, 0, is_channel)
-    a3, a4, a5 = _read_taps(weight, c, 3, is_channel)
-    a6, a7, a8 = _read_taps(weight, c, 6, is_channel)
+    a0, a1, a2 = read_taps(weight, c, 0, is_channel)
+    a3, a4, a5 = read_taps(weight, c, 3, is_channel)
+    a6, a7, a8 = read_taps(weight, c, 6, is_channel)
     shift = tl.zeros([1, tile_channels], tl.float32)
     if has_bias:
         shift += tl.load(bias + c, mask=is_channel, other=0.0).to(tl.float32)[None, :]
     finished = tl.zeros([tile_pixels, tile_channels], tl.float32)
     begun = finished
     if gates:
-        b0, b1, b2 = _read_taps(weight, channels + c, 0, is_channel)
-        b3, b4, b5 = _read_taps(weight, channels + c, 3, is_channel)
-        b6, b7, b8 = _read_taps(weight, channels + c, 6, is_channel)
+        b0, b1, b2 = read_taps(weight, channels + c, 0, is_channel)
+        b3, b4, b5 = read_taps(weight, channels + c, 3, is_channel)
+        b6, b7, b8 = read_taps(weight, channels + c, 6, is_channel)
         other_shift = tl.zeros([1, tile_channels], tl.float32)
         if has_bias:
             others = bias + channels + c
@@ -113,16 +113,16 @@ def _depthwise_kernel(  # type: ignore[no-untyped-def]
         other_begun = finished
     # A row is read while the one before it is computed.
     is_row = is_pixel & (tl.zeros([tile_pixels], tl.int32) + first > 0)
-    left, middle, right = _read_row(x, line, col, c, is_row, is_there, width, x_stride)
+    left, middle, right = read_row(x, line, col, c, is_row, is_there, width, x_stride)
     if gates:
         other = x + branch_stride
-        p, q, r = _read_row(other, line, col, c, is_row, is_there, width, x_stride)
+        p, q, r = read_row(other, line, col, c, is_row, is_there, width, x_stride)
     last = tl.minimum(first + tile_rows, height)
     for y in range(first - 1, last + 1):
         at = tl.zeros([tile_pixels], tl.int32) + y
         is_row = is_pixel & (at + 1 <= last) & (at + 1 < height)
         line += width
-        next_left, next_middle, next_right = _read_row(
+        next_left, next_middle, next_right = read_row(
             x, line, col, c, is_row, is_there, width, x_stride
         )
         left, middle, right = left.to(tl.float32), middle.to(tl.float32), right.to(tl.float32)
@@ -135,7 +135,7 @@ def _depthwise_kernel(  # type: ignore[no-untyped-def]
         is_out = (is_pixel & (at > first))[:, None] & is_there[None, :]
         left, middle, right = next_left, next_middle, next_right
         if gates:
-            next_p, next_q, next_r = _read_row(
+            next_p, next_q, next_r = read_row(
                 other, line, col, c, is_row, is_there, width, x_stride
             )
             p, q, r = p.to(tl.float32), q.to(tl.float32), r.to(tl.float32)

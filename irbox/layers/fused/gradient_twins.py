@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from irbox.layers.channel_attention import inverse_norms
 from irbox.layers.fused.sizes import LANES
-from irbox.layers.fused.torch_twins import _convolve
+from irbox.layers.fused.torch_twins import convolve
 
 
 def gate_gradient(
@@ -17,7 +17,7 @@ def gate_gradient(
     """See ``gradient_operators.gate_gradient``."""
     channels = len(weight) // 2
     halves = torch.cat([half[:, :channels] for half in wide.float().chunk(2, dim=1)], dim=1)
-    gate, value = _convolve(halves, weight, bias, height, width).chunk(2, dim=1)
+    gate, value = convolve(halves, weight, bias, height, width).chunk(2, dim=1)
     given, opened = of_gated[:, :channels].float(), F.gelu(gate)
     of_gate = torch.ops.aten.gelu_backward(given * value, gate)
     answers = opened * value, of_gate, given * opened

@@ -68,7 +68,7 @@ def depthwise(
     x = rows.float()
     if gates:
         x = torch.cat([half[:, :channels] for half in x.chunk(2, dim=1)], dim=1)
-    x = _convolve(x, weight, bias, height, width)
+    x = convolve(x, weight, bias, height, width)
     if not gates:
         return _activate(x, activation).to(rows.dtype)
     x = _activate(x[:, :channels], activation) * x[:, channels:]
@@ -253,7 +253,8 @@ def blend(
     return (base.float() + share * near + (1 - share) * far).to(base.dtype)
 
 
-def _convolve(rows: Tensor, weight: Tensor, bias: Tensor | None, height: int, width: int) -> Tensor:
+def convolve(rows: Tensor, weight: Tensor, bias: Tensor | None, height: int, width: int) -> Tensor:
+    """Convolve rows, 3x3 and channel by channel, without padding between them."""
     x = rows.view(-1, height, width, len(weight)).permute(0, 3, 1, 2)
     kernel, shift = weight.float().view(-1, 1, 3, 3), None if bias is None else bias.float()
     x = F.conv2d(x, kernel, shift, padding=1, groups=len(weight))

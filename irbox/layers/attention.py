@@ -18,6 +18,7 @@ from irbox.layers.channel_attention import (
     weigh,
 )
 from irbox.layers.fused import attention_gradient as fused_gradient
+from irbox.layers.fused import cross_attention_gradient as fused_cross_gradient
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import WIDEST_HEAD, can_learn_fused, can_run_fused
 from irbox.layers.norm import LayerNorm2d
@@ -238,9 +239,15 @@ class TransposedCrossAttention(nn.Module):
         ours = type(self).forward is TransposedCrossAttention.forward
         if self._can_run_fused(query, source):
             return fused.cross_attention(self, query, source)
+        if self._can_learn_fused(query, source):
+            return fused_cross_gradient.cross_attention(self, query, source)
         ours = ours and self.q_dwconv.kernel_size == self.kv_dwconv.kernel_size == (3, 3)
         if ours and can_run_in_strips(query, self) and can_run_in_strips(source):
             return self._in_strips(query, source)
+        return self.as_a_whole(query, source)
+
+    def as_a_whole(self, query: Tensor, source: Tensor) -> Tensor:
+        """Compute the layer operator by operator."""
         key, value = self.kv_dwconv(self.kv(source)).chunk(2, dim=1)
         query = self.q_dwconv(self.q(query))
         return channel_attention(
@@ -264,9 +271,15 @@ class TransposedCrossAttention(nn.Module):
         return x + answer if scales is None else scales[0] * answer + scales[1] * x
 
     def _can_run_fused(self, query: Tensor, source: Tensor) -> bool:
+        return self._fits() and can_run_fused(query, self) and can_run_fused(source)
+
+    def _can_learn_fused(self, query: Tensor, source: Tensor) -> bool:
+        known = self._fits() and self.query_norm == 'channel' and query.dtype == source.dtype
+        return known and can_learn_fused(query, self) and can_learn_fused(source, self)
+
+    def _fits(self) -> bool:
         ours = type(self).forward is TransposedCrossAttention.forward
-        fits = source.shape[1] <= WIDEST_HEAD * self.temperature.shape[0]
-        return ours and fits and can_run_fused(query, self) and can_run_fused(source)
+        return ours and self.q.in_channels <= WIDEST_HEAD * self.temperature.shape[0]
 
     def _in_strips(self, query: Tensor, source: Tensor) -> Tensor:
         """The same on strips of rows."""

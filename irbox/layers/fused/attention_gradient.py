@@ -24,7 +24,7 @@ from irbox.layers.summed_gradients import differentiate
 from irbox.utils.precision import full_precision
 
 if TYPE_CHECKING:
-    from irbox.layers.attention import TransposedAttention
+    from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
 
 
 class Kept(NamedTuple):
@@ -87,13 +87,13 @@ class _FusedAttention(torch.autograd.Function):
             of_made, *own = of_attended(ctx.attention, x, of_answer.to(ctx.dtype), kept)
             assert of_made is not None
             of_normed = of_given(ctx.attention.qkv, of_made)
-            of_rows, given, of_weights = of_norm(ctx.norm, rows, of_normed, of_answer, ctx.dtype)
+            of_rows, given, of_own = of_norm(ctx.norm, rows, of_normed, of_answer, ctx.dtype)
             return (
                 None,
                 None,
                 layers.map_of(of_rows, x),
                 *in_order(own, of_pointwise(ctx.attention.qkv, of_made, given)),
-                *of_weights,
+                *of_own,
             )
 
 
@@ -111,11 +111,7 @@ def attend(
     wide = layers.project(rows, attention.qkv, halves, norm)
     convolved = layers.depthwise(wide, attention.qkv_dwconv, like)
     query, key, value = convolved.chunk(3, dim=1)
-    # Added up here, by many programs: the next kernels read them with one a head, twice.
-    sums, squares = (
-        one.view(len(like), PARTS_AT_ONCE, -1, *one.shape[2:]).sum(2)
-        for one in operators.gram(query, key, len(like), len(temperature))
-    )
+    sums, squares = summed_gram(query, key, len(like), len(temperature))
     weight, bias = (None, None) if projection is None else (projection.weight, projection.bias)
     weight = None if weight is None else weight.flatten(1)
     matrix = operators.attention_matrix(sums, squares, temperature.flatten(), weight, False, halves)
@@ -138,29 +134,70 @@ def of_attended(
         The gradients of the wide map and of all weights, in the layer's order, but those of
         ``qkv``.
     """
-    images, dim = len(like), kept.convolved.shape[1] // 3
+    query, key, value = kept.convolved.chunk(3, dim=1)
+    small = kept.sums, kept.squares
+    of_product, twice, own = of_weights(attention, of_answer, value, small, len(like))
+    of_convolved, _ = gradient_operators.query_key_gradient(query, key, of_product, twice, True)
+    into = of_convolved[:, 2 * query.shape[1] :]
+    write_of_values(into, of_answer, kept.matrix)
+    of_wide, of_taps = of_depthwise(attention.qkv_dwconv, kept.wide, of_convolved, like)
+    return [of_wide, own[0], *of_taps, *own[1:]]
+
+
+def of_weights(
+    attention: TransposedAttention | TransposedCrossAttention,
+    of_answer: Tensor,
+    value: Tensor,
+    small: tuple[Tensor, Tensor],
+    images: int,
+) -> tuple[Tensor, Tensor, Gradients]:
+    """Differentiate what is small, see ``gradient_operators.attention_matrix_gradient``.
+
+    Args:
+        attention: The layer.
+        of_answer: (P, C_out), in the dtype that is computed in.
+        value: (P, C).
+        small: Of ``gram``, in few parts.
+        images: B.
+
+    Returns:
+        The first two answers, and the gradients of temperature and projection.
+    """
     projection, temperature = attention.project_out, attention.temperature
     weight = None if projection is None else projection.weight.flatten(1)
-    of_matrix = summed_products(of_answer, kept.convolved[:, 2 * dim :], images)
     of_product, twice, of_temperature, of_projection = (
         gradient_operators.attention_matrix_gradient(
-            kept.sums, kept.squares, temperature.flatten(), weight, of_matrix,
+            *small, temperature.flatten(), weight, summed_products(of_answer, value, images),
             of_answer.dtype == torch.bfloat16,
         )
     )  # fmt: skip
-    of_convolved = gradient_operators.query_key_gradient(kept.convolved, of_product, twice)
-    of_values = of_convolved.view(images, -1, 3 * dim)[:, :, 2 * dim :]
-    torch.bmm(of_answer.view(images, -1, of_answer.shape[1]), kept.matrix, out=of_values)
-    of_wide, of_taps = of_depthwise(attention.qkv_dwconv, kept.wide, of_convolved, like)
     found: Gradients = [
-        of_wide, over_parts(of_temperature).to(temperature.dtype).view(temperature.shape), *of_taps,
-    ]  # fmt: skip
+        over_parts(of_temperature).to(temperature.dtype).view(temperature.shape),
+    ]
     if projection is not None:
         own = over_parts(of_projection).to(projection.weight.dtype)
         found.append(own.view(projection.weight.shape))
         if projection.bias is not None:
             found.append(of_answer.sum(0, dtype=torch.float32).to(projection.bias.dtype))
-    return found
+    return of_product, twice, found
+
+
+def write_of_values(out: Tensor, of_answer: Tensor, matrix: Tensor) -> None:
+    """Multiply by the matrix that values were multiplied by: (P, C_out) -> ``out``, (P, C)."""
+    given, into = (one.view(len(matrix), -1, one.shape[1]) for one in (of_answer, out))
+    torch.bmm(given, matrix, out=into)
+
+
+def summed_gram(query: Tensor, key: Tensor, images: int, heads: int) -> tuple[Tensor, Tensor]:
+    """Call ``operators.gram``, and leave as few parts as kernels read at once.
+
+    Added up here, by many programs: the next kernels read them with one a head, twice.
+    """
+    sums, squares = (
+        one.view(images, PARTS_AT_ONCE, -1, *one.shape[2:]).sum(2)
+        for one in operators.gram(query, key, images, heads)
+    )
+    return sums, squares
 
 
 def in_order(own: Gradients, of_qkv: Gradients) -> Gradients:

@@ -90,15 +90,19 @@ def _matrix_gradient_kernel(  # type: ignore[no-untyped-def]
 
 @triton.jit(do_not_specialize=['pixels'])  # type: ignore[untyped-decorator]
 def _query_key_gradient_kernel(  # type: ignore[no-untyped-def]
-    x,
+    query,
+    key,
     of_product,
     twice,
-    out,
+    of_query,
+    of_key,
     pixels,
     heads,
     width,
-    x_stride,
-    out_stride,
+    query_stride,
+    key_stride,
+    of_query_stride,
+    of_key_stride,
     halves: tl.constexpr,
     precision: tl.constexpr,
     widens: tl.constexpr,
@@ -115,15 +119,19 @@ def _query_key_gradient_kernel(  # type: ignore[no-untyped-def]
     n, k = chunk * tile_out + tl.arange(0, tile_out), tl.arange(0, tile_in)
     is_pixel, is_out = p < pixels, n < width
     row = image.to(tl.int64) * pixels + p
-    # Queries lie before keys, and each one's gradient asks for the other.
-    own = (of_keys * heads + head) * width
-    others = ((1 - of_keys) * heads + head) * width
+    column = head * width
+    # Each one's gradient asks for the other.
+    own, others, out = query, key, of_query
+    own_stride, others_stride, out_stride = query_stride, key_stride, of_query_stride
+    if of_keys == 1:
+        own, others, out = key, query, of_key
+        own_stride, others_stride, out_stride = key_stride, query_stride, of_key_stride
     step_in, step_out = tl.where(of_keys == 1, width, 1), tl.where(of_keys == 1, 1, width)
     computed = tl.bfloat16 if halves else tl.float32
     total = tl.zeros([tile_pixels, tile_out], tl.float32)
     for start in range(0, width, tile_in):
         is_in = start + k < width
-        place = x + row[:, None] * x_stride + (others + start + k)[None, :]
+        place = others + row[:, None] * others_stride + (column + start + k)[None, :]
         given = tl.load(place, mask=is_pixel[:, None] & is_in[None, :], other=0.0)
         place = of_product + place_of_head * width * width
         place += ((start + k) * step_in)[:, None] + (n * step_out)[None, :]
@@ -131,9 +139,9 @@ def _query_key_gradient_kernel(  # type: ignore[no-untyped-def]
         total = product(given.to(computed), line.to(computed), total, precision, widens)
     by = tl.load(twice + (2 * place_of_head + of_keys) * width + n, mask=is_out, other=0.0)
     inside = is_pixel[:, None] & is_out[None, :]
-    place = x + row[:, None] * x_stride + (own + n)[None, :]
+    place = own + row[:, None] * own_stride + (column + n)[None, :]
     total += tl.load(place, mask=inside, other=0.0).to(tl.float32) * by[None, :]
-    tl.store(out + row[:, None] * out_stride + (own + n)[None, :], total, mask=inside)
+    tl.store(out + row[:, None] * out_stride + (column + n)[None, :], total, mask=inside)
 
 
 def attention_matrix_gradient(
@@ -177,11 +185,18 @@ def attention_matrix_gradient(
 
 
 def query_key_gradient(
-    convolved: Tensor, of_product: Tensor, twice: Tensor, of_convolved: Tensor
+    query: Tensor,
+    key: Tensor,
+    of_product: Tensor,
+    twice: Tensor,
+    joint: bool,
+    of_query: Tensor,
+    of_others: Tensor,
 ) -> None:
     """Run the second kernel, described by `gradient_operators.query_key_gradient`."""
     images, heads, width, _ = of_product.shape
-    pixels, halves = len(convolved) // images, convolved.dtype == torch.bfloat16
+    pixels, halves = len(query) // images, query.dtype == torch.bfloat16
+    of_key = of_query[:, heads * width :] if joint else of_others
     tile = {
         'tile_pixels': tile_of(pixels, 128 if halves else 64),
         'tile_in': tile_of(width, 64 if halves else 32),
@@ -189,17 +204,21 @@ def query_key_gradient(
     }
     columns = 2 * heads * triton.cdiv(width, tile['tile_out'])
     _query_key_gradient_kernel[triton.cdiv(pixels, tile['tile_pixels']) * columns, images](
-        convolved,
+        query,
+        key,
         of_product,
         twice,
-        of_convolved,
+        of_query,
+        of_key,
         pixels,
         heads,
         width,
-        row_stride(convolved),
-        row_stride(of_convolved),
+        row_stride(query),
+        row_stride(key),
+        row_stride(of_query),
+        row_stride(of_key),
         halves=halves,
-        **products_in(convolved.dtype),
+        **products_in(query.dtype),
         **tile,
         num_warps=4,
         num_stages=2,

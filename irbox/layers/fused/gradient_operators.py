@@ -165,12 +165,18 @@ Returns:
 """
 
 
-def _query_key_out(convolved: Tensor, of_product: Tensor, twice: Tensor) -> Tensor:
-    return convolved.new_empty(convolved.shape)
+def _query_key_out(
+    query: Tensor, key: Tensor, of_product: Tensor, twice: Tensor, joint: bool
+) -> tuple[Tensor, Tensor]:
+    pixels, dim = query.shape
+    if joint:
+        return query.new_empty(pixels, 3 * dim), query.new_empty(0, dim)
+    return query.new_empty(pixels, dim), query.new_empty(pixels, 2 * dim)
 
 
 query_key_gradient = define(
-    'query_key_gradient(Tensor convolved, Tensor of_product, Tensor twice) -> Tensor',
+    'query_key_gradient(Tensor query, Tensor key, Tensor of_product, Tensor twice, bool joint) '
+    '-> (Tensor, Tensor)',
     'attention_gradient_kernels',
     twins.query_key_gradient,
     _query_key_out,
@@ -178,12 +184,15 @@ query_key_gradient = define(
 """Differentiate ``operators.gram`` by queries and keys.
 
 Args:
-    convolved: (P, 3 C), queries, keys and values.
+    query: (P, C).
+    key: (P, C).
     of_product: (B, heads, c, c), the gradient of the products.
     twice: (B, heads, 2, c), that of the squares of queries and keys, doubled.
+    joint: Give them side by side.
 
 Returns:
-    (P, 3 C): the gradients of the queries and of the keys, and memory for that of the values.
+    The gradients of the queries, (P, C), and of the keys with memory for that of the values beside
+    it, (P, 2 C); jointly all three, (P, 3 C), and nothing.
 """
 
 

@@ -51,9 +51,11 @@ def calls(dtype: torch.dtype) -> Iterator[Call]:
         yield operators.attention_matrix_gradient, twins.attention_matrix_gradient, (
             sums, squares, draw(2), projection, draw(2, rows, 40), halves,
         )  # fmt: skip
-    yield operators.query_key_gradient, twins.query_key_gradient, (
-        draw(pixels, 120, as_map=True), draw(2, 2, 20, 20, as_map=True), draw(2, 2, 2, 20),
-    )  # fmt: skip
+    both = draw(pixels, 120, as_map=True)
+    for joint, query, key in ((True, both[:, :40], both[:, 40:80]), (False, x, both[:, :40])):
+        yield operators.query_key_gradient, twins.query_key_gradient, (
+            query, key, draw(2, 2, 20, 20, as_map=True), draw(2, 2, 2, 20), joint,
+        )  # fmt: skip
     gate = draw(pixels, 64, as_map=True).sigmoid()[:, :40]
     yield operators.gating_gradient, twins.gating_gradient, (of_normed, x, gate)
 
@@ -61,6 +63,7 @@ def calls(dtype: torch.dtype) -> Iterator[Call]:
 def read(operator: Callable[..., Any], arguments: tuple[Any, ...], answer: Any) -> list[Tensor]:
     """Give what is promised of an answer, on the CPU."""
     if operator is operators.query_key_gradient:  # memory for the values alone is given
-        return [answer[:, : 2 * answer.shape[1] // 3].cpu()]
+        dim = arguments[0].shape[1]
+        return [answer[0][:, : 2 * dim].cpu(), answer[1][:, :dim].cpu()]
     summed = SUMMED.get(operator, ())
     return [one.sum(0).cpu() if n in summed else one.cpu() for n, one in enumerate(answer)]

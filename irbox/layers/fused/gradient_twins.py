@@ -117,18 +117,22 @@ def attention_matrix_gradient(
     )
 
 
-def query_key_gradient(convolved: Tensor, of_product: Tensor, twice: Tensor) -> Tensor:
+def query_key_gradient(
+    query: Tensor, key: Tensor, of_product: Tensor, twice: Tensor, joint: bool
+) -> tuple[Tensor, Tensor]:
     """See ``gradient_operators.query_key_gradient``; zero for the values."""
     images, heads, width, _ = of_product.shape
-    apart = convolved.float().view(images, -1, 3, heads, width)
-    query, key, value = apart.unbind(2)
-    of_query, of_key = twice.unsqueeze(1).unbind(3)
-    answers = [
-        torch.einsum('bphd,bhcd->bphc', key, of_product.float()) + query * of_query,
-        torch.einsum('bphc,bhcd->bphd', query, of_product.float()) + key * of_key,
-        torch.zeros_like(value),
-    ]
-    return torch.stack(answers, 2).view(convolved.shape).to(convolved.dtype)
+    q, k = (one.float().reshape(images, -1, heads, width) for one in (query, key))
+    by_query, by_key = twice.unsqueeze(1).unbind(3)
+    answers = (
+        torch.einsum('bphd,bhcd->bphc', k, of_product.float()) + q * by_query,
+        torch.einsum('bphc,bhcd->bphd', q, of_product.float()) + k * by_key,
+    )
+    of_query, of_key = (one.reshape(query.shape).to(query.dtype) for one in answers)
+    of_values = torch.zeros_like(of_key)
+    if joint:
+        return torch.cat([of_query, of_key, of_values], 1), of_query[:0]
+    return of_query, torch.cat([of_key, of_values], 1)
 
 
 def gating_gradient(of_gated: Tensor, gated: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:

@@ -76,7 +76,7 @@ def check_that_those_of_backward_passes_do():
 
 def check_whole_blocks_that_learn():
     """Odd sizes, hidden widths of 127 and 255, heads of 48 and 96, norms of both kinds."""
-    from irbox.layers.attention import TransposedAttention
+    from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
     from irbox.layers.feed_forward import GatedFeedForward
     from irbox.layers.fused import define
     from irbox.layers.fused.switch import fused_on
@@ -100,6 +100,15 @@ def check_whole_blocks_that_learn():
             assert type(answer.grad_fn).__name__.startswith('_Fused')
             for one, other in zip(torch.autograd.grad(answer, inputs, grad), plain, strict=True):
                 assert (one - other).abs().max() <= 1e-4 * other.abs().max() + 1e-5
+    cross, source = TransposedCrossAttention(48, 2), torch.randn(2, 48, 9, 7)
+    inputs = [source.requires_grad_(), *cross.parameters()]
+    query = torch.randn(source.shape)
+    plain = torch.autograd.grad(cross(query, source).square().sum(), inputs)
+    with fused_on('cpu', learns=True):
+        answer = cross(query, source)
+    assert type(answer.grad_fn).__name__.startswith('_Fused')
+    for one, other in zip(torch.autograd.grad(answer.square().sum(), inputs), plain, strict=True):
+        assert (one - other).abs().max() <= 1e-4 * other.abs().max() + 1e-5
 
 
 def check_whole_blocks():

@@ -7,6 +7,7 @@ import torch
 
 from irbox.benchmark.launches import CountLaunches
 from irbox.benchmark.networks import read_network
+from irbox.layers.attention import TransposedCrossAttention
 from irbox.layers.fused import gradient_trial, switch, trial
 from irbox.layers.fused.define import NAMES
 from irbox.registry import BLOCKS
@@ -114,6 +115,20 @@ def test_nothing_waits_for_the_device(name):
             network(image)
         finally:
             torch.cuda.set_sync_debug_mode('default')
+
+
+@pytest.mark.parametrize(('dim', 'heads'), [(48, 1), (192, 4)])
+def test_cross_attention_learns_as_by_torchs_operators(dim, heads, monkeypatch):
+    layer = TransposedCrossAttention(dim, heads).cuda()
+    maps = [torch.randn(2, dim, 17, 23, device='cuda').requires_grad_() for _ in range(2)]
+    inputs, found = [*maps, *layer.parameters()], []
+    for asked in ('1', '0'):
+        monkeypatch.setenv(switch.TRAINING_SWITCH, asked)
+        answer = layer(*maps)
+        assert (type(answer.grad_fn).__name__ == '_FusedCrossBackward') == (asked == '1')
+        found.append(torch.autograd.grad(answer.square().sum(), inputs))
+    for one, other in zip(*found, strict=True):
+        assert (one - other).norm() <= 1e-4 * other.norm() + 1e-6
 
 
 def gradients_of_a_step(network, image, half):

@@ -17,8 +17,7 @@ from irbox.layers.channel_attention import (
     squares_of,
     weigh,
 )
-from irbox.layers.fused import attention_gradient as fused_gradient
-from irbox.layers.fused import cross_attention_gradient as fused_cross_gradient
+from irbox.layers.fused import attention_gradient, cross_attention_gradient
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import WIDEST_HEAD, can_learn_fused, can_run_fused
 from irbox.layers.norm import LayerNorm2d
@@ -70,10 +69,10 @@ class TransposedAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend, (B, C, H, W) -> same shape."""
-        if self._can_run_fused(x):
+        if self._fits() and can_run_fused(x, self):
             return fused.transposed_attention(self, x)
         if self._fits() and can_learn_fused(x, self):
-            return fused_gradient.transposed_attention(self, x)
+            return attention_gradient.transposed_attention(self, x)
         if self._is_ours() and can_run_in_strips(x, self):
             return self.in_strips(x)[0]
         if self._is_ours() and self._learns_by_kernels(x):
@@ -84,10 +83,10 @@ class TransposedAttention(nn.Module):
 
     def add_to(self, x: Tensor, norm: LayerNorm2d) -> Tensor:
         """Compute ``x + self(norm(x))``, (B, C, H, W) -> same shape."""
-        if self._can_run_fused(x, norm):
+        if self._fits() and can_run_fused(x, self, norm):
             return fused.transposed_attention(self, x, norm)
         if self._fits() and can_learn_fused(x, self, norm):
-            return fused_gradient.transposed_attention(self, x, norm)
+            return attention_gradient.transposed_attention(self, x, norm)
         if self._is_ours() and can_run_in_strips(x, self, norm):
             return self.in_strips(x, norm)[0]
         if self._is_ours() and self._learns_by_kernels(x, norm):
@@ -116,12 +115,8 @@ class TransposedAttention(nn.Module):
         whole = not x.shape[1] % LANES
         return whole and can_learn_by_kernels(x, self.qkv.out_channels, self, norm)
 
-    def _can_run_fused(self, x: Tensor, *around: nn.Module) -> bool:
-        return self._fits() and can_run_fused(x, self, *around)
-
     def _fits(self) -> bool:
-        heads = self.temperature.shape[0]
-        return self._is_ours() and self.qkv.in_channels <= WIDEST_HEAD * heads
+        return self._is_ours() and self.qkv.in_channels <= WIDEST_HEAD * len(self.temperature)
 
     def in_strips(
         self, x: Tensor, norm: LayerNorm2d | None = None, wide: Tensor | None = None
@@ -236,18 +231,13 @@ class TransposedCrossAttention(nn.Module):
 
     def forward(self, query: Tensor, source: Tensor) -> Tensor:
         """Attend from ``query`` (B, C, H, W) to ``source`` (B, C, H, W) -> same shape."""
-        ours = type(self).forward is TransposedCrossAttention.forward
         if self._can_run_fused(query, source):
             return fused.cross_attention(self, query, source)
-        if self._can_learn_fused(query, source):
-            return fused_cross_gradient.cross_attention(self, query, source)
-        ours = ours and self.q_dwconv.kernel_size == self.kv_dwconv.kernel_size == (3, 3)
+        if self._fits() and cross_attention_gradient.can_learn(self, query, source):
+            return cross_attention_gradient.cross_attention(self, query, source)
+        ours = self._is_ours() and self.q_dwconv.kernel_size == self.kv_dwconv.kernel_size == (3, 3)
         if ours and can_run_in_strips(query, self) and can_run_in_strips(source):
             return self._in_strips(query, source)
-        return self.as_a_whole(query, source)
-
-    def as_a_whole(self, query: Tensor, source: Tensor) -> Tensor:
-        """Compute the layer operator by operator."""
         key, value = self.kv_dwconv(self.kv(source)).chunk(2, dim=1)
         query = self.q_dwconv(self.q(query))
         return channel_attention(
@@ -273,13 +263,11 @@ class TransposedCrossAttention(nn.Module):
     def _can_run_fused(self, query: Tensor, source: Tensor) -> bool:
         return self._fits() and can_run_fused(query, self) and can_run_fused(source)
 
-    def _can_learn_fused(self, query: Tensor, source: Tensor) -> bool:
-        known = self._fits() and self.query_norm == 'channel' and query.dtype == source.dtype
-        return known and can_learn_fused(query, self) and can_learn_fused(source, self)
-
     def _fits(self) -> bool:
-        ours = type(self).forward is TransposedCrossAttention.forward
-        return ours and self.q.in_channels <= WIDEST_HEAD * self.temperature.shape[0]
+        return self._is_ours() and self.q.in_channels <= WIDEST_HEAD * len(self.temperature)
+
+    def _is_ours(self) -> bool:
+        return type(self).forward is TransposedCrossAttention.forward
 
     def _in_strips(self, query: Tensor, source: Tensor) -> Tensor:
         """The same on strips of rows."""

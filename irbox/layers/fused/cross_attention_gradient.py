@@ -10,12 +10,20 @@ from torch import Tensor
 from irbox.layers.fused import gradient_operators, layers, operators
 from irbox.layers.fused.attention_gradient import of_weights, summed_gram, write_of_values
 from irbox.layers.fused.gradients import Gradients, of_depthwise, of_given, of_pointwise
+from irbox.layers.fused.switch import can_learn_fused, fused_on
 from irbox.layers.strips import computing_dtype
 from irbox.layers.summed_gradients import differentiate
 from irbox.utils.precision import full_precision
 
 if TYPE_CHECKING:
     from irbox.layers.attention import TransposedCrossAttention
+
+
+def can_learn(attention: TransposedCrossAttention, query: Tensor, source: Tensor) -> bool:
+    """Tell whether ``cross_attention`` may be called."""
+    if attention.query_norm != 'channel' or query.dtype != source.dtype:
+        return False
+    return can_learn_fused(query, attention) and can_learn_fused(source, attention)
 
 
 def cross_attention(attention: TransposedCrossAttention, query: Tensor, source: Tensor) -> Tensor:
@@ -61,8 +69,9 @@ class _FusedCross(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         (grad,), (query, source, *kept) = grads, ctx.saved_tensors
         if torch.is_grad_enabled():
-            with torch.autocast(query.device.type, ctx.dtype, enabled=ctx.dtype != query.dtype):
-                answer = ctx.attention.as_a_whole(query, source)
+            casts = torch.autocast(query.device.type, ctx.dtype, enabled=ctx.dtype != query.dtype)
+            with casts, fused_on(learns=False):
+                answer = ctx.attention(query, source)
             return None, *differentiate(answer, [query, source, *kept[7:]], grad, again=True)
         with full_precision(source):
             of_answer = layers.rows_of(grad).to(ctx.dtype)

@@ -23,11 +23,11 @@ TRAINING_SWITCH = 'IRBOX_FUSED_TRAINING'
 WIDEST_HEAD = 128
 """Channels of an attention head whose sums a program holds at once."""
 _DEVICES: ContextVar[tuple[str, ...]] = ContextVar('fused_devices', default=('cuda',))
-_LEARNS: ContextVar[bool] = ContextVar('fused_learning', default=False)
+_LEARNS: ContextVar[bool | None] = ContextVar('fused_learning', default=None)
 
 
 @contextmanager
-def fused_on(*devices: str, learns: bool = False) -> Iterator[None]:
+def fused_on(*devices: str, learns: bool | None = None) -> Iterator[None]:
     """Let layers take their fused path on other devices than CUDA ones.
 
     On the meta device, what a CUDA device would be asked for is then counted; on a CPU the
@@ -35,7 +35,7 @@ def fused_on(*devices: str, learns: bool = False) -> Iterator[None]:
 
     Args:
         devices: Types, such as ``'meta'``.
-        learns: Layers that learn as well, whatever ``TRAINING_SWITCH`` says.
+        learns: Whether layers that learn do as well; None leaves it to ``TRAINING_SWITCH``.
     """
     token, learning = _DEVICES.set((*_DEVICES.get(), *devices)), _LEARNS.set(learns)
     try:
@@ -64,7 +64,8 @@ def can_learn_fused(x: Tensor, *modules: nn.Module | None) -> bool:
     """
     if torch.compiler.is_compiling():
         return False
-    if not _LEARNS.get() and os.environ.get(TRAINING_SWITCH, '0') != '1':
+    asked = _LEARNS.get()
+    if not (os.environ.get(TRAINING_SWITCH, '0') == '1' if asked is None else asked):
         return False
     there = [module for module in modules if module is not None]
     if not _is_plain(x, there) or not learns(x, there):

@@ -29,6 +29,7 @@ from irbox.layers.strips import (
     LANES,
     can_run_in_strips,
     computing_dtype,
+    kept_map,
     pixels_of,
     size_of,
     strips,
@@ -126,7 +127,7 @@ class TransposedAttention(nn.Module):
         Args:
             x: (B, C, H, W).
             norm: Applied first; the answer is then added to ``x``.
-            wide: (B, H, W, 3 C), contiguous, where the widened map is to be kept.
+            wide: See ``wide_map``, where that map is to be kept.
 
         Returns:
             The answer; the values (B, H, W, C); ``q^T k`` (B, heads, c, c) and the sums of squares
@@ -178,9 +179,8 @@ class TransposedAttention(nn.Module):
         return weigh(product, norms, self.temperature), product, squares
 
     def wide_map(self, x: Tensor) -> Tensor:
-        """Give memory for queries, keys and values of a map, (B, H, W, 3 C)."""
-        batch, dim, height, width = x.shape
-        return x.new_empty(batch, height, width, 3 * dim, dtype=computing_dtype(x))
+        """Give memory for queries, keys and values of a map, 3 C wide."""
+        return kept_map(x, 3 * x.shape[1])
 
     def _add_in_strips(self, pixels: Tensor, values: Tensor, weights: Tensor) -> Tensor:
         """``pixels`` and what attention makes of the values, (B, H, W, C)."""

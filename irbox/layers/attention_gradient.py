@@ -82,7 +82,7 @@ def attention_gradients(
         x: The same.
         grad: Of the answer.
         kept: Values (B, H, W, C), ``q^T k`` (B, heads, c, c) and the squares (B, 2 C).
-        wide: The wide map, (B, H, W, 3 C), where it was kept.
+        wide: The wide map, where it was kept.
 
     Returns:
         The gradients of the map and of all weights, in the order of ``transposed_attention``.

@@ -19,6 +19,7 @@ from irbox.layers.strips import (
     LANES,
     can_run_in_strips,
     computing_dtype,
+    kept_map,
     pixels_of,
     weights_of,
 )
@@ -87,10 +88,8 @@ class GatedFeedForward(nn.Module):
         return type(self).forward is GatedFeedForward.forward
 
     def wide_map(self, x: Tensor) -> Tensor:
-        """Give memory for the map that is convolved, (B, H, W, C'), its halves whole vectors."""
-        batch, _, height, width = x.shape
-        channels = 2 * (-(-self.project_out.in_channels // LANES) * LANES)
-        return x.new_empty(batch, height, width, channels, dtype=computing_dtype(x))
+        """Give memory for the map that is convolved, its halves whole vectors."""
+        return kept_map(x, 2 * (-(-self.project_out.in_channels // LANES) * LANES))
 
     def in_strips(
         self,

@@ -145,13 +145,16 @@ class MambaStyleAttention(nn.Module):
             record(gate.permute(0, 3, 1, 2))
         return answer.permute(0, 3, 1, 2)
 
-    def mask_in_strips(self, pixels: Tensor, norm: LayerNorm2d, dtype: torch.dtype) -> Tensor:
+    def mask_in_strips(
+        self, pixels: Tensor, norm: LayerNorm2d, dtype: torch.dtype, kept: Tensor | None = None
+    ) -> Tensor:
         """Compute attention's input on strips of rows, with nothing to differentiate.
 
         Args:
             pixels: (B, H, W, C), contiguous.
             norm: Applied first.
             dtype: To compute in.
+            kept: Memory of what is convolved, where it is to be kept, see ``kept_map``.
 
         Returns:
             (B, H, W, C), in ``dtype``.
@@ -170,7 +173,7 @@ class MambaStyleAttention(nn.Module):
             if self.mask_mode == 'multiply':
                 mask[images, rows] = strip
 
-        for images, rows, strip in convolve_in_strips(fill, depthwise, shape):
+        for images, rows, strip in convolve_in_strips(fill, depthwise, shape, kept):
             if strip is None:
                 continue
             strip = strip[..., :dim]

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from irbox.layers.attention_gradient import attention_gradients
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.norm_sums import NormSums
-from irbox.layers.strip_gradients import TIMES, WideStrips
-from irbox.layers.strips import computing_dtype, pixels_of, size_of, strips
+from irbox.layers.strip_gradients import WideStrips
+from irbox.layers.strips import TIMES, computing_dtype, kept_map, pixels_of, size_of, strips
 from irbox.layers.summed_gradients import Summed, differentiate
 from irbox.utils.precision import full_precision
 
@@ -25,7 +25,8 @@ def gated_attention(
     """Compute ``x + layer(norm(x))``, (B, C, H, W) -> same shape.
 
     It keeps ``x``, the mask, the values and what attention makes of them, where the layer as a
-    whole keeps fourteen maps; with ``keeps`` attention's wide map as well, three times ``x``.
+    whole keeps fourteen maps; with ``keeps`` the gate, what the mask is convolved from and
+    attention's wide map as well, five times ``x``.
     """
     answer: Tensor = _Gated.apply(layer, norm, keeps, x, *layer.parameters(), *norm.parameters())
     return answer
@@ -45,24 +46,26 @@ class _Gated(torch.autograd.Function):
     ) -> Tensor:
         ctx.layer, ctx.norm, ctx.dtype = layer, norm, computing_dtype(x)
         wide = layer.attn.wide_map(x) if keeps else None
+        first = kept_map(x, x.shape[1]) if keeps else None
         if x.is_meta:
-            maps = (torch.empty_like(x, dtype=ctx.dtype) for _ in range(3))
-            ctx.save_for_backward(x, wide, *maps, *weights)
+            maps = (torch.empty_like(x, dtype=ctx.dtype) for _ in range(4 if keeps else 3))
+            ctx.save_for_backward(x, wide, first, *maps, *weights)
             return torch.empty_like(x)
         with full_precision(x):
             pixels = pixels_of(x)
-            mask = layer.mask_in_strips(pixels, norm, ctx.dtype)
+            mask = layer.mask_in_strips(pixels, norm, ctx.dtype, first)
             values, attended = torch.empty_like(mask), torch.empty_like(mask)
+            gate = torch.empty_like(mask) if keeps else None
             found, *small = layer.attn.weigh_in_strips(mask, values, wide=wide)
-            answer = layer.add_gated(pixels, norm, values, found, attended=attended)
-        ctx.save_for_backward(x, wide, mask, values, attended, *small, *weights)
+            answer = layer.add_gated(pixels, norm, values, found, gate, attended)
+        ctx.save_for_backward(x, wide, first, gate, mask, values, attended, *small, *weights)
         return answer.permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        (grad,), (x, wide, mask, values, attended, product, squares, *weights) = (
-            grads,
-            ctx.saved_tensors,
+        (grad,) = grads
+        x, wide, first, opened, mask, values, attended, product, squares, *weights = (
+            ctx.saved_tensors
         )
         if torch.is_grad_enabled():
             with torch.autocast(x.device.type, ctx.dtype, enabled=ctx.dtype != x.dtype):
@@ -74,7 +77,7 @@ class _Gated(torch.autograd.Function):
         of_pixels = of_answer.clone()
         with full_precision(x):
             normed = NormSums(norm, pixels, of_pixels, dtype)
-            of_attended, of_gated = _of_gated(layer, normed, of_answer, attended)
+            of_attended, of_gated = _of_gated(layer, normed, of_answer, attended, opened)
             small = values, product, squares
             given, of_given = (one.permute(0, 3, 1, 2) for one in (mask, of_attended))
             of_mask, *of_attention = attention_gradients(
@@ -82,7 +85,9 @@ class _Gated(torch.autograd.Function):
             )
             assert of_mask is not None
             conv = cast(nn.Conv2d, layer.dwconv[0])
-            masked = WideStrips(pixels, of_pixels, layer.project_in, conv, dtype, norm=norm)
+            masked = WideStrips(
+                pixels, of_pixels, layer.project_in, conv, dtype, norm=norm, kept=first
+            )
             of_mask = of_mask.permute(0, 2, 3, 1)
             for place in masked:
                 masked.learn(torch.ops.aten.sigmoid_backward(of_mask[place], mask[place]))
@@ -101,7 +106,11 @@ class _Gated(torch.autograd.Function):
 
 
 def _of_gated(
-    layer: MambaStyleAttention, normed: NormSums, of_answer: Tensor, attended: Tensor
+    layer: MambaStyleAttention,
+    normed: NormSums,
+    of_answer: Tensor,
+    attended: Tensor,
+    kept_gate: Tensor | None,
 ) -> tuple[Tensor, list[Tensor | None]]:
     """Take the gradients of what gates attention's answer, (B, H, W, C), and projects that.
 
@@ -113,8 +122,11 @@ def _of_gated(
     of_attended = torch.empty_like(attended)
     for place in strips(size_of(attended), 2 * dim // TIMES, dtype):
         given, kept = normed.normalize(place), attended[place]
-        opened = torch.empty_like(given)
-        gate.linear(given, opened, squash=True)
+        if kept_gate is None:
+            opened = torch.empty_like(given)
+            gate.linear(given, opened, squash=True)
+        else:
+            opened = kept_gate[place]
         of_out = of_answer[place].flatten(0, 2).to(dtype)
         last.add_product(of_out, torch.mul(kept, opened).flatten(0, 2))
         of_gated = last.of_given(of_out).view(kept.shape)

@@ -20,6 +20,7 @@ from irbox.layers.norm import LayerNorm2d
 from irbox.layers.norm_sums import NormSums
 from irbox.layers.strips import (
     LANES,
+    TIMES,
     computing_dtype,
     is_watched,
     learns,
@@ -28,15 +29,15 @@ from irbox.layers.strips import (
     whole_images,
 )
 from irbox.layers.summed_gradients import Summed
+from irbox.utils.keep_memory import keeps_memory
 
 LEAST_PIXELS = 2**14
 """Of all images. Maps of fewer have more channels: products are most of what they take, and they
 stay in the caches anyway."""
-LEAST_KEPT, MOST_KEPT = 2**20, 2**24
+LEAST_KEPT, MOST_KEPT, MOST_KEPT_FOR_GOOD = 2**20, 2**24, 2**27
 """Bytes of a wide map that is kept for the kernels of the backward pass. Smaller ones stay in a
-cache whatever computes; larger ones are made again, strip by strip."""
-TIMES = 2
-"""How many times as long as the forward pass's strips are."""
+cache whatever computes; larger ones are made again, strip by strip. Where the process keeps its
+memory more is worth it: new pages take as long as making a large map again."""
 
 
 def can_learn_in_strips(x: Tensor, *modules: nn.Module | None) -> bool:
@@ -66,7 +67,8 @@ def _is_plain(x: Tensor, modules: Sequence[nn.Module | None]) -> bool:
 def can_learn_by_kernels(x: Tensor, wide: int, *modules: nn.Module | None) -> bool:
     """Tell whether kernels of ours are to differentiate layers, which keep their wide map.
 
-    On a CPU that has them, where that map is neither small nor large.
+    On a CPU that has them, where that map is neither small nor large (``keep_memory`` decides what
+    is large).
 
     Args:
         x: (B, C, H, W), their input.
@@ -78,7 +80,8 @@ def can_learn_by_kernels(x: Tensor, wide: int, *modules: nn.Module | None) -> bo
     if not _is_plain(x, modules):
         return False
     size = wide * x.numel() // x.shape[1] * computing_dtype(x).itemsize
-    return LEAST_KEPT <= size <= MOST_KEPT and native() is not None
+    most = MOST_KEPT_FOR_GOOD if keeps_memory() else MOST_KEPT
+    return LEAST_KEPT <= size <= most and native() is not None
 
 
 class WideStrips:
@@ -92,8 +95,7 @@ class WideStrips:
         dtype: To compute in.
         branches: That lie side by side in the wide map, each padded to whole vectors.
         norm: Applied to the pixels first.
-        kept: The wide map, (B, H, W, C'), where the forward pass kept it: a strip is then made of
-            whole images.
+        kept: The wide map, where the forward pass kept it, see ``kept_map``.
     """
 
     def __init__(
@@ -127,7 +129,7 @@ class WideStrips:
         to be called before the next strip is asked for.
         """
         shape, channels = self.shape, self.depthwise.weight.shape[0]
-        if self.kept is None:
+        if self.kept is None or self.kept.shape[1] > shape[1]:
             found = strips(shape, max(channels // TIMES, 1), self.dtype)
         else:
             whole = slice(0, shape[1])
@@ -139,7 +141,8 @@ class WideStrips:
     def _make(self, images: slice, rows: slice) -> None:
         height, width = self.shape[1:]
         # A row above and one below; zeros where the map ends.
-        self._margin = rows.stop - rows.start < height
+        apart = self.kept is not None and self.kept.shape[1] > height
+        self._margin = apart or rows.stop - rows.start < height
         if not self._margin:
             self._place, self._dense = (images, rows), self.norm.normalize((images, rows))
             if self.kept is not None:
@@ -149,6 +152,12 @@ class WideStrips:
             return
         # Two rows were made for the strip above this one; the last two are learned with the next.
         follows, ends = rows.start > 0, rows.stop == height
+        self._follows, self._ends = follows, ends
+        self._place = images, slice(rows.start - follows, rows.stop - (not ends))
+        if self.kept is not None:
+            self._window = self.kept[images, rows.start : rows.stop + 2]
+            self._dense = self.norm.normalize(self._place)
+            return
         made = slice(rows.start + 1 if follows else 0, min(rows.stop + 1, height))
         dense = self.norm.normalize((images, made))
         window = dense.new_empty(1, rows.stop - rows.start + 2, width, len(self.widen.weight))
@@ -161,8 +170,7 @@ class WideStrips:
             window[:, 0] = 0
         if ends:
             window[:, -1] = 0
-        self._window, self._dense, self._follows, self._ends = window, dense, follows, ends
-        self._place = images, slice(rows.start - follows, rows.stop - (not ends))
+        self._window, self._dense = window, dense
 
     def _widen(self, dense: Tensor, out: Tensor | None = None) -> Tensor:
         size = *dense.shape[:3], len(self.widen.weight)

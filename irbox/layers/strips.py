@@ -19,6 +19,8 @@ it, shorter ones cost more calls.
 
 Twice as many in half precision, whose products are so fast that calls count for more.
 """
+TIMES = 2
+"""How many times as long the strips of a backward pass are."""
 LANES = 16
 """Channels that a vector unit takes at once: matrix products with other widths are slower."""
 
@@ -153,3 +155,23 @@ def whole_images(
     together = max(1, times * pixels_in_strip(channels, dtype) // (height * width))
     for first in range(0, batch, together):
         yield slice(first, min(first + together, batch))
+
+
+def kept_map(x: Tensor, channels: int) -> Tensor:
+    """Give memory for a wide map that a layer keeps until its backward pass.
+
+    Args:
+        x: (B, C, H, W), the layer's input.
+        channels: C' of the wide map.
+
+    Returns:
+        (B, H, W, C'), of which whole images are a strip; or (B, H + 2, W, C'), where an image is
+        more than that, with a row of zeros above and one below each: every strip is a view then.
+    """
+    batch, _, height, width = x.shape
+    dtype = computing_dtype(x)
+    whole = height * width <= TIMES * pixels_in_strip(channels, dtype)
+    kept = x.new_empty(batch, height + 2 * (not whole), width, channels, dtype=dtype)
+    if not whole:
+        kept[:, 0] = kept[:, -1] = 0
+    return kept

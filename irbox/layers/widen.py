@@ -19,7 +19,10 @@ Fill = Callable[[slice, slice, Tensor], object]
 
 
 def convolve_in_strips(
-    fill: Fill, convolve: StripConvolution[Answer], shape: tuple[int, int, int]
+    fill: Fill,
+    convolve: StripConvolution[Answer],
+    shape: tuple[int, int, int],
+    kept: Tensor | None = None,
 ) -> Iterator[tuple[slice, slice, Answer]]:
     """Convolve a map depthwise, 3x3 with zeros around it, that is made strip by strip.
 
@@ -29,14 +32,28 @@ def convolve_in_strips(
         fill: Makes rows of the map.
         convolve: What is done with each strip.
         shape: B, H and W.
+        kept: Memory of that map, filled where it is given, see ``kept_map``.
 
     Yields:
         Which images, which rows, and their answer.
     """
     weight = convolve.weight
     channels, (_, height, width) = weight.shape[0], shape
+    if kept is not None and kept.shape[1] == height:
+        rows = slice(0, height)
+        for images in whole_images(shape, channels, weight.dtype):
+            fill(images, rows, kept[images])
+            yield images, rows, convolve(kept[images], False, (images, rows))
+        return
     window = weight.new_empty(0)
     for images, rows in strips(shape, channels, weight.dtype):
+        if kept is not None:
+            made = slice(rows.start and rows.start + 1, min(rows.stop + 1, height))
+            if made.start < made.stop:
+                fill(images, made, kept[images, made.start + 1 : made.stop + 1])
+            strip = kept[images, rows.start : rows.stop + 2]
+            yield images, rows, convolve(strip, True, (images, rows))
+            continue
         count = rows.stop - rows.start
         whole = count == height
         if whole:
@@ -76,8 +93,7 @@ def widen_in_strips(
         convolve: Of the wide map; it is computed in the dtype of its weights.
         branches: That lie side by side in the wide map, each padded to whole vectors.
         norm: Applied to the pixels first.
-        kept: Contiguous memory of the wide map, (B, H, W, C'), filled where it is given: strips are
-            then whole images.
+        kept: See ``convolve_in_strips``.
 
     Yields:
         As ``convolve_in_strips``.
@@ -90,13 +106,7 @@ def widen_in_strips(
         strip = strip.to(dtype) if norm is None else normalize(strip, norm, dtype)
         linear(strip, out)
 
-    if kept is not None:
-        whole = slice(0, pixels.shape[1])
-        for images in whole_images(size_of(pixels), len(linear.weight), dtype):
-            fill(images, whole, kept[images])
-            yield images, whole, convolve(kept[images], False, (images, whole))
-        return
-    yield from convolve_in_strips(fill, convolve, size_of(pixels))
+    yield from convolve_in_strips(fill, convolve, size_of(pixels), kept)
 
 
 def normalize(pixels: Tensor, norm: LayerNorm2d, dtype: torch.dtype) -> Tensor:

@@ -10,6 +10,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Of glibc's ``malloc.h``."""
 MOST = 2**31 - 1
 """What glibc's threshold, an int, can hold."""
+_kept = [False]
 
 
 def keep_memory(most: int = MOST) -> bool:
@@ -35,7 +36,13 @@ def keep_memory(most: int = MOST) -> bool:
     libc = _glibc()
     if libc is None:
         return False
-    return bool(libc.mallopt(M_MMAP_MAX, 0) and libc.mallopt(M_TRIM_THRESHOLD, most))
+    _kept[0] = bool(libc.mallopt(M_MMAP_MAX, 0) and libc.mallopt(M_TRIM_THRESHOLD, most))
+    return _kept[0]
+
+
+def keeps_memory() -> bool:
+    """Tell whether ``keep_memory`` was called in this process, and could do it."""
+    return _kept[0]
 
 
 def release_kept_memory() -> bool:

@@ -213,3 +213,24 @@ def test_less_is_kept_than_by_the_whole(layer, most, monkeypatch):
     assert answer.requires_grad  # held, and with it what it keeps: no address is there twice
     small = sum(one.numel() for one in weights(built, norm)) + 2 * (16 * 16 + 32)
     assert sum(kept.values()) <= most * x.numel() + small
+
+
+@pytest.mark.usefixtures('kernels')
+@pytest.mark.parametrize('keeps', [True, False])
+def test_large_maps_are_kept_where_memory_is(keeps, monkeypatch):
+    monkeypatch.setattr(strip_gradients, 'MOST_KEPT', 2**20)
+    monkeypatch.setattr(strip_gradients, 'keeps_memory', lambda: keeps)
+    layer, x = SMALL['feed-forward'](), torch.randn(2, 16, 48, 40)
+    wide = layer.project_in.out_channels
+    assert strip_gradients.can_learn_by_kernels(x, wide, layer) == keeps
+    assert strip_gradients.can_learn_by_kernels(x[:1], wide, layer) is False, 'a small one'
+
+
+@pytest.mark.parametrize(('size', 'rows'), [((3, 16, 9, 7), 9), ((1, 16, 40, 36), 42)], ids=str)
+def test_a_large_image_is_kept_with_rows_around_it(size, rows, monkeypatch):
+    """Strips of it are views."""
+    monkeypatch.setattr(strips_module, 'BYTES', 2**16 // torch.get_num_threads())
+    kept = strips_module.kept_map(torch.randn(size), 96)
+    assert kept.shape == (size[0], rows, size[3], 96)
+    if rows > size[2]:
+        assert not kept[:, 0].any() and not kept[:, -1].any()

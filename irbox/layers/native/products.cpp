@@ -3,6 +3,8 @@
 // Libraries are as fast at large products; at 48 to 384 channels they lose a tenth to a half, and each step after the
 // product passes over memory once more.
 
+#include <memory>
+
 #include "pairs.h"
 
 namespace {
@@ -153,11 +155,30 @@ inline void gather(const float* from, int64_t step, int64_t pixels, float* to) {
     for (int64_t pixel = 0; pixel < pixels; ++pixel) memcpy(to + pixel * WIDE, from + pixel * step, 4 * WIDE);
 }
 
+// The left side the same way, ROWS columns behind each other every ``apart`` values: some pixels at a time, so that whole lines
+// are read and written.
+inline void gather_columns(const float* from, int64_t step, int64_t pixels, int64_t columns, float* to, int64_t apart) {
+    constexpr int64_t AT_ONCE = 4;
+    int64_t pixel = 0;
+    for (; pixel + AT_ONCE <= pixels; pixel += AT_ONCE, from += AT_ONCE * step, to += AT_ONCE * ROWS) {
+        for (int64_t i = 0; i < columns; i += ROWS) {
+            float* const panel = to + i / ROWS * apart;
+            #pragma GCC unroll 4
+            for (int64_t k = 0; k < AT_ONCE; ++k) memcpy(panel + k * ROWS, from + k * step + i, 4 * ROWS);
+        }
+    }
+    for (; pixel < pixels; ++pixel, from += step, to += ROWS) {
+        for (int64_t i = 0; i < columns; i += ROWS) memcpy(to + i / ROWS * apart, from + i, 4 * ROWS);
+    }
+}
+
 template <int64_t WIDE>
-inline void outer_columns(const float* left, const float* right, int64_t right_step, int64_t pixels, int64_t columns, float* sums,
-                          int64_t made, float* room) {
+inline void outer_columns(const float* left, int64_t apart, const float* right, int64_t right_step, int64_t pixels,
+                          int64_t columns, float* sums, int64_t made, float* room) {
     gather<WIDE * LANES>(right, right_step, pixels, room);
-    for (int64_t i = 0; i < columns; i += ROWS) outer_tile<WIDE>(left + i * pixels, room, pixels, sums + i * made, made);
+    for (int64_t i = 0; i < columns; i += ROWS) {
+        outer_tile<WIDE>(left + i / ROWS * apart, room, pixels, sums + i * made, made);
+    }
 }
 
 // Adds ``left^T right``, summed over the pixels, to ``sums`` (of_left, of_right). Each is one thread's, in the pixels' order.
@@ -167,21 +188,22 @@ inline void outer(const float* left, int64_t left_step, const float* right, int6
     for (int64_t part = 0; part < threads; ++part) {
         const int64_t begin = of_left / ROWS * part / threads * ROWS, end = of_left / ROWS * (part + 1) / threads * ROWS;
         const int64_t together = std::clamp(GATHERED / of_left, BLOCK, MOST);
-        std::vector<float> lefts((end - begin) * together), rights(VECTORS * LANES * together);
-        float *const columns = lefts.data(), *const room = rights.data();
+        // Not a power of two apart.
+        const int64_t apart = together * ROWS + LANES;
+        const std::unique_ptr<float[]> lefts(new float[(end - begin) / ROWS * apart]);
+        const std::unique_ptr<float[]> rights(new float[VECTORS * LANES * together]);
+        float *const columns = lefts.get(), *const room = rights.get();
         for (int64_t pixel = 0; pixel < count; pixel += together) {
             const int64_t pixels = std::min(together, count - pixel);
-            for (int64_t i = begin; i < end; i += ROWS) {
-                gather<ROWS>(left + pixel * left_step + i, left_step, pixels, columns + (i - begin) * pixels);
-            }
+            gather_columns(left + pixel * left_step + begin, left_step, pixels, end - begin, columns, apart);
             const float* const from = right + pixel * right_step;
             float* const to = sums + begin * of_right;
             int64_t c = 0;
             for (; c + VECTORS * LANES <= of_right; c += VECTORS * LANES) {
-                outer_columns<VECTORS>(columns, from + c, right_step, pixels, end - begin, to + c, of_right, room);
+                outer_columns<VECTORS>(columns, apart, from + c, right_step, pixels, end - begin, to + c, of_right, room);
             }
             for (; c < of_right; c += LANES) {
-                outer_columns<1>(columns, from + c, right_step, pixels, end - begin, to + c, of_right, room);
+                outer_columns<1>(columns, apart, from + c, right_step, pixels, end - begin, to + c, of_right, room);
             }
         }
     }

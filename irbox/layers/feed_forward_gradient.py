@@ -78,9 +78,8 @@ def _gradients(
         strip = of_answer[images, rows]
         of_out = strip.flatten(0, 2).to(dtype)
         of_gated = narrow.of_given(of_out).view(*strip.shape[:3], -1)
-        gated, of_wide = wide_strips.gate(of_gated)
+        gated = wide_strips.learn_gated(of_gated)
         narrow.add_product(of_out, gated.flatten(0, 2))
-        wide_strips.learn(of_wide)
     widen, depthwise = wide_strips.widen.gradients(), wide_strips.depthwise.gradients()
     return [
         of_pixels.permute(0, 3, 1, 2),

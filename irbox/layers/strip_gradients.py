@@ -125,8 +125,8 @@ class WideStrips:
     def __iter__(self) -> Iterator[tuple[slice, slice]]:
         """Give images and rows, one strip after the other.
 
-        ``convolve`` or ``gate`` gives what the layer makes of the wide map there, and ``learn`` is
-        to be called before the next strip is asked for.
+        ``convolve`` gives what the layer makes of the wide map there, and ``learn`` or
+        ``learn_gated`` is to be called before the next strip is asked for.
         """
         shape, channels = self.shape, self.depthwise.weight.shape[0]
         if self.kept is None or self.kept.shape[1] > shape[1]:
@@ -190,20 +190,24 @@ class WideStrips:
         )
         return wide.permute(0, 2, 3, 1)
 
-    def gate(self, of_gated: Tensor) -> tuple[Tensor, Tensor]:
-        """Convolve the wide map, and let one half of it gate the other.
+    def learn_gated(self, of_gated: Tensor) -> Tensor:
+        """Convolve the wide map, let one half of it gate the other, and take the gradient of that.
 
         Args:
             of_gated: (images, rows, W, C / 2), the answer's gradient.
 
         Returns:
-            The answer, and the gradient of the convolved map, which ``learn`` takes.
+            The answer, of the same shape.
         """
         if self.library is None or len(self.depthwise.weight) // 2 % LANES:
-            return gate_with_gradient(self.convolve(), of_gated)
-        return operators.gate_gradient(
+            gated, of_wide = gate_with_gradient(self.convolve(), of_gated)
+            self.learn(of_wide)
+            return gated
+        gated, *found = operators.gate_gradient(
             self.library, self._window, self._taps, self._shift, self._margin, of_gated
         )
+        self._learn(*found)
+        return gated
 
     def attend(self, dim: int) -> Tensor:
         """Give queries and keys of the convolved map, (images, rows, W, 2 dim)."""
@@ -216,7 +220,9 @@ class WideStrips:
 
     def learn(self, of_wide: Tensor) -> None:
         """Take the gradient of the convolved map of the present strip."""
-        of_window, *of_weights = self._of_convolution(of_wide.contiguous())
+        self._learn(*self._of_convolution(of_wide.contiguous()))
+
+    def _learn(self, of_window: Tensor, *of_weights: Tensor) -> None:
         self.depthwise.add(*of_weights)
         dense = self._dense
         if self._margin:

@@ -42,7 +42,7 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     'gate': (*_STRIP, *[_POINTER] * 3, ctypes.c_int),
     'attend': (*_STRIP, ctypes.c_int64, *[_POINTER] * 5, ctypes.c_int),
     'mask': (*_STRIP, ctypes.c_int64, *[_POINTER] * 3, ctypes.c_int),
-    'gate_gradient': (*_STRIP, *[_POINTER] * 5, ctypes.c_int),
+    'gate_gradient': (*_STRIP, *[_POINTER] * 6, ctypes.c_int),
     'multiplies': (),
     'product': (
         *[_POINTER, *[ctypes.c_int64] * 3], *[_POINTER, ctypes.c_int64, _POINTER, ctypes.c_int],

@@ -113,8 +113,8 @@ def gate_gradient(
     bias: Tensor | None,
     margin: bool,
     of_answer: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Compute ``gate`` once more, and its gradient by the convolved map.
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Compute ``gate`` once more, and its gradients.
 
     Args:
         library: See ``native``.
@@ -126,20 +126,20 @@ def gate_gradient(
             dtype.
 
     Returns:
-        ``gate``'s answer, (B, rows, W, C), and the gradient, (B, rows, W, 2 C).
+        ``gate``'s answer, (B, rows, W, C), and what ``depthwise_gradient`` gives.
     """
     batch, height, width, channels = window.shape
     rows = height - 2 * margin
     _check(window, weight, bias, whole=channels // 2)
     assert of_answer.shape == (batch, rows, width, channels // 2)
     assert of_answer.is_contiguous() and of_answer.dtype == window.dtype
-    answer = torch.empty_like(of_answer)
-    of_convolved = window.new_empty(batch, rows, width, channels)
+    answer, of_window = torch.empty_like(of_answer), torch.empty_like(window)
+    found = window.new_empty(10, channels, dtype=torch.float32)
     getattr(library, f'gate_gradient_{KINDS[window.dtype]}')(
         *_strip(window, rows, margin), _at(weight), _at(bias), _at(of_answer), _at(answer),
-        _at(of_convolved), _threads(),
+        _at(of_window), _at(found), _threads(),
     )  # fmt: skip
-    return answer, of_convolved
+    return answer, of_window, found[:9].t().reshape(channels, 1, 3, 3), found[9]
 
 
 def depthwise_gradient(
@@ -163,13 +163,13 @@ def depthwise_gradient(
     _check(window, weight, None, whole=channels)
     assert of_answer.shape == (batch, rows, width, channels)
     assert of_answer.is_contiguous() and of_answer.dtype == window.dtype
-    of_window, turned = torch.empty_like(window), weight.flip(0)
+    of_window = torch.empty_like(window)
     found = window.new_empty(10, channels, dtype=torch.float32)
     getattr(library, f'depthwise_gradient_{KINDS[window.dtype]}')(
-        *_strip(window, rows, margin), _at(turned), _at(of_answer), _at(of_window), _at(found),
+        *_strip(window, rows, margin), _at(weight), _at(of_answer), _at(of_window), _at(found),
         _threads(),
     )  # fmt: skip
-    return of_window, found[:9].flip(0).t().reshape(channels, 1, 3, 3), found[9]
+    return of_window, found[:9].t().reshape(channels, 1, 3, 3), found[9]
 
 
 def normalize(

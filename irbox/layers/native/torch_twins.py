@@ -46,13 +46,14 @@ def product(
 
 def gate_gradient(
     window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool, of_answer: Tensor
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """See ``operators.gate_gradient``."""
     opened, value = _convolve(window, weight, bias, margin).chunk(2, dim=-1)
     grad = of_answer.float()
     of_opened = torch.ops.aten.gelu_backward(grad * value, opened)
     of_convolved = torch.cat([of_opened, grad * F.gelu(opened)], -1)
-    return (F.gelu(opened) * value).to(window.dtype), of_convolved.to(window.dtype)
+    answer = (F.gelu(opened) * value).to(window.dtype)
+    return answer, *depthwise_gradient(window, weight, margin, of_convolved)
 
 
 def depthwise_gradient(

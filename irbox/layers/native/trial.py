@@ -71,8 +71,8 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
                 yield 'add_outer', [sums], [expected_sums]
         grad = draw(2, 5 - 2 * margin, 11, 128).to(dtype)
         half = grad[..., :64].contiguous()
-        both = operators.gate_gradient(library, *given, half)
-        yield 'gate_gradient', [*both], [*twins.gate_gradient(*given, half)]
+        four = operators.gate_gradient(library, *given, half)
+        yield 'gate_gradient', [*four], [*twins.gate_gradient(*given, half)]
         learned = window, weight, margin, grad
         three = operators.depthwise_gradient(library, *learned)
         yield 'depthwise_gradient', [*three], [*twins.depthwise_gradient(*learned)]

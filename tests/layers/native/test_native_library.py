@@ -106,7 +106,7 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch):
     [
         ('lanes.h', 'half + half * error_function', 'half - half * error_function'),
         ('gradients.cpp', '0.39894228f', '0.38f'),
-        ('gradients.cpp', 'of_tap += given[k]', 'of_tap += 1.01f * given[k]'),
+        ('gradients.cpp', 'sums[tap] += value * grad', 'sums[tap] += 1.01f * value * grad'),
         ('scans.cpp', 'x * sigmoid(x)', 'x * sigmoid(1.01f * x)'),
         ('scan_gradients.cpp', '* silu_slope(', '* sigmoid('),
         ('scans.h', '0.693146978f', '0.6932f'),

@@ -173,9 +173,17 @@ class _Heads:
 
     def __call__(self, both: Tensor, out: Tensor) -> None:
         """Write them for queries and keys side by side, (pixels, 2 C), into ``out``, the same."""
-        torch.mul(both, self._twice, out=out)
         queries, keys = (torch.split(one, self._size, 1) for one in both.chunk(2, 1))
         of_queries, of_keys = (torch.split(one, self._size, 1) for one in out.chunk(2, 1))
-        for head, (of_query, of_key) in enumerate(zip(of_queries, of_keys, strict=True)):
-            self._of_queries[head](keys[head], of_query, plus=of_query)
-            self._of_keys[head](queries[head], of_key, plus=of_key)
+        if self._of_queries[0].library_for(keys[0], of_queries[0]) is None:
+            # Small maps: a call for all heads.
+            torch.mul(both, self._twice, out=out)
+            for head, (of_query, of_key) in enumerate(zip(of_queries, of_keys, strict=True)):
+                self._of_queries[head](keys[head], of_query, plus=of_query)
+                self._of_keys[head](queries[head], of_key, plus=of_key)
+            return
+        twice = (torch.split(one, self._size) for one in self._twice.chunk(2))
+        heads = zip(queries, keys, of_queries, of_keys, *twice, strict=True)
+        for head, (query, key, of_query, of_key, by_query, by_key) in enumerate(heads):
+            self._of_queries[head](key, of_query, plus=query, factor=by_query)
+            self._of_keys[head](query, of_key, plus=key, factor=by_key)

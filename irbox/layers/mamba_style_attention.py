@@ -222,11 +222,8 @@ class MambaStyleAttention(nn.Module):
                 attention[image](values[place], found)
                 given = normalize(pixels[place], norm, dtype)
                 gated = found if attended is None else torch.empty_like(found)
-                if gate is None:
-                    opening(given, gated, squash=True, times=found)
-                else:
-                    opening(given, gate[place], squash=True)
-                    torch.mul(found, gate[place], out=gated)
+                opened = None if gate is None else gate[place]
+                opening(given, gated, squash=True, opened=opened, times=found)
                 last(gated, answer[place], plus=pixels[place])
         return answer
 

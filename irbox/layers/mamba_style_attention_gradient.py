@@ -127,11 +127,9 @@ def _of_gated(
             gate.linear(given, opened, squash=True)
         else:
             opened = kept_gate[place]
-        of_out = of_answer[place].flatten(0, 2).to(dtype)
-        last.add_product(of_out, torch.mul(kept, opened).flatten(0, 2))
-        of_gated = last.of_given(of_out).view(kept.shape)
-        torch.mul(of_gated, opened, out=of_attended[place])
-        of_gate = torch.ops.aten.sigmoid_backward(of_gated.mul_(kept), opened).flatten(0, 2)
-        gate.add_product(of_gate, given.flatten(0, 2))
+        of_out = of_answer[place].to(dtype)
+        gated, of_gate = last.open_gradient(of_out, opened, kept, of_attended[place])
+        last.add_product(of_out.flatten(0, 2), gated.flatten(0, 2))
+        gate.add_product(of_gate.flatten(0, 2), given.flatten(0, 2))
         normed.add(place, gate.of_given(of_gate).view(kept.shape))
     return of_attended, [*gate.gradients(), *last.gradients()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import torch
 from torch import Tensor
 
@@ -41,8 +43,10 @@ class PixelLinear:
         out: Tensor,
         *,
         squash: bool = False,
+        opened: Tensor | None = None,
         times: Tensor | None = None,
         plus: Tensor | None = None,
+        factor: Tensor | None = None,
     ) -> None:
         """Write the answer for pixels (..., C_in) into ``out``, (..., C_out).
 
@@ -50,19 +54,55 @@ class PixelLinear:
             x: In the dtype of the weight.
             out: Written to; contiguous, or (pixels, C_out). It may be ``times`` or ``plus``.
             squash: Take the sigmoid of ``x W^T + b``.
+            opened: (..., C_out), where that is to be kept, in the dtype of the weight.
             times: (..., C_out), multiplied by then, in the dtype of the weight.
             plus: (..., C_out), added in the end, in the dtype of ``out``.
+            factor: (C_out,), what that is multiplied by, float32 or in its dtype.
         """
-        maps = [one for one in (x, out, times, plus) if one is not None]
-        if (
-            self.library is not None
-            and x.numel() * len(self.weight) >= LEAST_PRODUCTS
-            and all(one.dtype == x.dtype and products.lies_in_rows(one) for one in maps)
-        ):
-            given = self.library, x, self._packed, self._shift, out
-            products.product(*given, squash=squash, times=times, plus=plus)
-        else:
+        if (library := self.library_for(x, out, opened, times, plus)) is not None:
+            products.product(
+                library, x, self._packed, self._shift, out, squash=squash, opened=opened,
+                times=times, plus=plus, factor=None if factor is None else factor.float(),
+            )  # fmt: skip
+            return
+        if plus is not None and factor is not None:
+            plus = (plus * factor).to(plus.dtype)
+        if opened is None:
             self._by_torch(x, out, squash, times, plus)
+            return
+        self._by_torch(x, opened, squash, None, None)
+        answer = opened if times is None else opened * times
+        out.copy_(answer if plus is None else answer + plus)
+
+    def library_for(self, x: Tensor, *maps: Tensor | None) -> ctypes.CDLL | None:
+        """Give the kernels, where they multiply these pixels and pass over these maps."""
+        if self.library is None or x.numel() * len(self.weight) < LEAST_PRODUCTS:
+            return None
+        there = (one for one in (x, *maps) if one is not None)
+        fits = all(one.dtype == x.dtype and products.lies_in_rows(one) for one in there)
+        return self.library if fits else None
+
+    def open_gradient(
+        self, x: Tensor, opened: Tensor, value: Tensor, of_value: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Differentiate ``opened * value``, a sigmoid times a map, ``x W^T`` being its gradient.
+
+        Args:
+            x: (..., C_in), contiguous.
+            opened: (..., C_out), contiguous, in the dtype of the weight.
+            value: The same.
+            of_value: The same, written to: the value's gradient.
+
+        Returns:
+            ``opened * value``, and the gradient of what the sigmoid was taken of, as ``value``.
+        """
+        if (library := self.library_for(x, opened, value, of_value)) is not None:
+            return products.open_gradient(library, x, self._packed, opened, value, of_value)
+        grad = torch.empty_like(value)
+        self(x, grad)
+        torch.mul(grad, opened, out=of_value)
+        of_opened = torch.ops.aten.sigmoid_backward(grad.mul_(value), opened)
+        return opened * value, of_opened
 
     def _by_torch(
         self, x: Tensor, out: Tensor, squash: bool, times: Tensor | None, plus: Tensor | None

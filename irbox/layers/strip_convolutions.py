@@ -104,7 +104,8 @@ class Attended(StripConvolution[tuple[Tensor, Tensor]]):
         """Give queries and keys, (images, rows, W, 2 dim), and their squares' sums over pixels."""
         values = self.values[place]
         if self.library is not None:
-            return operators.attend(self.library, window, self._taps, self._shift, margin, values)
+            given = window, self._taps, self._shift, margin, values.shape[-1], values
+            return operators.attend(self.library, *given)
         dim = values.shape[-1]
         wide = self.convolve(window, margin)
         values.copy_(wide[..., 2 * dim : 3 * dim])

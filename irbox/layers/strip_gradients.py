@@ -213,9 +213,7 @@ class WideStrips:
         """Give queries and keys of the convolved map, (images, rows, W, 2 dim)."""
         if self.library is None or dim % LANES:
             return self.convolve()[..., : 2 * dim]
-        count, rows, width, _ = self._window.shape
-        values = self._window.new_empty(count, rows - 2 * self._margin, width, dim)
-        given = self._window, self._taps, self._shift, self._margin, values
+        given = self._window, self._taps, self._shift, self._margin, dim, None
         return operators.attend(self.library, *given)[0]
 
     def learn(self, of_wide: Tensor) -> None:

@@ -46,6 +46,12 @@ class Summed:
         self._back(of_made, answer)
         return answer
 
+    def open_gradient(
+        self, of_made: Tensor, opened: Tensor, value: Tensor, of_value: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Go on to what a gated map is made of, see ``PixelLinear.open_gradient``."""
+        return self._back.open_gradient(of_made, opened, value, of_value)
+
     def add(self, *gradients: Tensor | None) -> None:
         """Add those of a strip, of the weight and of the bias."""
         for total, one in zip(self._sums, gradients, strict=False):

@@ -53,6 +53,36 @@ def test_what_follows_the_product(size, after, bias, dtype):
             assert near(copies[place], expected)
 
 
+@pytest.mark.parametrize('dtype', list(BOUND), ids=str)
+@pytest.mark.parametrize('squash', [False, True])
+@pytest.mark.parametrize('size', [(32, 48), (32, 20)], ids=str)
+def test_what_is_kept_and_added_by_channel(size, squash, dtype):
+    given, made = size
+    weight, pixels = torch.randn(made, given).to(dtype), torch.randn(70, given).to(dtype)
+    times, plus = (torch.randn(70, made).to(dtype) for _ in range(2))
+    factor = torch.randn(made).to(dtype)
+    opened = pixels.double() @ weight.double().t()
+    opened = opened.sigmoid() if squash else opened
+    expected = opened * times.double() + plus.double() * factor.double()
+    found, kept = torch.empty(70, made, dtype=dtype), torch.empty(70, made, dtype=dtype)
+    maps = {'times': times, 'plus': plus, 'factor': factor}
+    PixelLinear(weight)(pixels, found, squash=squash, opened=kept, **maps)
+    assert near(found, expected) and near(kept, opened)
+
+
+@pytest.mark.parametrize('dtype', list(BOUND), ids=str)
+@pytest.mark.parametrize('size', [(32, 48), (32, 20)], ids=str)
+def test_the_gradient_of_what_a_sigmoid_gates(size, dtype):
+    given, made = size
+    weight, pixels = torch.randn(made, given).to(dtype), torch.randn(2, 35, given).to(dtype)
+    value = torch.randn(2, 35, made).to(dtype)
+    opened, of_value = torch.randn_like(value).sigmoid(), torch.empty_like(value)
+    gated, of_given = PixelLinear(weight).open_gradient(pixels, opened, value, of_value)
+    grad, by, other = (pixels.double() @ weight.double().t()), opened.double(), value.double()
+    assert near(gated, by * other) and near(of_value, grad * by)
+    assert near(of_given, grad * other * by * (1 - by))
+
+
 def test_pixels_apart_and_a_wider_answer():
     weight = torch.randn(16, 32)
     wide = torch.randn(3, 5, 64)

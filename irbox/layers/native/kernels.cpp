@@ -26,7 +26,7 @@ void gate(const Strip<T>& strip, const float* weight, const float* bias, T* answ
     });
 }
 
-// Queries and keys side by side, (pixels, 2 dim), values, (pixels, dim), and the squares of queries and keys summed over
+// Queries and keys side by side, (pixels, 2 dim), values, (pixels, dim), unless null, and the squares of queries and keys summed over
 // the pixels of each image, (images, 2 dim). The map may have channels beyond these.
 template <typename T>
 void attend(const Strip<T>& strip, int64_t dim, const float* weight, const float* bias, T* both, T* values,
@@ -50,7 +50,7 @@ void attend(const Strip<T>& strip, int64_t dim, const float* weight, const float
             }
             store(own + c, sum);
         }
-        for (int64_t c = 0; c < dim; c += LANES) {
+        for (int64_t c = 0; values && c < dim; c += LANES) {
             Lanes made[COUNT];
             near.template convolve<COUNT>(weight, bias, x, 2 * dim + c, made);
             for (int64_t k = 0; k < COUNT; ++k) store(values + (pixel + k) * dim + c, made[k]);

@@ -46,7 +46,10 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     'multiplies': (),
     'product': (
         *[_POINTER, *[ctypes.c_int64] * 3], *[_POINTER, ctypes.c_int64, _POINTER, ctypes.c_int],
-        *[_POINTER, ctypes.c_int64] * 3, ctypes.c_int,
+        *_ROWS * 3, _POINTER, *_ROWS, ctypes.c_int,
+    ),
+    'open_gradient': (
+        *[_POINTER, *[ctypes.c_int64] * 3], _POINTER, ctypes.c_int64, *[_POINTER] * 5, ctypes.c_int,
     ),
     'outer': (
         *[_POINTER, ctypes.c_int64] * 2, *[ctypes.c_int64] * 3, _POINTER, ctypes.c_int,
@@ -166,6 +169,7 @@ def _declared(path: Path) -> ctypes.CDLL:
         'attend': ('float32', 'bfloat16'),
         'mask': ('float32', 'bfloat16'),
         'product': ('float32', 'bfloat16'),
+        'open_gradient': ('float32', 'bfloat16'),
         'multiplies': ('float32', 'bfloat16'),
         'outer': ('float32',),
         'gate_gradient': ('float32', 'bfloat16'),

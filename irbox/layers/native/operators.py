@@ -49,7 +49,8 @@ def attend(
     weight: Tensor,
     bias: Tensor | None,
     margin: bool,
-    values: Tensor,
+    dim: int,
+    values: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Convolve depthwise a map of queries, keys and values side by side, and take them apart.
 
@@ -59,18 +60,20 @@ def attend(
         weight: (9, C), see ``taps``.
         bias: (C,), float32, or None.
         margin: See ``gate``.
-        values: (B, rows, W, dim), contiguous, written to; ``dim`` is a multiple of 16.
+        dim: Channels of the queries, a multiple of 16.
+        values: (B, rows, W, dim), contiguous, written to, where they are wanted.
 
     Returns:
         Queries and keys, (B, rows, W, 2 dim), and the sums of their squares over the pixels,
         (B, 2 dim), float32.
     """
     batch, height, width, _ = window.shape
-    rows, dim = height - 2 * margin, values.shape[-1]
+    rows = height - 2 * margin
     both = window.new_empty(batch, rows, width, 2 * dim)
     squares = window.new_empty(batch, 2 * dim, dtype=torch.float32)
     _check(window, weight, bias, whole=dim)
-    assert values.is_contiguous() and values.shape == (batch, rows, width, dim)
+    assert values is None or values.is_contiguous()
+    assert values is None or values.shape == (batch, rows, width, dim)
     getattr(library, f'attend_{KINDS[window.dtype]}')(
         *_strip(window, rows, margin), dim, _at(weight), _at(bias), _at(both), _at(values),
         _at(squares), _threads(),

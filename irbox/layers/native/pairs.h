@@ -259,6 +259,7 @@ inline void attend_by_pairs(const Strip<BFloat16>& strip, int64_t dim, const flo
             });
             memcpy(own + c, &sum, sizeof sum);
         }
+        if (!values) return;
         each_pair(dim, [&](int64_t c) {
             convolve_two_rows<COUNT>(near, taps.of(2 * dim + c), 2 * dim + c, rows,
                                      [&](int64_t r, int64_t k, const Pair& made) {

@@ -22,20 +22,44 @@ struct Pixels {
     T* operator[](int64_t pixel) const { return first + pixel * step; }
 };
 
-// What is done with a pixel's product: plus a bias, the sigmoid of that, times a map, plus a map. Null or false: left out.
+// What is done with a pixel's product: plus a bias, the sigmoid of that, which is kept, times a map, plus a map by a factor of
+// each channel. Null or false: left out.
 template <typename T>
 struct After {
     const float* bias;
     bool squash;
+    Pixels<T> opened;
     Pixels<const T> times, plus;
+    const float* factor;
     Pixels<T> answer;
 
     void operator()(Lanes x, int64_t pixel, int64_t channel) const {
         if (bias) x += load(bias + channel);
         if (squash) x = sigmoid(x);
+        if (opened.first) store(opened[pixel] + channel, x);
         if (times.first) x *= load(times[pixel] + channel);
-        if (plus.first) x += load(plus[pixel] + channel);
+        if (plus.first) {
+            const Lanes more = load(plus[pixel] + channel);
+            x += factor ? more * load(factor + channel) : more;
+        }
         store(answer[pixel] + channel, x);
+    }
+};
+
+// What is done with the gradient of ``opened * value``, where ``opened`` is a sigmoid: that product, and the gradients of the
+// value and of what the sigmoid was taken of. All (pixels, made).
+template <typename T>
+struct AfterGate {
+    const T *opened, *value;
+    int64_t made;
+    T *product, *of_value, *of_opened;
+
+    void operator()(Lanes x, int64_t pixel, int64_t channel) const {
+        const int64_t at = pixel * made + channel;
+        const Lanes by = load(opened + at), both = by * load(value + at);
+        store(product + at, both);
+        store(of_value + at, x * by);
+        store(of_opened + at, x * both * (1.0f - by));
     }
 };
 
@@ -69,9 +93,9 @@ constexpr bool HALF_PRODUCTS = false;
 #endif
 
 // COUNT pixels times WIDE vectors of columns. ``weight``: (given / n, made, n), n the values that one instruction takes.
-template <int64_t COUNT, int64_t WIDE, typename T>
+template <int64_t COUNT, int64_t WIDE, typename T, typename F>
 inline void tile(const Pixels<const T>& pixels, int64_t given, const T* weight, int64_t made, int64_t pixel, int64_t channel,
-                 const After<T>& after) {
+                 const F& after) {
     constexpr int64_t n = together((const T*)nullptr);
     Lanes sums[COUNT][WIDE] = {};
     const T* const from = pixels[pixel];
@@ -93,17 +117,17 @@ inline void tile(const Pixels<const T>& pixels, int64_t given, const T* weight, 
     }
 }
 
-template <int64_t WIDE, typename T>
+template <int64_t WIDE, typename T, typename F>
 inline void columns(const Pixels<const T>& pixels, int64_t first, int64_t last, int64_t given, const T* weight, int64_t made,
-                    int64_t channel, const After<T>& after) {
+                    int64_t channel, const F& after) {
     int64_t pixel = first;
     for (; pixel + ROWS <= last; pixel += ROWS) tile<ROWS, WIDE>(pixels, given, weight, made, pixel, channel, after);
     for (; pixel < last; ++pixel) tile<1, WIDE>(pixels, given, weight, made, pixel, channel, after);
 }
 
 // Some pixels stay in the cache while the columns of the weights pass by, and some columns while those pixels do.
-template <typename T>
-void product(const Pixels<const T>& pixels, int64_t count, int64_t given, const T* weight, int64_t made, const After<T>& after,
+template <typename T, typename F>
+void product(const Pixels<const T>& pixels, int64_t count, int64_t given, const T* weight, int64_t made, const F& after,
              int threads) {
     // As many blocks for each thread, of whole tiles.
     const int64_t tiles = (count + ROWS - 1) / ROWS, most = BLOCK / ROWS * threads;
@@ -222,11 +246,20 @@ extern "C" void outer_float32(const float* left, int64_t left_step, const float*
 #define PRODUCT(NAME, T, THERE)                                                                                        \
     extern "C" int multiplies_##NAME() { return THERE; }                                                               \
     extern "C" void product_##NAME(const T* pixels, int64_t step, int64_t count, int64_t given, const T* weight,       \
-                                   int64_t made, const float* bias, int squash, const T* times, int64_t times_step,    \
-                                   const T* plus, int64_t plus_step, T* answer, int64_t answer_step, int threads) {    \
+                                   int64_t made, const float* bias, int squash, T* opened, int64_t opened_step,        \
+                                   const T* times, int64_t times_step, const T* plus, int64_t plus_step,               \
+                                   const float* factor, T* answer, int64_t answer_step, int threads) {                 \
         if constexpr (THERE) {                                                                                         \
-            const After<T> after = {                                                                                   \
-                bias, bool(squash), {times, times_step}, {plus, plus_step}, {answer, answer_step}};                    \
+            const After<T> after = {bias,   bool(squash),        {opened, opened_step}, {times, times_step},           \
+                                    {plus, plus_step}, factor, {answer, answer_step}};                                 \
+            product<T>({pixels, step}, count, given, weight, made, after, threads);                                    \
+        }                                                                                                              \
+    }                                                                                                                  \
+    extern "C" void open_gradient_##NAME(const T* pixels, int64_t step, int64_t count, int64_t given, const T* weight, \
+                                         int64_t made, const T* opened, const T* value, T* both, T* of_value,          \
+                                         T* of_opened, int threads) {                                                  \
+        if constexpr (THERE) {                                                                                         \
+            const AfterGate<T> after = {opened, value, made, both, of_value, of_opened};                               \
             product<T>({pixels, step}, count, given, weight, made, after, threads);                                    \
         }                                                                                                              \
     }

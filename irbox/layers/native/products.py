@@ -31,8 +31,10 @@ def product(
     answer: Tensor,
     *,
     squash: bool = False,
+    opened: Tensor | None = None,
     times: Tensor | None = None,
     plus: Tensor | None = None,
+    factor: Tensor | None = None,
 ) -> None:
     """Multiply pixels by a matrix, and go on with the answer.
 
@@ -45,22 +47,61 @@ def product(
         bias: (N,), float32, added to the product.
         answer: (..., N), written to, not where the pixels are.
         squash: Take the sigmoid of that.
+        opened: (..., N), written to, where what there is now is to be kept.
         times: (..., N), multiplied by then. It may be the answer, as ``plus``.
         plus: (..., N), added in the end.
+        factor: (N,), float32, what that is multiplied by.
     """
     given, made = packed.shape[0] * packed.shape[2], packed.shape[1]
     count = pixels.numel() // given
     assert pixels.shape[-1] == given and not made % LANES
     assert packed.is_contiguous() and packed.dtype == pixels.dtype
-    assert bias is None or (bias.is_contiguous() and bias.dtype == torch.float32)
-    for one in (answer, times, plus):
+    for shift in (bias, factor):
+        assert shift is None or (shift.is_contiguous() and shift.dtype == torch.float32)
+    for one in (answer, opened, times, plus):
         assert one is None or (one.shape[-1] == made and one.numel() == count * made)
         assert one is None or one.dtype == pixels.dtype
     getattr(library, f'product_{KINDS[pixels.dtype]}')(
         *_rows(pixels), count, given, packed.data_ptr(), made,
-        None if bias is None else bias.data_ptr(), int(squash), *_rows(times), *_rows(plus),
-        *_rows(answer), torch.get_num_threads(),
+        None if bias is None else bias.data_ptr(), int(squash), *_rows(opened), *_rows(times),
+        *_rows(plus), None if factor is None else factor.data_ptr(), *_rows(answer),
+        torch.get_num_threads(),
     )  # fmt: skip
+
+
+def open_gradient(
+    library: ctypes.CDLL,
+    pixels: Tensor,
+    packed: Tensor,
+    opened: Tensor,
+    value: Tensor,
+    of_value: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Multiply pixels by a matrix: the gradient of ``opened * value``, a sigmoid times a map.
+
+    Args:
+        library: See ``native``; ``taken_at_once`` is not 0.
+        pixels: (..., K), see ``product``.
+        packed: See ``pack``; N is a multiple of 16.
+        opened: (..., N), contiguous, in the dtype of the pixels.
+        value: The same.
+        of_value: The same, written to: the value's gradient.
+
+    Returns:
+        ``opened * value``, and the gradient of what the sigmoid was taken of.
+    """
+    given, made = packed.shape[0] * packed.shape[2], packed.shape[1]
+    count = pixels.numel() // given
+    assert pixels.shape[-1] == given and not made % LANES
+    assert packed.is_contiguous() and packed.dtype == pixels.dtype
+    for one in (opened, value, of_value):
+        assert one.is_contiguous() and one.dtype == pixels.dtype and one.numel() == count * made
+    both, of_opened = torch.empty_like(value), torch.empty_like(value)
+    getattr(library, f'open_gradient_{KINDS[pixels.dtype]}')(
+        *_rows(pixels), count, given, packed.data_ptr(), made, opened.data_ptr(), value.data_ptr(),
+        both.data_ptr(), of_value.data_ptr(), of_opened.data_ptr(), torch.get_num_threads(),
+    )  # fmt: skip
+    return both, of_opened
 
 
 def lies_in_rows(x: Tensor) -> bool:

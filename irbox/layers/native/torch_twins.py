@@ -14,13 +14,18 @@ def gate(window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool) -> T
 
 
 def attend(
-    window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool, values: Tensor
+    window: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    margin: bool,
+    dim: int,
+    values: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """See ``operators.attend``."""
-    dim = values.shape[-1]
     wide = _convolve(window, weight, bias, margin)
     both = wide[..., : 2 * dim]
-    values.copy_(wide[..., 2 * dim : 3 * dim])
+    if values is not None:
+        values.copy_(wide[..., 2 * dim : 3 * dim])
     return both.to(window.dtype), both.square().sum((1, 2))
 
 
@@ -36,12 +41,26 @@ def product(
     squash: bool,
     times: Tensor | None,
     plus: Tensor | None,
-) -> Tensor:
-    """See ``products.product``; ``weight`` is (N, K)."""
+    factor: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """See ``products.product``; ``weight`` is (N, K). Give the answer and ``opened``."""
     x = F.linear(pixels.float(), weight.float(), bias)
-    x = x.sigmoid() if squash else x
-    x = x if times is None else x * times.float()
-    return (x if plus is None else x + plus.float()).to(pixels.dtype)
+    opened = x.sigmoid() if squash else x
+    x = opened if times is None else opened * times.float()
+    if plus is not None:
+        x = x + (plus.float() if factor is None else plus.float() * factor)
+    return x.to(pixels.dtype), opened.to(pixels.dtype)
+
+
+def open_gradient(
+    pixels: Tensor, weight: Tensor, opened: Tensor, value: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See ``products.open_gradient``; ``weight`` is (N, K). Give the value's gradient last."""
+    grad = F.linear(pixels.float(), weight.float())
+    by, other = opened.float(), value.float()
+    found = by * other, grad * other * by * (1 - by), grad * by
+    first, second, third = (one.to(pixels.dtype) for one in found)
+    return first, second, third
 
 
 def gate_gradient(

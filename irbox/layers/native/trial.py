@@ -49,8 +49,8 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
         given = window, weight, bias, margin
         yield 'gate', [operators.gate(library, *given)], [twins.gate(*given)]
         values, twin_values = (window.new_empty(2, 5 - 2 * margin, 11, 32) for _ in range(2))
-        found = operators.attend(library, *given, values)
-        expected = twins.attend(*given, twin_values)
+        found = operators.attend(library, *given, 32, values)
+        expected = twins.attend(*given, 32, twin_values)
         yield 'attend', [*found, values], [*expected, twin_values]
         operators.mask(library, *given, values)
         twins.mask(*given, twin_values)
@@ -59,11 +59,18 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
             # A pixel beyond whole tiles, and a vector of columns.
             pixels, matrix = draw(13, 32).to(dtype), draw(128, 32).to(dtype)
             times, plus = (None, None) if margin else (draw(13, 128).to(dtype) for _ in range(2))
-            answer = torch.empty(13, 128, dtype=dtype)
-            packed, after = products.pack(matrix, taken), {'times': times, 'plus': plus}
+            answer, opened = (torch.empty(13, 128, dtype=dtype) for _ in range(2))
+            packed, factor = products.pack(matrix, taken), None if margin else draw(128)
+            after = {'opened': opened, 'times': times, 'plus': plus, 'factor': factor}
             products.product(library, pixels, packed, bias, answer, squash=not margin, **after)
-            twin_answer = twins.product(pixels, matrix, bias, not margin, times, plus)
-            yield 'product', [answer], [twin_answer]
+            found = twins.product(pixels, matrix, bias, not margin, times, plus, factor)
+            yield 'product', [answer, opened], [*found]
+            if not margin:
+                gated = opened, draw(13, 128).to(dtype)
+                of_value = torch.empty_like(answer)
+                of_gated = products.open_gradient(library, pixels, packed, *gated, of_value)
+                expected_gated = twins.open_gradient(pixels, matrix, *gated)
+                yield 'open_gradient', [*of_gated, of_value], [*expected_gated]
             if dtype == torch.float32:
                 sums, left, right = draw(32, 64), draw(67, 32), draw(67, 64)
                 expected_sums = sums + left.t() @ right

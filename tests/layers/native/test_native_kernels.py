@@ -69,14 +69,15 @@ def test_queries_keys_and_values(kernels, dim, size, margin, bias, dtype):
     values, expected_values = (
         torch.full((2, *size, dim), torch.nan, dtype=dtype) for _ in range(2)
     )
-    both, squares = operators.attend(kernels, *given, values)
-    expected, expected_squares = twins.attend(*given, expected_values)
+    both, squares = operators.attend(kernels, *given, dim, values)
+    expected, expected_squares = twins.attend(*given, dim, expected_values)
     assert both.shape == (2, *size, 2 * dim) and squares.shape == (2, 2 * dim)
     assert_near(both, expected)
     assert_near(squares, expected_squares)
     assert_near(values, expected_values)
-    again, squares_again = operators.attend(kernels, *given, values)
-    assert torch.equal(again, both) and torch.equal(squares_again, squares)
+    for wanted in (values, None):
+        again, squares_again = operators.attend(kernels, *given, dim, wanted)
+        assert torch.equal(again, both) and torch.equal(squares_again, squares)
 
 
 @pytest.mark.usefixtures('threads')
@@ -124,15 +125,37 @@ def test_a_product(kernels, shape, after, squash, bias, dtype):
     pixels, weight = (torch.randn(one, given).to(dtype) for one in (count, made))
     shift = torch.randn(made) if bias else None
     times, plus = ((torch.randn(count, made).to(dtype) if after else None) for _ in range(2))
-    expected = twins.product(pixels, weight, shift, squash, times, plus)
+    factor = torch.randn(made) if after and squash else None
+    expected, expected_opened = twins.product(pixels, weight, shift, squash, times, plus, factor)
     asked = kernels, pixels, products.pack(weight, taken), shift
-    found = torch.full((count, made), torch.nan, dtype=dtype)
-    products.product(*asked, found, squash=squash, times=times, plus=plus)
+    found, opened = (torch.full((count, made), torch.nan, dtype=dtype) for _ in range(2))
+    how = {'squash': squash, 'factor': factor}
+    products.product(*asked, found, opened=opened, times=times, plus=plus, **how)
     assert_near(found, expected)
+    assert_near(opened, expected_opened)
     for place in ('times', 'plus') if after else ():  # in place, and the same bits each time
         maps = {'times': times.clone(), 'plus': plus.clone()}
-        products.product(*asked, maps[place], squash=squash, **maps)
+        products.product(*asked, maps[place], **how, **maps)
         assert torch.equal(maps[place], found)
+
+
+@pytest.mark.usefixtures('threads')
+@DTYPES
+@pytest.mark.parametrize('shape', [(1, 2, 16), (67, 96, 112)], ids=str)
+def test_the_gradient_of_what_a_sigmoid_gates(kernels, shape, dtype):
+    taken = products.taken_at_once(kernels, dtype)
+    if not taken:
+        pytest.skip('torch multiplies faster on this processor')
+    count, given, made = shape
+    pixels, weight = (torch.randn(one, given).to(dtype) for one in (count, made))
+    opened, value = torch.rand(count, made).to(dtype), torch.randn(count, made).to(dtype)
+    maps = products.pack(weight, taken), opened, value
+    of_value, again = torch.empty_like(value), torch.empty_like(value)
+    found = *products.open_gradient(kernels, pixels, *maps, of_value), of_value
+    for one, other in zip(found, twins.open_gradient(pixels, weight, *maps[1:]), strict=True):
+        assert_near(one, other)
+    same = *products.open_gradient(kernels, pixels, *maps, again), again
+    assert all(torch.equal(*pair) for pair in zip(found, same, strict=True))
 
 
 @pytest.mark.usefixtures('threads')

@@ -112,11 +112,12 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch):
         ('scans.h', '0.693146978f', '0.6932f'),
         ('scan_gradients.cpp', 'walk.carry[n] = faded', 'walk.carry[n] = g'),
         ('norms.cpp', '- apart * along[k]', '- 0.9f * apart * along[k]'),
-        ('products.cpp', 'if (plus.first) x += load', 'if (plus.first) x -= load'),
+        ('products.cpp', 'x += factor ? more * load', 'x -= factor ? more * load'),
+        ('products.cpp', 'x * both * (1.0f - by)', 'x * both * (1.0f + by)'),
         ('pairs.h', '{nothing, tap[0]}, {tap[1]', '{nothing, tap[1]}, {tap[1]'),
     ],
     ids=['gate', 'gate_gradient', 'depthwise_gradient', 'causal', 'causal_gradient']
-    + ['scan', 'scan_gradient', 'normalize_gradient', 'product', 'pairs'],
+    + ['scan', 'scan_gradient', 'normalize_gradient', 'product', 'open_gradient', 'pairs'],
 )
 def test_kernels_that_differ_are_not_used(tmp_path, monkeypatch, name, found, instead):
     needed = {'products.cpp': 'avx512f', 'pairs.h': 'avx512_bf16'}.get(name, '')

@@ -91,9 +91,8 @@ def attention_gradients(
     dtype, dim = values.dtype, values.shape[3]
     pixels, of_answer = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)
     # With a norm the layer's answer was added to its input.
-    of_pixels = torch.empty_like(of_answer, memory_format=torch.contiguous_format)
-    if norm is not None:
-        of_pixels.copy_(of_answer)
+    of_answer = of_answer.contiguous()
+    of_pixels, base = torch.empty_like(of_answer), None if norm is None else of_answer
     of_matrix = product.new_zeros(len(x), 1, dim, dim)
     add_products(of_matrix, values, of_answer.to(dtype))
     matrix, of_product, of_squares, of_own = _of_small(
@@ -104,9 +103,8 @@ def attention_gradients(
     unfold = [PixelLinear(one) for one in matrix.to(dtype)]
     of_heads = [_Heads(one, other) for one, other in zip(of_product, twice, strict=True)]
 
-    wide_strips = WideStrips(
-        pixels, of_pixels, attention.qkv, attention.qkv_dwconv, dtype, norm=norm, kept=wide
-    )
+    layers = attention.qkv, attention.qkv_dwconv
+    wide_strips = WideStrips(pixels, of_pixels, *layers, dtype, 1, norm, wide, base)
     width = len(wide_strips.depthwise.weight)
     for images, rows in wide_strips:
         both, of_out = wide_strips.attend(dim), of_answer[images, rows].to(dtype)

@@ -69,10 +69,10 @@ def _gradients(
     """Of the map and of all weights, in the order of ``feed_forward``."""
     pixels, of_answer = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)
     # With a norm the layer's answer was added to its input.
-    of_pixels = torch.empty_like(of_answer, memory_format=torch.contiguous_format)
-    if norm is not None:
-        of_pixels.copy_(of_answer)
-    wide_strips = WideStrips(pixels, of_pixels, ffn.project_in, ffn.dwconv, dtype, 2, norm, kept)
+    of_answer = of_answer.contiguous()
+    of_pixels, base = torch.empty_like(of_answer), None if norm is None else of_answer
+    layers = ffn.project_in, ffn.dwconv
+    wide_strips = WideStrips(pixels, of_pixels, *layers, dtype, 2, norm, kept, base)
     narrow = Summed(ffn.project_out, dtype, given=1)
     for images, rows in wide_strips:
         strip = of_answer[images, rows]

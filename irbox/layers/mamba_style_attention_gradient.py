@@ -74,9 +74,9 @@ class _Gated(torch.autograd.Function):
         layer, norm, dtype = ctx.layer, ctx.norm, ctx.dtype
         pixels = x.permute(0, 2, 3, 1)
         of_answer = grad.permute(0, 2, 3, 1).contiguous()
-        of_pixels = of_answer.clone()
+        of_pixels = torch.empty_like(of_answer)
         with full_precision(x):
-            normed = NormSums(norm, pixels, of_pixels, dtype)
+            normed = NormSums(norm, pixels, of_pixels, dtype, of_answer)
             of_attended, of_gated = _of_gated(layer, normed, of_answer, attended, opened)
             small = values, product, squares
             given, of_given = (one.permute(0, 3, 1, 2) for one in (mask, of_attended))

@@ -22,17 +22,25 @@ class NormSums:
         pixels: (B, H, W, C), all of them.
         of_pixels: What their gradient is added to, of the same shape; without a norm it is written.
         dtype: That the layer computes in.
+        base: The same shape, where with a norm it is written as well, added to this.
     """
 
     def __init__(
-        self, norm: LayerNorm2d | None, pixels: Tensor, of_pixels: Tensor, dtype: torch.dtype
+        self,
+        norm: LayerNorm2d | None,
+        pixels: Tensor,
+        of_pixels: Tensor,
+        dtype: torch.dtype,
+        base: Tensor | None = None,
     ) -> None:
         self._norm, self._dtype = norm, dtype
         self._pixels, self._of_pixels = pixels, of_pixels
+        self._base = of_pixels if base is None else base
         self._sums = [] if norm is None else [torch.zeros_like(one) for one in norm.parameters()]
         self._library = None
         if norm is not None and dtype in operators.KINDS and not pixels.shape[3] % LANES:
             plain = pixels.dtype == norm.weight.dtype == torch.float32 and of_pixels.is_contiguous()
+            plain = plain and self._base.is_contiguous()
             self._library = native() if plain and pixels.device.type == 'cpu' else None
 
     def normalize(self, place: tuple[slice, slice]) -> Tensor:
@@ -46,13 +54,14 @@ class NormSums:
     def add(self, place: tuple[slice, slice], of_normed: Tensor) -> None:
         """Add the gradients of the pixels there and of the weights, given that of ``normalize``."""
         norm, given, of_given = self._norm, self._pixels[place], self._of_pixels[place]
+        base = self._base[place]
         if norm is None or not given.numel():
             of_given.copy_(of_normed)
             return
         if self._library is not None:
             weight, centred, given = norm.weight.detach(), norm.bias is not None, given.contiguous()
             found = normalize_gradient(
-                self._library, given, weight, centred, norm.eps, of_normed, of_given
+                self._library, given, weight, centred, norm.eps, of_normed, of_given, base
             )
             for total, one in zip(self._sums, found, strict=False):
                 total += one
@@ -63,7 +72,7 @@ class NormSums:
         inputs = [given, *norm.parameters()]
         of_pixels, *of_weights = differentiate(normed, inputs, of_normed.to(normed.dtype))
         assert of_pixels is not None
-        of_given += of_pixels
+        torch.add(base, of_pixels, out=of_given)
         for total, one in zip(self._sums, of_weights, strict=True):
             if one is not None:
                 total += one

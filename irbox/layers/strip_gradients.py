@@ -96,6 +96,7 @@ class WideStrips:
         branches: That lie side by side in the wide map, each padded to whole vectors.
         norm: Applied to the pixels first.
         kept: The wide map, where the forward pass kept it, see ``kept_map``.
+        base: See ``NormSums``.
     """
 
     def __init__(
@@ -108,9 +109,10 @@ class WideStrips:
         branches: int = 1,
         norm: LayerNorm2d | None = None,
         kept: Tensor | None = None,
+        base: Tensor | None = None,
     ) -> None:
         self.shape, self.dtype, self.kept = size_of(pixels), dtype, kept
-        self.norm = NormSums(norm, pixels, of_pixels, dtype)
+        self.norm = NormSums(norm, pixels, of_pixels, dtype, base)
         # The gradient of the two rows that the next strip learns with.
         self._rest = pixels.new_empty(0)
         self.widen = Summed(widen, dtype, made=branches)

@@ -57,7 +57,7 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     'depthwise_gradient': (*_STRIP, *[_POINTER] * 4, ctypes.c_int),
     'normalize_gradient': (
         _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, ctypes.c_int, ctypes.c_float,
-        *[_POINTER] * 3, ctypes.c_int,
+        *[_POINTER] * 4, ctypes.c_int,
     ),
     'normalize': (
         _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, _POINTER, ctypes.c_float, _POINTER,

@@ -18,6 +18,7 @@ def normalize_gradient(
     eps: float,
     of_answer: Tensor,
     of_pixels: Tensor,
+    base: Tensor | None = None,
 ) -> Tensor:
     """Differentiate ``LayerNorm2d`` of pixels.
 
@@ -29,18 +30,20 @@ def normalize_gradient(
         eps: Added to the variance.
         of_answer: The answer's gradient, as ``pixels``; float32 or bfloat16.
         of_pixels: What the pixels' gradient is added to, as ``pixels``.
+        base: As ``pixels``, where it is to be written instead, added to this.
 
     Returns:
         The gradients of the weight and of a bias, (2, C), float32.
     """
     channels = pixels.shape[-1]
     _check(pixels, weight, whole=channels)
-    for one in (of_answer, of_pixels):
+    base = of_pixels if base is None else base
+    for one in (of_answer, of_pixels, base):
         assert one.is_contiguous() and one.shape == pixels.shape
-    assert pixels.dtype == of_pixels.dtype == torch.float32
+    assert pixels.dtype == of_pixels.dtype == base.dtype == torch.float32
     of_both = weight.new_empty(2, channels)
     getattr(library, f'normalize_gradient_{KINDS[of_answer.dtype]}')(
         _at(pixels), pixels.numel() // channels, channels, _at(weight), int(centred), eps,
-        _at(of_answer), _at(of_pixels), _at(of_both), _threads(),
+        _at(of_answer), _at(base), _at(of_pixels), _at(of_both), _threads(),
     )  # fmt: skip
     return of_both

@@ -7,7 +7,7 @@ namespace {
 // COUNT pixels in turn, which share what they add to the sums.
 template <int64_t COUNT, typename T>
 void pixels_gradient(const float* pixels, int64_t channels, const float* weight, bool centred, float eps, const T* of_answer,
-                     float* of_pixels, float* of_weight, float* of_bias) {
+                     const float* base, float* of_pixels, float* of_weight, float* of_bias) {
     float mean[COUNT], scale[COUNT], even[COUNT], along[COUNT];
     for (int64_t k = 0; k < COUNT; ++k) {
         const float* x = pixels + k * channels;
@@ -34,18 +34,19 @@ void pixels_gradient(const float* pixels, int64_t channels, const float* weight,
             const Lanes apart = x - mean[k];
             weights += grad * (centred ? apart : x) * scale[k];
             biases += grad;
-            float* const to = of_pixels + k * channels + c;
-            store(to, load(to) + (grad * by * scale[k] - even[k] - apart * along[k]));
+            const Lanes made = grad * by * scale[k] - even[k] - apart * along[k];
+            store(of_pixels + k * channels + c, load(base + k * channels + c) + made);
         }
         store(of_weight + c, weights);
         store(of_bias + c, biases);
     }
 }
 
-// Adds the gradient to ``of_pixels`` (pixels, channels); those of the weight and of the bias, side by side: ``of_both``.
+// The gradient plus ``base``, which may be where it goes: ``of_pixels`` (pixels, channels); those of the weight and of the bias,
+// side by side: ``of_both``.
 template <typename T>
 void normalize_gradient(const float* pixels, int64_t count, int64_t channels, const float* weight, bool centred, float eps,
-                        const T* of_answer, float* of_pixels, float* of_both, int threads) {
+                        const T* of_answer, const float* base, float* of_pixels, float* of_both, int threads) {
     constexpr int64_t together = 4;
     const int64_t runs = (count + together - 1) / together, size = 2 * channels;
     std::vector<float> sums(threads * size, 0.0f);
@@ -57,8 +58,8 @@ void normalize_gradient(const float* pixels, int64_t count, int64_t channels, co
         int64_t pixel = run * together;
         const auto some = [&]<int64_t COUNT>() {
             const int64_t at = pixel * channels;
-            pixels_gradient<COUNT>(pixels + at, channels, weight, centred, eps, of_answer + at, of_pixels + at, own,
-                                   own + channels);
+            pixels_gradient<COUNT>(pixels + at, channels, weight, centred, eps, of_answer + at, base + at, of_pixels + at,
+                                   own, own + channels);
             pixel += COUNT;
         };
         if (last - pixel == together) some.template operator()<together>();
@@ -75,8 +76,8 @@ void normalize_gradient(const float* pixels, int64_t count, int64_t channels, co
 #define NORM_GRADIENT(NAME, T)                                                                                         \
     extern "C" void normalize_gradient_##NAME(const float* pixels, int64_t count, int64_t channels,                    \
                                               const float* weight, int centred, float eps, const T* of_answer,         \
-                                              float* of_pixels, float* of_both, int threads) {                         \
-        normalize_gradient(pixels, count, channels, weight, bool(centred), eps, of_answer, of_pixels, of_both,         \
+                                              const float* base, float* of_pixels, float* of_both, int threads) {      \
+        normalize_gradient(pixels, count, channels, weight, bool(centred), eps, of_answer, base, of_pixels, of_both,   \
                            threads);                                                                                   \
     }
 

@@ -66,6 +66,9 @@ def test_it_equals_its_twin_with_the_same_bits_each_time(kernels, bias, dtype):
     assert_near(ours, theirs)
     assert torch.equal(found, normalize_gradient(kernels, *given, again))
     assert torch.equal(ours, again)
+    elsewhere = torch.full_like(before, torch.nan)
+    normalize_gradient(kernels, *given, elsewhere, before)
+    assert torch.equal(ours, elsewhere)
 
 
 def test_pixels_of_one_value_have_no_deviation_to_learn_from(kernels):

@@ -135,21 +135,27 @@ class PixelLinear:
             out.copy_(answer)
 
 
-def add_outer_product(sums: Tensor, left: Tensor, right: Tensor) -> None:
+def add_outer_product(
+    sums: Tensor, left: Tensor, right: Tensor, totals: Tensor | None = None
+) -> None:
     """Add ``left^T right``, summed over the pixels, to ``sums``.
 
     Args:
         sums: (M, N), in the dtype of the pixels or a wider one.
         left: (pixels, M).
         right: (pixels, N).
+        totals: (M,), what ``left`` itself is added to, as ``sums``.
     """
-    if sums.dtype != left.dtype:
-        sums += torch.mm(left.t(), right)
-        return
     fits = left.dtype == torch.float32 and left.stride(1) == right.stride(1) == 1
+    fits = fits and sums.dtype == left.dtype
     whole = not left.shape[1] % LANES and not right.shape[1] % LANES and sums.is_contiguous()
     library = native() if fits and whole and left.device.type == 'cpu' else None
     if library is not None and products.taken_at_once(library, left.dtype):
-        products.add_outer(library, left, right, sums)
-    else:
+        products.add_outer(library, left, right, sums, totals)
+        return
+    if sums.dtype == left.dtype:
         sums.addmm_(left.t(), right)
+    else:
+        sums += torch.mm(left.t(), right)
+    if totals is not None:
+        totals += left.sum(0, dtype=totals.dtype)

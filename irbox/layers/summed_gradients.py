@@ -60,9 +60,8 @@ class Summed:
 
     def add_product(self, of_made: Tensor, given: Tensor) -> None:
         """Add those of a 1x1 convolution, (pixels, out) and (pixels, in)."""
-        add_outer_product(self._sums[0], of_made, given)
-        if self.bias is not None:
-            self._sums[1] += of_made.sum(0, dtype=self._sums[1].dtype)
+        totals = None if self.bias is None else self._sums[1]
+        add_outer_product(self._sums[0], of_made, given, totals)
 
     def gradients(self) -> list[Tensor | None]:
         """Give them in the shapes of the convolution's own weights; None of those that stay."""

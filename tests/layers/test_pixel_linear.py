@@ -103,8 +103,10 @@ def test_sums_over_pixels(size, dtype):
     both = torch.randn(90, of_left + of_right).to(dtype)
     left, right = both[:, :of_left], both[:, of_left:]
     start = torch.randn(of_left, of_right).to(torch.promote_types(dtype, torch.float32))
-    sums = start.clone()
-    add_outer_product(sums, left, right)
+    sums, totals = start.clone(), torch.ones(of_left, dtype=start.dtype)
+    add_outer_product(sums, left, right, totals)
+    whole = 1 + left.double().sum(0)
+    assert (totals.double() - whole).abs().amax() <= BOUND[start.dtype] * whole.abs().amax()
     expected = start.double() + left.double().t() @ right.double()
     bound = BOUND[dtype] * expected.abs().amax()
     assert (sums.double() - expected).abs().amax() <= bound

@@ -52,7 +52,7 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
         *[_POINTER, *[ctypes.c_int64] * 3], _POINTER, ctypes.c_int64, *[_POINTER] * 5, ctypes.c_int,
     ),
     'outer': (
-        *[_POINTER, ctypes.c_int64] * 2, *[ctypes.c_int64] * 3, _POINTER, ctypes.c_int,
+        *[_POINTER, ctypes.c_int64] * 2, *[ctypes.c_int64] * 3, *[_POINTER] * 2, ctypes.c_int,
     ),
     'depthwise_gradient': (*_STRIP, *[_POINTER] * 4, ctypes.c_int),
     'normalize_gradient': (

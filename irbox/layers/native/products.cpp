@@ -180,8 +180,9 @@ inline void gather(const float* from, int64_t step, int64_t pixels, float* to) {
 }
 
 // The left side the same way, ROWS columns behind each other every ``apart`` values: some pixels at a time, so that whole lines
-// are read and written.
-inline void gather_columns(const float* from, int64_t step, int64_t pixels, int64_t columns, float* to, int64_t apart) {
+// are read and written. Columns are summed over the pixels as they pass, unless ``totals`` is null.
+inline void gather_columns(const float* from, int64_t step, int64_t pixels, int64_t columns, float* to, int64_t apart,
+                           float* totals) {
     constexpr int64_t AT_ONCE = 4;
     int64_t pixel = 0;
     for (; pixel + AT_ONCE <= pixels; pixel += AT_ONCE, from += AT_ONCE * step, to += AT_ONCE * ROWS) {
@@ -189,10 +190,19 @@ inline void gather_columns(const float* from, int64_t step, int64_t pixels, int6
             float* const panel = to + i / ROWS * apart;
             #pragma GCC unroll 4
             for (int64_t k = 0; k < AT_ONCE; ++k) memcpy(panel + k * ROWS, from + k * step + i, 4 * ROWS);
+            if (!totals) continue;
+            HalfLanes sum, row[AT_ONCE];
+            memcpy(&sum, totals + i, sizeof sum);
+            memcpy(row, panel, sizeof row);
+            sum += (row[0] + row[1]) + (row[2] + row[3]);
+            memcpy(totals + i, &sum, sizeof sum);
         }
     }
     for (; pixel < pixels; ++pixel, from += step, to += ROWS) {
-        for (int64_t i = 0; i < columns; i += ROWS) memcpy(to + i / ROWS * apart, from + i, 4 * ROWS);
+        for (int64_t i = 0; i < columns; i += ROWS) {
+            memcpy(to + i / ROWS * apart, from + i, 4 * ROWS);
+            for (int64_t j = 0; totals && j < ROWS; ++j) totals[i + j] += from[i + j];
+        }
     }
 }
 
@@ -205,9 +215,10 @@ inline void outer_columns(const float* left, int64_t apart, const float* right, 
     }
 }
 
-// Adds ``left^T right``, summed over the pixels, to ``sums`` (of_left, of_right). Each is one thread's, in the pixels' order.
+// Adds ``left^T right``, summed over the pixels, to ``sums`` (of_left, of_right), and ``left`` to ``totals``, unless that is
+// null. Each sum is one thread's, in the pixels' order.
 inline void outer(const float* left, int64_t left_step, const float* right, int64_t right_step, int64_t count, int64_t of_left,
-                  int64_t of_right, float* sums, int threads) {
+                  int64_t of_right, float* sums, float* totals, int threads) {
     #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t part = 0; part < threads; ++part) {
         const int64_t begin = of_left / ROWS * part / threads * ROWS, end = of_left / ROWS * (part + 1) / threads * ROWS;
@@ -219,7 +230,8 @@ inline void outer(const float* left, int64_t left_step, const float* right, int6
         float *const columns = lefts.get(), *const room = rights.get();
         for (int64_t pixel = 0; pixel < count; pixel += together) {
             const int64_t pixels = std::min(together, count - pixel);
-            gather_columns(left + pixel * left_step + begin, left_step, pixels, end - begin, columns, apart);
+            gather_columns(left + pixel * left_step + begin, left_step, pixels, end - begin, columns, apart,
+                           totals ? totals + begin : nullptr);
             const float* const from = right + pixel * right_step;
             float* const to = sums + begin * of_right;
             int64_t c = 0;
@@ -237,9 +249,9 @@ inline void outer(const float* left, int64_t left_step, const float* right, int6
 }  // namespace
 
 extern "C" void outer_float32(const float* left, int64_t left_step, const float* right, int64_t right_step, int64_t count,
-                              int64_t of_left, int64_t of_right, float* sums, int threads) {
+                              int64_t of_left, int64_t of_right, float* sums, float* totals, int threads) {
 #ifdef __AVX512F__
-    outer(left, left_step, right, right_step, count, of_left, of_right, sums, threads);
+    outer(left, left_step, right, right_step, count, of_left, of_right, sums, totals, threads);
 #endif
 }
 

@@ -117,7 +117,9 @@ def _rows(x: Tensor | None) -> tuple[int | None, int]:
     return x.data_ptr(), x.shape[-1] if x.is_contiguous() else x.stride(0)
 
 
-def add_outer(library: ctypes.CDLL, left: Tensor, right: Tensor, sums: Tensor) -> None:
+def add_outer(
+    library: ctypes.CDLL, left: Tensor, right: Tensor, sums: Tensor, totals: Tensor | None = None
+) -> None:
     """Add ``left^T right`` to sums, all float32.
 
     Args:
@@ -125,13 +127,17 @@ def add_outer(library: ctypes.CDLL, left: Tensor, right: Tensor, sums: Tensor) -
         left: (pixels, M), each pixel's values side by side, M a multiple of 8.
         right: (pixels, N), the same, N a multiple of 16.
         sums: (M, N), contiguous, added to.
+        totals: (M,), contiguous, what ``left`` itself is added to, summed over the pixels.
     """
     (count, of_left), of_right = left.shape, right.shape[1]
     assert left.stride(1) == right.stride(1) == 1 and len(right) == count
     assert sums.is_contiguous() and sums.shape == (of_left, of_right)
     assert not of_left % 8 and not of_right % LANES
     assert left.dtype == right.dtype == sums.dtype == torch.float32
+    assert totals is None or (totals.is_contiguous() and totals.shape == (of_left,))
+    assert totals is None or totals.dtype == torch.float32
     library.outer_float32(
         left.data_ptr(), left.stride(0), right.data_ptr(), right.stride(0), count, of_left,
-        of_right, sums.data_ptr(), torch.get_num_threads(),
+        of_right, sums.data_ptr(), None if totals is None else totals.data_ptr(),
+        torch.get_num_threads(),
     )  # fmt: skip

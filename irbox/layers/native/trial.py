@@ -73,9 +73,10 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
                 yield 'open_gradient', [*of_gated, of_value], [*expected_gated]
             if dtype == torch.float32:
                 sums, left, right = draw(32, 64), draw(67, 32), draw(67, 64)
-                expected_sums = sums + left.t() @ right
-                products.add_outer(library, left, right, sums)
-                yield 'add_outer', [sums], [expected_sums]
+                totals = draw(32)
+                expected_sums = [sums + left.t() @ right, totals + left.sum(0)]
+                products.add_outer(library, left, right, sums, totals)
+                yield 'add_outer', [sums, totals], expected_sums
         grad = draw(2, 5 - 2 * margin, 11, 128).to(dtype)
         half = grad[..., :64].contiguous()
         four = operators.gate_gradient(library, *given, half)

@@ -166,8 +166,9 @@ def test_an_outer_product(kernels, shape):
     count, of_left, of_right = shape
     both, start = torch.randn(count, of_left + of_right + 3), torch.randn(of_left, of_right)
     left, right = both[:, :of_left], both[:, of_left : of_left + of_right]
-    found, again = start.clone(), start.clone()
-    products.add_outer(kernels, left, right, found)
+    found, again, totals = start.clone(), start.clone(), torch.ones(of_left)
+    products.add_outer(kernels, left, right, found, totals)
+    assert_near(totals, (1 + left.double().sum(0)).float())
     assert_near(found, (start.double() + left.double().t() @ right.double()).float())
     products.add_outer(kernels, left, right, again)
     assert torch.equal(found, again), 'the same bits each time'

@@ -1,6 +1,7 @@
 """The kernels, where there is a compiler."""
 
 import pytest
+import torch
 
 from irbox.layers.native import library
 
@@ -14,3 +15,11 @@ def kernels():
     found = library.native()
     assert found is not None, 'there is a compiler'
     return found
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)

@@ -161,13 +161,14 @@ class WideStrips:
             self._dense = self.norm.normalize(self._place)
             return
         made = slice(rows.start + 1 if follows else 0, min(rows.stop + 1, height))
-        dense = self.norm.normalize((images, made))
+        # Normalising two rows again costs less than copying those that follow them.
+        dense = self.norm.normalize((images, slice(max(rows.start - 1, 0), made.stop)))
+        fresh = dense[:, 2:] if follows else dense
         window = dense.new_empty(1, rows.stop - rows.start + 2, width, len(self.widen.weight))
         first = made.start - rows.start + 1
-        self._widen(dense, window[:, first : first + made.stop - made.start])
+        self._widen(fresh, window[:, first : first + made.stop - made.start])
         if follows:
             window[:, :2] = self._window[:, -2:]
-            dense = torch.cat([self._dense[:, -2:], dense], 1)
         else:
             window[:, 0] = 0
         if ends:

@@ -24,8 +24,9 @@ SWITCH = 'IRBOX_NATIVE'
 FOLDER = Path(__file__).parent
 SOURCES = (
     'kernels.cpp', 'gradients.cpp', 'norms.cpp', 'products.cpp', 'scans.cpp', 'scan_gradients.cpp',
+    'experts.cpp', 'grouped.cpp', 'routes.cpp',
 )  # fmt: skip
-HEADERS = 'lanes.h', 'maps.h', 'pairs.h', 'scans.h'
+HEADERS = 'lanes.h', 'maps.h', 'pairs.h', 'scans.h', 'tiles.h'
 COMPILERS = 'c++', 'g++', 'clang++'
 SECONDS = 120
 FLAGS = (
@@ -67,6 +68,16 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     'causal_gradient': (*_CAUSAL, *_ROWS, *[_POINTER] * 2, ctypes.c_int),
     'scan': (*_SCAN, *[_POINTER] * 2, ctypes.c_int),
     'scan_gradient': (*_SCAN, _POINTER, *_ROWS, *[_POINTER] * 5, ctypes.c_int),
+    'grouped': (
+        _POINTER, *[ctypes.c_int64] * 6, _POINTER, ctypes.c_int64, ctypes.c_int, _POINTER,
+        *[ctypes.c_int64] * 2, ctypes.c_int,
+    ),
+    'route': (_POINTER, *[ctypes.c_int64] * 3, *[_POINTER] * 2, ctypes.c_int),
+    'experts': (*[_POINTER] * 3, *[ctypes.c_int64] * 4, *[_POINTER] * 5, ctypes.c_int),
+    'experts_gradient': (
+        _POINTER, ctypes.c_int, *[_POINTER] * 2, *[ctypes.c_int64] * 4, *[_POINTER] * 8,
+        ctypes.c_int,
+    ),
 }  # fmt: skip
 
 _ANSWERS = {'multiplies': ctypes.c_int}
@@ -180,6 +191,10 @@ def _declared(path: Path) -> ctypes.CDLL:
         'causal_gradient': ('float32',),
         'scan': ('float32',),
         'scan_gradient': ('float32',),
+        'grouped': ('float32',),
+        'route': ('float32',),
+        'experts': ('float32',),
+        'experts_gradient': ('float32',),
     }
     for name, endings in kinds.items():
         for ending in endings:

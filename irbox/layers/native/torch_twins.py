@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from irbox.layers.native.expert_operators import Perceptrons
+
 
 def gate(window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool) -> Tensor:
     """See ``operators.gate``."""
@@ -162,3 +164,43 @@ def _convolve(window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool)
         groups=channels,
     )
     return answer.permute(0, 2, 3, 1)
+
+
+def experts(pixels: Tensor, weights: Tensor, own: Perceptrons, base: Tensor | None) -> Tensor:
+    """See ``expert_operators.experts``."""
+    wide = torch.einsum('pc,nhc->pnh', pixels, own.first) + own.first_bias
+    answers = torch.einsum('pnh,nch->pnc', F.gelu(wide), own.second) + own.second_bias
+    mixed = (weights.unsqueeze(2) * answers).sum(1)
+    return mixed if base is None else base + mixed
+
+
+def experts_gradient(
+    pixels: Tensor, weights: Tensor, own: Perceptrons, adds: bool, grad: Tensor
+) -> tuple[Tensor, Tensor, Perceptrons]:
+    """See ``expert_operators.experts_gradient``."""
+    wide = torch.einsum('pc,nhc->pnh', pixels, own.first) + own.first_bias
+    opened, asked = F.gelu(wide), (weights != 0).unsqueeze(2)
+    of_opened = torch.einsum('pc,nch->pnh', grad, own.second) * asked
+    of_weights = (of_opened * opened).sum(2) + grad @ own.second_bias.t() * asked.squeeze(2)
+    of_wide = torch.ops.aten.gelu_backward(weights.unsqueeze(2) * of_opened, wide)
+    of_pixels = torch.einsum('pnh,nhc->pc', of_wide, own.first)
+    of_own = Perceptrons(
+        torch.einsum('pnh,pc->nhc', of_wide, pixels),
+        of_wide.sum(0),
+        torch.einsum('pn,pc,pnh->nch', weights, grad, opened),
+        weights.t() @ grad,
+    )
+    return grad + of_pixels if adds else of_pixels, of_weights, of_own
+
+
+def grouped(pixels: Tensor, matrices: Tensor) -> Tensor:
+    """See ``grouped.grouped``; what it adds to what is there."""
+    apart = pixels.unflatten(2, matrices.shape[1:3])
+    return torch.einsum('bpgk,bgkn->bpgn', apart, matrices).flatten(2)
+
+
+def route(scores: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+    """See ``routes.route``."""
+    kept, index = scores.topk(top_k, dim=-1)
+    weights = torch.zeros_like(scores).scatter(-1, index, kept.softmax(-1))
+    return weights, (weights != 0).flatten(0, -2).sum(0).float()

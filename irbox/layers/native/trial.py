@@ -9,9 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from irbox.layers.native import operators, products, scan_operators
+from irbox.layers.native import expert_operators, operators, products, scan_operators
 from irbox.layers.native import torch_twins as twins
+from irbox.layers.native.expert_operators import Perceptrons
+from irbox.layers.native.grouped import grouped
 from irbox.layers.native.norm_gradient import normalize_gradient
+from irbox.layers.native.routes import route
 from irbox.layers.selective_scan import torch_scan
 from irbox.layers.selective_scan.torch_scan import recur_in_steps
 
@@ -97,6 +100,7 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
         yield 'normalize_gradient', [of_both, sums], [expected_norm, twin_sums]
     if dtype == torch.float32:
         yield from _sequences(library, draw)
+        yield from _routed(library, draw)
 
 
 def _sequences(
@@ -126,3 +130,23 @@ def _sequences(
         expected = torch_scan.scan_backward(*given)
         there = [one for one in gradients if one is not None]
         yield 'scan_gradient', there, [one for one in expected if one is not None]
+
+
+def _routed(
+    library: ctypes.CDLL, draw: Callable[..., Tensor]
+) -> Iterator[tuple[str, Answers, Answers]]:
+    """The same of experts, of which each pixel asks some."""
+    pixels, grad, weights = draw(37, 48), draw(37, 48), draw(37, 3).relu()
+    own = Perceptrons(draw(3, 64, 48), draw(3, 64), draw(3, 48, 64), draw(3, 48))
+    for base in (None, pixels):
+        given = pixels, weights, own, base
+        yield 'experts', [expert_operators.experts(library, *given)], [twins.experts(*given)]
+        learned = pixels, weights, own, base is not None, grad
+        *found, of_own = expert_operators.experts_gradient(library, *learned)
+        *expected, of_twin = twins.experts_gradient(*learned)
+        yield 'experts_gradient', [*found, *of_own], [*expected, *of_twin]
+    yield 'route', [*route(library, grad, 5)], [*twins.route(grad, 5)]
+    given, matrices, there = draw(2, 19, 96), draw(2, 3, 32, 48), draw(2, 19, 144)
+    expected_sum = there + twins.grouped(given, matrices)
+    grouped(library, given, matrices, there, adds=True)
+    yield 'grouped', [there], [expected_sum]

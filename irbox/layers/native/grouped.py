@@ -1,0 +1,35 @@
+"""The kernel of products with matrices of each image's own as a function of tensors."""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from irbox.layers.strips import LANES
+
+
+def grouped(
+    library: ctypes.CDLL, pixels: Tensor, matrices: Tensor, out: Tensor, adds: bool = False
+) -> None:
+    """Multiply each group of channels by a matrix that the image has for it.
+
+    Args:
+        library: See ``native``.
+        pixels: (B, P, groups * K), each pixel's values side by side; float32.
+        matrices: (B, groups, K, N), N a multiple of 16.
+        out: (B, P, groups * N), as the pixels; written to.
+        adds: Add to what is there instead.
+    """
+    batch, number, given, made = matrices.shape
+    count = pixels.shape[1]
+    matrices = matrices.contiguous()
+    assert not made % LANES and pixels.dtype == matrices.dtype == out.dtype == torch.float32
+    assert pixels.shape == (batch, count, number * given) and pixels.stride(2) == 1
+    assert out.shape == (batch, count, number * made) and out.stride(2) == 1
+    library.grouped_float32(
+        pixels.data_ptr(), pixels.stride(0), pixels.stride(1), batch, count, number, given,
+        matrices.data_ptr(), made, int(adds), out.data_ptr(), out.stride(0), out.stride(1),
+        torch.get_num_threads(),
+    )  # fmt: skip

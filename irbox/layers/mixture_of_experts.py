@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from irbox.layers.fused import experts as fused
+from irbox.layers.mixture_gradient import can_mix_by_kernels, mix
 from irbox.layers.strips import can_run_in_strips, pixels_in_strip
 from irbox.structures import Routing
 
@@ -67,8 +68,7 @@ class MixtureOfExperts(nn.Module):
         """
         if type(self).forward is MixtureOfExperts.forward and fused.can_mix(self, x, routing):
             return fused.mix(self, x, routing).to(x.dtype)
-        sparse = self.pointwise and not torch.compiler.is_compiling() and not x.is_meta
-        out = self._sparse(x, routing.weights) if sparse else self._dense(x, routing.weights)
+        out = self._weigh(x, routing.weights)
         if self.shared is not None:
             answer = self.shared(x).float()
             out = out + (answer if routing.shared is None else routing.shared * answer)
@@ -78,8 +78,18 @@ class MixtureOfExperts(nn.Module):
         """Compute ``x + self(x, routing)``, (B, C, H, W) -> same shape."""
         if type(self).forward is MixtureOfExperts.forward and fused.can_mix(self, x, routing):
             return fused.mix(self, x, routing, base=x)
+        plain = type(self).forward is MixtureOfExperts.forward and self.shared is None
+        if plain and can_mix_by_kernels(self, x):
+            return mix(self, x, routing.weights, adds=True)
         answer: Tensor = x + self(x, routing)
         return answer
+
+    def _weigh(self, x: Tensor, weights: Tensor) -> Tensor:
+        """What the routed experts make of a map together, float32."""
+        if can_mix_by_kernels(self, x):
+            return mix(self, x, weights, adds=False)
+        sparse = self.pointwise and not torch.compiler.is_compiling() and not x.is_meta
+        return self.one_by_one(x, weights) if sparse else self._dense(x, weights)
 
     def _dense(self, x: Tensor, weights: Tensor) -> Tensor:
         answers = torch.stack([expert(x).float() for expert in self.experts], dim=1)
@@ -91,7 +101,13 @@ class MixtureOfExperts(nn.Module):
         shares = weights.masked_fill(unused, 1).log().masked_fill(unused, -torch.inf)
         return torch.logsumexp(answers + shares, dim=1)
 
-    def _sparse(self, x: Tensor, weights: Tensor) -> Tensor:
+    def one_by_one(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Ask experts for their own pixels, one after the other: (B, C, H, W), float32.
+
+        Args:
+            x: (B, C, H, W).
+            weights: (B, N, H, W).
+        """
         batch, dim, height, width = x.shape
         pixels = x.permute(0, 2, 3, 1).reshape(-1, dim)
         weights = weights.permute(0, 2, 3, 1).reshape(-1, len(self.experts))

@@ -1,0 +1,124 @@
+"""Routed perceptrons by kernels of ours, learning or not."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.nn import functional as F
+
+from irbox.layers.native import expert_operators as operators
+from irbox.layers.native.expert_operators import Perceptrons
+from irbox.layers.native.library import native
+from irbox.layers.strips import LANES, computing_dtype, is_watched
+from irbox.layers.summed_gradients import differentiate
+
+if TYPE_CHECKING:
+    from irbox.layers.mixture_of_experts import MixtureOfExperts
+
+
+def can_mix_by_kernels(mixture: MixtureOfExperts, x: Tensor) -> bool:
+    """Tell whether ``mix`` may be called: on a CPU, in float32, for perceptrons that are alike.
+
+    Not while they are compiled, exported or traced, nor where somebody watches an expert.
+    """
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state() or isinstance(x, FakeTensor):
+        return False
+    if x.device.type != 'cpu' or not computing_dtype(x) == x.dtype == torch.float32:
+        return False
+    if mixture.combine != 'sum' or x.shape[1] % LANES or is_watched(mixture.experts):
+        return False
+    everyone: Any = mixture.experts
+    plain = all(vars(type(one)).get('two_layers', False) for one in everyone)
+    if not plain or len({one.fc1.weight.shape for one in everyone}) != 1:
+        return False
+    return everyone[0].fc1.weight.dtype == torch.float32 and native() is not None
+
+
+def mix(mixture: MixtureOfExperts, x: Tensor, weights: Tensor, adds: bool) -> Tensor:
+    """Compute the weighted sum of the experts' answers; with ``adds``, ``x`` plus that.
+
+    Args:
+        mixture: ``can_mix_by_kernels`` it.
+        x: (B, C, H, W).
+        weights: (B, N, H, W), zero where an expert is not asked.
+        adds: Whether to add ``x``.
+
+    Returns:
+        (B, C, H, W), float32.
+    """
+    answer: Tensor = _Mixture.apply(mixture, adds, x, weights, *mixture.experts.parameters())
+    return answer
+
+
+class _Mixture(torch.autograd.Function):
+    """Differentiable itself, twice and more, then computed expert by expert."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        mixture: MixtureOfExperts,
+        adds: bool,
+        x: Tensor,
+        weights: Tensor,
+        *parameters: Tensor,
+    ) -> Tensor:
+        ctx.mixture, ctx.adds, ctx.library = mixture, adds, native()
+        ctx.save_for_backward(x, weights, *parameters)
+        pixels, shares = _rows(x), _rows(weights)
+        base = pixels if adds else None
+        answer = operators.experts(ctx.library, pixels, shares, _together(parameters), base)
+        return _map(answer, x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (grad,), (x, weights, *parameters) = grads, ctx.saved_tensors
+        if torch.is_grad_enabled():
+            answer = ctx.mixture.one_by_one(x, weights)
+            answer = x + answer if ctx.adds else answer
+            inputs = [x, weights, *parameters]
+            return None, None, *differentiate(answer, inputs, grad, again=True)
+        return None, None, *_gradients(ctx.library, ctx.adds, x, weights, parameters, grad)
+
+
+def _gradients(
+    library: ctypes.CDLL,
+    adds: bool,
+    x: Tensor,
+    weights: Tensor,
+    parameters: list[Tensor],
+    grad: Tensor,
+) -> list[Tensor]:
+    """Of the map, of the weights and of each expert's parameters."""
+    of_pixels, of_weights, found = operators.experts_gradient(
+        library, _rows(x), _rows(weights), _together(parameters), adds, _rows(grad)
+    )
+    hidden = len(parameters[0])
+    first, first_bias, second = found.first[:, :hidden], found.first_bias[:, :hidden], found.second
+    parts = first, first_bias, second[..., :hidden], found.second_bias
+    each = zip(*(part.unbind(0) for part in parts), strict=True)
+    return [_map(of_pixels, x), _map(of_weights, weights), *(one for them in each for one in them)]
+
+
+def _together(parameters: tuple[Tensor, ...] | list[Tensor]) -> Perceptrons:
+    """Lay the experts' parameters side by side, their hidden width padded to whole vectors."""
+    first, first_bias, second, second_bias = (torch.stack(parameters[i::4]) for i in range(4))
+    missing = -first.shape[1] % LANES
+    if missing:
+        first = F.pad(first, (0, 0, 0, missing))
+        first_bias, second = F.pad(first_bias, (0, missing)), F.pad(second, (0, missing))
+    return Perceptrons(first, first_bias, second, second_bias)
+
+
+def _rows(x: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B H W, C), contiguous."""
+    return x.detach().permute(0, 2, 3, 1).contiguous().flatten(0, 2)
+
+
+def _map(rows: Tensor, like: Tensor) -> Tensor:
+    """(B H W, C) -> (B, C, H, W)."""
+    batch, _, height, width = like.shape
+    return rows.view(batch, height, width, -1).permute(0, 3, 1, 2)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+
+from irbox.layers.expert_load import counted_load
+from irbox.layers.native.library import native
+from irbox.layers.native.routes import route
 
 Normalize = Literal['selected', 'printed']
 
@@ -34,3 +39,44 @@ def top_k_weights(scores: Tensor, top_k: int, normalize: Normalize = 'selected')
     if normalize == 'printed':
         return torch.zeros_like(scores).scatter(1, index, kept).softmax(1)
     return torch.zeros_like(scores).scatter(1, index, kept.softmax(1))
+
+
+def counted_top_k(scores: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+    """Compute ``top_k_weights`` and how often each expert is among the best K.
+
+    Among equal scores the first count here, where a kernel of ours computes, or those that torch
+    names.
+
+    Args:
+        scores: (..., N), float32.
+        top_k: K.
+
+    Returns:
+        (..., N), the weights, and (N,), the counts, which have no gradient.
+    """
+    traced = torch.compiler.is_compiling() or torch._C._get_tracing_state()
+    plain = not traced and not isinstance(scores, FakeTensor) and scores.numel() > 0
+    if plain and scores.device.type == 'cpu' and scores.dtype == torch.float32:
+        library = native()
+        if library is not None:
+            weights, load = _Routed.apply(scores, top_k)
+            return weights, load
+    return top_k_weights(scores.movedim(-1, 1), top_k).movedim(1, -1), counted_load(scores, top_k)
+
+
+class _Routed(torch.autograd.Function):
+    """By a kernel of ours; its gradient can be differentiated again."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+        library = native()
+        assert library is not None
+        weights, load = route(library, scores.contiguous(), top_k)
+        ctx.save_for_backward(weights)
+        ctx.mark_non_differentiable(load)
+        return weights, load
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None]:
+        (weights,), grad = ctx.saved_tensors, grads[0]
+        return weights * (grad - (grad * weights).sum(-1, keepdim=True)), None

@@ -13,7 +13,7 @@ from irbox.layers.fused import layers as fused
 from irbox.layers.fused.experts import route
 from irbox.layers.fused.switch import can_run_fused
 from irbox.layers.shared_noise import coin_flips, normal_noise
-from irbox.layers.top_k import Normalize, top_k_weights
+from irbox.layers.top_k import Normalize, counted_top_k, top_k_weights
 from irbox.registry import ROUTERS
 from irbox.structures import Context, Routing, Stage
 from irbox.utils.bounded import NonNegativeFloat
@@ -96,8 +96,12 @@ class NoisyTopKRouter(nn.Module):
                 # Flat, since torch.compile is mistaken about the strides of its gradient otherwise.
                 sigma = F.softplus(noise.flatten(0, 2)).view_as(noise) + self.noise_eps
                 noisy = biased + self._mask(biased) * sigma * normal_noise(biased)
-            weights = top_k_weights(noisy.permute(0, 3, 1, 2), self.top_k, self.normalize)
-            load = self._load(score if self.load == 'official' else biased, noisy, sigma)
+            if self.normalize == 'selected' and self._counts(sigma):
+                weights, load = counted_top_k(noisy, self.top_k)
+                weights = weights.permute(0, 3, 1, 2)
+            else:
+                weights = top_k_weights(noisy.permute(0, 3, 1, 2), self.top_k, self.normalize)
+                load = self._load(score if self.load == 'official' else biased, noisy, sigma)
         top_k = self.top_k if self.normalize == 'selected' else None
         return Routing(weights=weights, load=load, top_k=top_k)
 
@@ -136,6 +140,10 @@ class NoisyTopKRouter(nn.Module):
 
     def _load(self, clean: Tensor, noisy: Tensor, sigma: Tensor | None) -> Tensor:
         """How often each expert is selected (N,), or how probable that is under fresh noise."""
-        if self.load == 'count' or sigma is None or self.top_k == self.num_experts:
+        if self._counts(sigma):
             return counted_load(noisy, self.top_k)
         return expected_load(clean, noisy, sigma, self.top_k)
+
+    def _counts(self, sigma: Tensor | None) -> bool:
+        """Tell whether the load is a count."""
+        return self.load == 'count' or sigma is None or self.top_k == self.num_experts

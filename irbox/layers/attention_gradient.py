@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from irbox.layers.channel_attention import add_products, fold, inverse_norms, weigh
+from irbox.layers.channel_attention import add_products, fold, inverse_norms
+from irbox.layers.native.grouped import grouped
+from irbox.layers.native.library import native
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pixel_linear import PixelLinear
 from irbox.layers.strip_gradients import WideStrips
-from irbox.layers.strips import computing_dtype
+from irbox.layers.strips import LANES, computing_dtype
 from irbox.layers.summed_gradients import differentiate
 from irbox.utils.precision import full_precision
 
@@ -89,9 +91,8 @@ def attention_gradients(
     """
     values, product, squares = kept
     dtype, dim = values.dtype, values.shape[3]
-    pixels, of_answer = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)
+    pixels, of_answer = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1).contiguous()
     # With a norm the layer's answer was added to its input.
-    of_answer = of_answer.contiguous()
     of_pixels, base = torch.empty_like(of_answer), None if norm is None else of_answer
     of_matrix = product.new_zeros(len(x), 1, dim, dim)
     add_products(of_matrix, values, of_answer.to(dtype))
@@ -100,21 +101,16 @@ def attention_gradients(
     )
     # (B, heads, c, c) and (B, 2 C): of ``q^T k`` and of the squares of queries and keys.
     of_product, twice = of_product.to(dtype), (2 * of_squares).to(dtype)
-    unfold = [PixelLinear(one) for one in matrix.to(dtype)]
-    of_heads = [_Heads(one, other) for one, other in zip(of_product, twice, strict=True)]
-
+    of_three = _OfThree(matrix.to(dtype), of_product, twice)
     layers = attention.qkv, attention.qkv_dwconv
     wide_strips = WideStrips(pixels, of_pixels, *layers, dtype, 1, norm, wide, base)
     width = len(wide_strips.depthwise.weight)
     for images, rows in wide_strips:
         both, of_out = wide_strips.attend(dim), of_answer[images, rows].to(dtype)
         of_wide = both.new_empty(*both.shape[:3], width)
-        of_wide[..., 3 * dim :] = 0
-        for image, place in enumerate(range(len(pixels))[images]):
-            flat = of_wide[image].flatten(0, 1)
-            unfold[place](of_out[image].flatten(0, 1), flat[:, 2 * dim : 3 * dim])
-            given = both[image].flatten(0, 1)
-            of_heads[place](given, flat[:, : 2 * dim])
+        if width > 3 * dim:
+            of_wide[..., 3 * dim :] = 0
+        of_three(images, both.flatten(1, 2), of_out.flatten(1, 2), of_wide.flatten(1, 2))
         wide_strips.learn(of_wide)
     of_temperature, *of_projection = of_own
     if attention.project_out is not None and attention.project_out.bias is not None:
@@ -134,24 +130,88 @@ def attention_gradients(
 def _of_small(
     attention: TransposedAttention, product: Tensor, squares: Tensor, of_matrix: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor | None]]:
-    """From the matrix that values are multiplied by to what it is made of, by torch's gradients.
+    """From the matrix that values are multiplied by to what it is made of.
+
+    Written out, since torch's own gradients of these few numbers are fifty calls.
 
     Returns:
         The matrix (B, C, C_out), the gradients of the products and of the squares, and those of the
         temperature and of the projection.
     """
     batch, heads, size, _ = product.shape
-    projection = attention.project_out
-    own = [attention.temperature, *([] if projection is None else [projection.weight])]
-    with torch.enable_grad():
-        leaves = [product.detach().requires_grad_(), squares.detach().requires_grad_()]
-        norms = inverse_norms(leaves[1].view(batch, 2, heads, size))
-        matrix = fold(weigh(leaves[0], norms, attention.temperature), projection)
-    of_product, of_squares, *of_own = differentiate(
-        matrix, [*leaves, *own], of_matrix.to(matrix.dtype)
-    )
-    assert of_product is not None and of_squares is not None
-    return matrix.detach(), of_product, of_squares, of_own
+    projection, temperature = attention.project_out, attention.temperature.detach()
+    norms = inverse_norms(squares.view(batch, 2, heads, size))
+    of_query, of_key = norms.unbind(1)
+    cosines = product * of_query.unsqueeze(-1) * of_key.unsqueeze(-2)
+    weights = (cosines * temperature.to(cosines.dtype)).softmax(-1)
+    matrix = fold(weights, projection)
+    parts = of_matrix.to(weights.dtype).view(batch, heads, size, -1)
+    own: list[Tensor | None] = []
+    if projection is None:
+        of_weights = torch.einsum('bhdhc->bhcd', parts.unflatten(3, (heads, size)))
+    else:
+        kernel = projection.weight.detach().to(weights.dtype).view(-1, heads, size)
+        of_weights = torch.einsum('bhdo,ohc->bhcd', parts, kernel)
+        of_kernel = torch.einsum('bhdo,bhcd->ohc', parts, weights)
+        own.append(of_kernel.reshape(projection.weight.shape).to(projection.weight.dtype))
+    of_scores = weights * (of_weights - (of_weights * weights).sum(-1, keepdim=True))
+    both = of_scores * cosines
+    rows = both.sum(-1)
+    own.insert(0, rows.sum((0, 2)).view_as(temperature).to(temperature.dtype))
+    of_cosines = of_scores * temperature.to(of_scores.dtype)
+    of_product = of_cosines * of_query.unsqueeze(-1) * of_key.unsqueeze(-2)
+    # Of one over a norm by its square: minus half its cube, of which one is in the cosines.
+    along = torch.stack([rows, both.sum(-2)], 1) * temperature.view(heads, 1).to(rows.dtype)
+    of_squares = -0.5 * along * norms.square()
+    asked = [attention.temperature, *([] if projection is None else [projection.weight])]
+    own = [one if weight.requires_grad else None for one, weight in zip(own, asked, strict=True)]
+    return matrix, of_product, of_squares.view_as(squares), own
+
+
+class _OfThree:
+    """The gradients of queries, keys and values side by side, of several images at once.
+
+    Args:
+        matrix: (B, C, C_out), that values are multiplied by.
+        of_product: See ``_Heads``, of each image.
+        twice: The same.
+    """
+
+    def __init__(self, matrix: Tensor, of_product: Tensor, twice: Tensor) -> None:
+        self._dim, size = matrix.shape[1], of_product.shape[-1]
+        fits = matrix.dtype == torch.float32 and matrix.device.type == 'cpu' and not size % LANES
+        self._library = native() if fits else None
+        if self._library is None:
+            self._unfold = [PixelLinear(one) for one in matrix]
+            self._of_heads = [
+                _Heads(one, other) for one, other in zip(of_product, twice, strict=True)
+            ]
+            return
+        self._twice, self._of_keys = twice.unsqueeze(1), of_product
+        self._of_queries = of_product.transpose(2, 3).contiguous()
+        self._of_values = matrix.transpose(1, 2).unsqueeze(1).contiguous()
+
+    def __call__(self, images: slice, both: Tensor, of_answer: Tensor, out: Tensor) -> None:
+        """Write them.
+
+        Args:
+            images: Which of all.
+            both: Their queries and keys, (images, pixels, 2 C).
+            of_answer: Of what the values were made, (images, pixels, C_out).
+            out: (images, pixels, 3 C) or wider, written to.
+        """
+        dim = self._dim
+        if self._library is None:
+            for image, one in enumerate(range(len(self._unfold))[images]):
+                self._unfold[one](of_answer[image], out[image, :, 2 * dim : 3 * dim])
+                self._of_heads[one](both[image], out[image, :, : 2 * dim])
+            return
+        grouped(self._library, of_answer, self._of_values[images], out[..., 2 * dim : 3 * dim])
+        torch.mul(both, self._twice[images], out=out[..., : 2 * dim])
+        queries, keys = both[..., :dim], both[..., dim:]
+        grouped(self._library, keys, self._of_queries[images], out[..., :dim], adds=True)
+        of_keys = out[..., dim : 2 * dim]
+        grouped(self._library, queries, self._of_keys[images], of_keys, adds=True)
 
 
 class _Heads:

@@ -99,6 +99,22 @@ def weights_of(
     return weight, bias
 
 
+def without_padding(x: Tensor, own: Tensor, *, given: int = 0, made: int = 0) -> Tensor:
+    """Take the zeros out of what ``weights_of`` gave, or of its gradient.
+
+    Args:
+        x: Of the weight or of the bias, as it was given.
+        own: The convolution's, whose shape the answer has.
+        given: See ``weights_of``.
+        made: The same.
+    """
+    for dim, branches in ((1, given), (0, made)):
+        if branches and dim < x.ndim and x.shape[dim] != own.shape[dim]:
+            apart = x.reshape(*x.shape[:dim], branches, -1, *x.shape[dim + 1 :])
+            x = apart.narrow(dim + 1, 0, own.shape[dim] // branches).flatten(dim, dim + 1)
+    return x.reshape(own.shape)
+
+
 def _pad(x: Tensor, branches: int, dim: int) -> Tensor:
     width = x.shape[dim] // branches
     missing = -width % LANES

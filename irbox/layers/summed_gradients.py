@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from irbox.layers.pixel_linear import PixelLinear, add_outer_product
-from irbox.layers.strips import weights_of
+from irbox.layers.strips import weights_of, without_padding
 
 
 class Summed:
@@ -22,14 +22,12 @@ class Summed:
     """
 
     def __init__(self, conv: nn.Conv2d, dtype: torch.dtype, **branches: int) -> None:
-        self._own = list(conv.parameters())
-        with torch.enable_grad():
-            found = weights_of(conv, dtype, **branches)
-        self._padded = [one for one in found if one is not None]
-        self.weight = self._padded[0].detach()
-        self.bias = self._padded[1].detach() if len(self._padded) > 1 else None
+        self._own, self._branches = list(conv.parameters()), branches
+        with torch.no_grad():
+            self.weight, self.bias = weights_of(conv, dtype, **branches)
         exact = torch.promote_types(dtype, torch.float32)
-        self._sums = [torch.zeros_like(one, dtype=exact) for one in self._padded]
+        padded = [self.weight] if self.bias is None else [self.weight, self.bias]
+        self._sums = [torch.zeros_like(one, dtype=exact) for one in padded]
 
     @cached_property
     def linear(self) -> PixelLinear:
@@ -66,8 +64,10 @@ class Summed:
     def gradients(self) -> list[Tensor | None]:
         """Give them in the shapes of the convolution's own weights; None of those that stay."""
         return [
-            differentiate(padded, [own], total.to(padded.dtype))[0]
-            for padded, own, total in zip(self._padded, self._own, self._sums, strict=True)
+            without_padding(total, own, **self._branches).to(own.dtype)
+            if own.requires_grad
+            else None
+            for total, own in zip(self._sums, self._own, strict=True)
         ]
 
 

@@ -11,12 +11,14 @@ from irbox.layers.channel_attention import (
     QueryNorm,
     add_products,
     apply,
+    attention_matrix,
     channel_attention,
-    fold,
     inverse_norms,
+    multiply,
     squares_of,
     weigh,
 )
+from irbox.layers.cross_attention_gradient import can_learn, cross_attention
 from irbox.layers.fused import attention_gradient, cross_attention_gradient
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import WIDEST_HEAD, can_learn_fused, can_run_fused
@@ -136,11 +138,12 @@ class TransposedAttention(nn.Module):
         pixels = pixels_of(x)
         values = torch.empty_like(pixels, dtype=computing_dtype(x))
         with full_precision(x):
-            weights, product, squares = self.weigh_in_strips(pixels, values, norm, wide)
+            product, squares = self._sum_in_strips(pixels, values, norm, wide)
+            matrix = attention_matrix(product, squares, self.temperature, self.project_out)
             if norm is None:
-                answer = apply(values, weights, self.project_out)
+                answer = multiply(values, matrix, self.project_out)
             else:
-                answer = self._add_in_strips(pixels, values, weights)
+                answer = self._add_in_strips(pixels, values, matrix)
         return answer.permute(0, 3, 1, 2), values, product, squares
 
     def weigh_in_strips(
@@ -163,6 +166,19 @@ class TransposedAttention(nn.Module):
             The weights, ``q^T k``, both (B, heads, c, c), and the sums of squares of the queries
             and keys, (B, 2 C).
         """
+        product, squares = self._sum_in_strips(pixels, values, norm, wide)
+        batch, heads, width, _ = product.shape
+        norms = inverse_norms(squares.view(batch, 2, heads, width))
+        return weigh(product, norms, self.temperature), product, squares
+
+    def _sum_in_strips(
+        self,
+        pixels: Tensor,
+        values: Tensor,
+        norm: LayerNorm2d | None = None,
+        wide: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Compute values and what ``weigh_in_strips`` weighs them by."""
         batch, dim, dtype = pixels.shape[0], pixels.shape[3], values.dtype
         heads = self.temperature.shape[0]
         exact = torch.promote_types(dtype, torch.float32)
@@ -175,16 +191,15 @@ class TransposedAttention(nn.Module):
             query, key = both.chunk(2, dim=-1)
             add_products(product[images], query, key)
             squares[images] += found
-        norms = inverse_norms(squares.view(batch, 2, heads, dim // heads))
-        return weigh(product, norms, self.temperature), product, squares
+        return product, squares
 
     def wide_map(self, x: Tensor) -> Tensor:
         """Give memory for queries, keys and values of a map, 3 C wide."""
         return kept_map(x, 3 * x.shape[1])
 
-    def _add_in_strips(self, pixels: Tensor, values: Tensor, weights: Tensor) -> Tensor:
+    def _add_in_strips(self, pixels: Tensor, values: Tensor, matrix: Tensor) -> Tensor:
         """``pixels`` and what attention makes of the values, (B, H, W, C)."""
-        folded = fold(weights, self.project_out).to(values.dtype).transpose(1, 2)
+        folded = matrix.to(values.dtype).transpose(1, 2)
         bias = None if self.project_out is None else self.project_out.bias
         bias = None if bias is None else bias.to(values.dtype)
         few = pixels.shape[1] * pixels.shape[2] <= FEW_PIXELS
@@ -238,6 +253,12 @@ class TransposedCrossAttention(nn.Module):
         ours = self._is_ours() and self.q_dwconv.kernel_size == self.kv_dwconv.kernel_size == (3, 3)
         if ours and can_run_in_strips(query, self) and can_run_in_strips(source):
             return self._in_strips(query, source)
+        if ours and can_learn(self, query, source):
+            return cross_attention(self, query, source)
+        return self.as_a_whole(query, source)
+
+    def as_a_whole(self, query: Tensor, source: Tensor) -> Tensor:
+        """Compute the layer operator by operator."""
         key, value = self.kv_dwconv(self.kv(source)).chunk(2, dim=1)
         query = self.q_dwconv(self.q(query))
         return channel_attention(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from irbox.layers.channel_attention import add_products, fold, inverse_norms
+from irbox.layers.channel_attention import add_products, fold, inverse_norms, kernels_for
+from irbox.layers.native import matrices
 from irbox.layers.native.grouped import grouped
 from irbox.layers.native.library import native
 from irbox.layers.norm import LayerNorm2d
@@ -96,12 +97,12 @@ def attention_gradients(
     of_pixels, base = torch.empty_like(of_answer), None if norm is None else of_answer
     of_matrix = product.new_zeros(len(x), 1, dim, dim)
     add_products(of_matrix, values, of_answer.to(dtype))
-    matrix, of_product, of_squares, of_own = _of_small(
-        attention, product, squares, of_matrix.squeeze(1)
+    matrix, of_product, of_squares, of_own = of_small(
+        attention.temperature, attention.project_out, product, squares, of_matrix.squeeze(1)
     )
     # (B, heads, c, c) and (B, 2 C): of ``q^T k`` and of the squares of queries and keys.
     of_product, twice = of_product.to(dtype), (2 * of_squares).to(dtype)
-    of_three = _OfThree(matrix.to(dtype), of_product, twice)
+    of_three = OfThree(matrix.to(dtype), of_product, twice)
     layers = attention.qkv, attention.qkv_dwconv
     wide_strips = WideStrips(pixels, of_pixels, *layers, dtype, 1, norm, wide, base)
     width = len(wide_strips.depthwise.weight)
@@ -127,19 +128,42 @@ def attention_gradients(
     ]
 
 
-def _of_small(
-    attention: TransposedAttention, product: Tensor, squares: Tensor, of_matrix: Tensor
+def of_small(
+    temperature: Tensor,
+    projection: nn.Conv2d | None,
+    product: Tensor,
+    squares: Tensor,
+    of_matrix: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor | None]]:
     """From the matrix that values are multiplied by to what it is made of.
 
     Written out, since torch's own gradients of these few numbers are fifty calls.
+
+    Args:
+        temperature: (heads, 1, 1).
+        projection: See ``channel_attention``.
+        product: ``q^T k``, (B, heads, c, c).
+        squares: Of queries and keys, summed over the pixels, (B, 2 C).
+        of_matrix: The gradient of the matrix, (B, C, C_out).
 
     Returns:
         The matrix (B, C, C_out), the gradients of the products and of the squares, and those of the
         temperature and of the projection.
     """
     batch, heads, size, _ = product.shape
-    projection, temperature = attention.project_out, attention.temperature.detach()
+    kernel = None if projection is None else projection.weight.detach().flatten(1)
+    library = kernels_for(product, temperature, kernel)
+    if library is not None:
+        found = matrices.attention_matrix_gradient(
+            library, product, squares, temperature.detach(), kernel, of_matrix.float()
+        )
+        matrix, of_product, of_squares, of_temperature, of_kernel = found
+        given: list[Tensor | None] = [of_temperature]
+        if projection is not None and of_kernel is not None:
+            given.append(of_kernel.reshape(projection.weight.shape))
+        return matrix, of_product, of_squares, given
+    learned = [temperature, *([] if projection is None else [projection.weight])]
+    temperature = temperature.detach()
     norms = inverse_norms(squares.view(batch, 2, heads, size))
     of_query, of_key = norms.unbind(1)
     cosines = product * of_query.unsqueeze(-1) * of_key.unsqueeze(-2)
@@ -150,8 +174,8 @@ def _of_small(
     if projection is None:
         of_weights = torch.einsum('bhdhc->bhcd', parts.unflatten(3, (heads, size)))
     else:
-        kernel = projection.weight.detach().to(weights.dtype).view(-1, heads, size)
-        of_weights = torch.einsum('bhdo,ohc->bhcd', parts, kernel)
+        turned = projection.weight.detach().to(weights.dtype).view(-1, heads, size)
+        of_weights = torch.einsum('bhdo,ohc->bhcd', parts, turned)
         of_kernel = torch.einsum('bhdo,bhcd->ohc', parts, weights)
         own.append(of_kernel.reshape(projection.weight.shape).to(projection.weight.dtype))
     of_scores = weights * (of_weights - (of_weights * weights).sum(-1, keepdim=True))
@@ -163,12 +187,11 @@ def _of_small(
     # Of one over a norm by its square: minus half its cube, of which one is in the cosines.
     along = torch.stack([rows, both.sum(-2)], 1) * temperature.view(heads, 1).to(rows.dtype)
     of_squares = -0.5 * along * norms.square()
-    asked = [attention.temperature, *([] if projection is None else [projection.weight])]
-    own = [one if weight.requires_grad else None for one, weight in zip(own, asked, strict=True)]
+    own = [one if weight.requires_grad else None for one, weight in zip(own, learned, strict=True)]
     return matrix, of_product, of_squares.view_as(squares), own
 
 
-class _OfThree:
+class OfThree:
     """The gradients of queries, keys and values side by side, of several images at once.
 
     Args:
@@ -179,7 +202,8 @@ class _OfThree:
 
     def __init__(self, matrix: Tensor, of_product: Tensor, twice: Tensor) -> None:
         self._dim, size = matrix.shape[1], of_product.shape[-1]
-        fits = matrix.dtype == torch.float32 and matrix.device.type == 'cpu' and not size % LANES
+        plain = matrix.dtype == torch.float32 and matrix.device.type == 'cpu'
+        fits = plain and not self._dim % LANES
         self._library = native() if fits else None
         if self._library is None:
             self._unfold = [PixelLinear(one) for one in matrix]
@@ -187,6 +211,8 @@ class _OfThree:
                 _Heads(one, other) for one, other in zip(of_product, twice, strict=True)
             ]
             return
+        if size % LANES:
+            of_product = _one_group(of_product)
         self._twice, self._of_keys = twice.unsqueeze(1), of_product
         self._of_queries = of_product.transpose(2, 3).contiguous()
         self._of_values = matrix.transpose(1, 2).unsqueeze(1).contiguous()
@@ -212,6 +238,14 @@ class _OfThree:
         grouped(self._library, keys, self._of_queries[images], out[..., :dim], adds=True)
         of_keys = out[..., dim : 2 * dim]
         grouped(self._library, queries, self._of_keys[images], of_keys, adds=True)
+
+
+def _one_group(of_heads: Tensor) -> Tensor:
+    """Matrices of each head, (B, heads, c, c), along the diagonal of one: (B, 1, C, C)."""
+    batch, heads, size, _ = of_heads.shape
+    apart = of_heads.new_zeros(batch, heads, size, heads, size)
+    apart.diagonal(dim1=1, dim2=3).copy_(of_heads.permute(0, 2, 3, 1))
+    return apart.view(batch, 1, heads * size, heads * size)
 
 
 class _Heads:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from irbox.layers.native import matrices
+from irbox.layers.native.grouped import add_grouped_outer
+from irbox.layers.native.library import native
 from irbox.layers.pixel_linear import add_outer_product
+from irbox.layers.strips import LANES
 from irbox.utils.precision import full_precision
 
 QueryNorm = Literal['channel', 'head']
@@ -97,7 +102,12 @@ def apply(value: Tensor, weights: Tensor, projection: nn.Conv2d | None) -> Tenso
     Returns:
         (B, H, W, C_out).
     """
-    out = torch.bmm(value.flatten(1, 2), fold(weights, projection).to(value.dtype))
+    return multiply(value, fold(weights, projection), projection)
+
+
+def multiply(value: Tensor, matrix: Tensor, projection: nn.Conv2d | None) -> Tensor:
+    """Multiply values (B, H, W, C) by a matrix (B, C, C_out), with the projection's bias."""
+    out = torch.bmm(value.flatten(1, 2), matrix.to(value.dtype))
     bias = None if projection is None else projection.bias
     out = out if bias is None else out + bias.to(out.dtype)
     return out.view(*value.shape[:3], -1)
@@ -117,6 +127,34 @@ def fold(weights: Tensor, projection: nn.Conv2d | None) -> Tensor:
     return matrix.reshape(batch, heads * width, -1)
 
 
+def attention_matrix(
+    product: Tensor, squares: Tensor, temperature: Tensor, projection: nn.Conv2d | None
+) -> Tensor:
+    """Compute what values are multiplied by, (B, C, C_out), with nothing to differentiate.
+
+    Args:
+        product: ``q^T k`` of each head, (B, heads, c, c).
+        squares: Of queries and keys, summed over the pixels, (B, 2 C).
+        temperature: (heads, 1, 1).
+        projection: See ``channel_attention``.
+    """
+    batch, heads, width, _ = product.shape
+    kernel = None if projection is None else projection.weight.detach().flatten(1)
+    library = kernels_for(product, temperature, kernel)
+    if library is not None:
+        return matrices.attention_matrix(library, product, squares, temperature, kernel)
+    norms = inverse_norms(squares.view(batch, 2, heads, width))
+    return fold(weigh(product, norms, temperature), projection)
+
+
+def kernels_for(product: Tensor, temperature: Tensor, kernel: Tensor | None) -> ctypes.CDLL | None:
+    """Give the kernels where they know such matrices, see ``matrices.attention_matrix``."""
+    made = product.shape[1] * product.shape[2] if kernel is None else len(kernel)
+    there = [one for one in (product, temperature, kernel) if one is not None]
+    plain = all(one.dtype == torch.float32 and one.device.type == 'cpu' for one in there)
+    return native() if plain and not made % LANES else None
+
+
 def add_products(total: Tensor, query: Tensor, key: Tensor) -> None:
     """Add ``q^T k`` of each head to ``total``, (B, heads, c, c), given (B, H, W, C) twice.
 
@@ -124,6 +162,20 @@ def add_products(total: Tensor, query: Tensor, key: Tensor) -> None:
     pixels takes twice as long in bfloat16.
     """
     batch, heads, width, _ = total.shape
+    many = batch * heads > FEW_PRODUCTS and query.shape[1] * query.shape[2] <= 4 * FEW_PIXELS
+    if many and not heads * width % LANES and total.is_contiguous():
+        alike = query.dtype == key.dtype == total.dtype == torch.float32
+        library = native() if alike and total.device.type == 'cpu' else None
+        if library is not None:
+            query, key = query.flatten(1, 2), key.flatten(1, 2)
+            if width % LANES:
+                whole = total.new_zeros(batch, 1, heads * width, heads * width)
+                add_grouped_outer(library, query, key, whole)
+                blocks = whole.view(batch, heads, width, heads, width).diagonal(dim1=1, dim2=3)
+                total += blocks.permute(0, 3, 1, 2)
+            else:
+                add_grouped_outer(library, query, key, total)
+            return
     query, key = (x.reshape(batch, -1, heads, width) for x in (query, key))
     if query.shape[1] <= FEW_PIXELS and batch * heads > FEW_PRODUCTS:
         total += torch.einsum('bphc,bphd->bhcd', query, key)

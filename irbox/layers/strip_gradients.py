@@ -34,7 +34,7 @@ from irbox.utils.keep_memory import keeps_memory
 LEAST_PIXELS = 2**14
 """Of all images. Maps of fewer have more channels: products are most of what they take, and they
 stay in the caches anyway."""
-LEAST_KEPT, MOST_KEPT, MOST_KEPT_FOR_GOOD = 2**19, 2**24, 2**27
+LEAST_KEPT, MOST_KEPT, MOST_KEPT_FOR_GOOD = 2**18, 2**24, 2**27
 """Bytes of a wide map that is kept for the kernels of the backward pass. Smaller ones stay in a
 cache whatever computes; larger ones are made again, strip by strip. Where the process keeps its
 memory more is worth it: new pages take as long as making a large map again."""

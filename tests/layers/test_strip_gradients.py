@@ -28,6 +28,7 @@ NORMS = {'alone': None, 'with a norm': True, 'with a norm without bias': False}
 def short_strips(monkeypatch):
     """Strips of a row or a few, at any size."""
     monkeypatch.setattr(strip_gradients, 'LEAST_PIXELS', 0)
+    monkeypatch.setattr(strip_gradients, 'LEAST_KEPT', 2**60)
     monkeypatch.setattr(strips_module, 'BYTES', 2**13 // torch.get_num_threads())
 
 

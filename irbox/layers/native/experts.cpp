@@ -132,8 +132,8 @@ void experts_gradient(const Experts& all, const float* pixels, bool adds, const 
                 float* const at = of_pixels + places[row] * channels + column;
                 store(at, load(at) + sum);
             });
-            add_outer(of_wide, hidden, rows, channels, found, of_first);
-            add_outer(grads, channels, opened, hidden, found, of_second);
+            add_outer(of_wide, hidden, hidden, rows, channels, channels, found, of_first);
+            add_outer(grads, channels, channels, opened, hidden, hidden, found, of_second);
         }
     }
     #pragma omp parallel for num_threads(threads) schedule(static)

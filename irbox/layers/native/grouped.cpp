@@ -37,6 +37,20 @@ void grouped(const Groups& all, const Images<const float>& pixels, const float* 
     }
 }
 
+// Adds each group's ``left^T right``, summed over an image's pixels, to ``sums`` (images, number, given, made).
+void grouped_outer(const Groups& all, const Images<const float>& left, const Images<const float>& right, float* sums, int threads) {
+    #pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t part = 0; part < all.images * all.number; ++part) {
+        const int64_t image = part / all.number, group = part % all.number;
+        const float* const from = left.first + image * left.whole + group * all.given;
+        const float* const other = right.first + image * right.whole + group * all.made;
+        for (int64_t pixel = 0; pixel < all.count; pixel += BLOCK) {
+            add_outer(from + pixel * left.step, left.step, all.given, other + pixel * right.step, right.step, all.made,
+                      std::min(BLOCK, all.count - pixel), sums + part * all.given * all.made);
+        }
+    }
+}
+
 }  // namespace
 
 extern "C" void grouped_float32(const float* pixels, int64_t whole, int64_t step, int64_t images, int64_t count, int64_t number,
@@ -44,4 +58,11 @@ extern "C" void grouped_float32(const float* pixels, int64_t whole, int64_t step
                                 int64_t answer_whole, int64_t answer_step, int threads) {
     grouped({images, count, number, given, made}, {pixels, whole, step}, matrices, bool(adds), {answer, answer_whole, answer_step},
             threads);
+}
+
+extern "C" void grouped_outer_float32(const float* left, int64_t left_whole, int64_t left_step, const float* right,
+                                      int64_t right_whole, int64_t right_step, int64_t images, int64_t count, int64_t number,
+                                      int64_t given, int64_t made, float* sums, int threads) {
+    grouped_outer({images, count, number, given, made}, {left, left_whole, left_step}, {right, right_whole, right_step}, sums,
+                  threads);
 }

@@ -33,3 +33,25 @@ def grouped(
         matrices.data_ptr(), made, int(adds), out.data_ptr(), out.stride(0), out.stride(1),
         torch.get_num_threads(),
     )  # fmt: skip
+
+
+def add_grouped_outer(library: ctypes.CDLL, left: Tensor, right: Tensor, sums: Tensor) -> None:
+    """Add ``left^T right`` of each group of channels, summed over an image's pixels, to sums.
+
+    Args:
+        library: See ``native``.
+        left: (B, P, groups * M), each pixel's values side by side; float32, M a multiple of 8.
+        right: (B, P, groups * N), the same, N a multiple of 16.
+        sums: (B, groups, M, N), contiguous; added to.
+    """
+    batch, number, given, made = sums.shape
+    count = left.shape[1]
+    assert not given % 8 and not made % LANES and sums.is_contiguous()
+    assert left.shape == (batch, count, number * given) and left.stride(2) == 1
+    assert right.shape == (batch, count, number * made) and right.stride(2) == 1
+    assert left.dtype == right.dtype == sums.dtype == torch.float32
+    library.grouped_outer_float32(
+        left.data_ptr(), left.stride(0), left.stride(1), right.data_ptr(), right.stride(0),
+        right.stride(1), batch, count, number, given, made, sums.data_ptr(),
+        torch.get_num_threads(),
+    )  # fmt: skip

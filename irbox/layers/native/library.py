@@ -24,7 +24,7 @@ SWITCH = 'IRBOX_NATIVE'
 FOLDER = Path(__file__).parent
 SOURCES = (
     'kernels.cpp', 'gradients.cpp', 'norms.cpp', 'products.cpp', 'scans.cpp', 'scan_gradients.cpp',
-    'experts.cpp', 'grouped.cpp', 'routes.cpp',
+    'experts.cpp', 'grouped.cpp', 'matrices.cpp', 'routes.cpp',
 )  # fmt: skip
 HEADERS = 'lanes.h', 'maps.h', 'pairs.h', 'scans.h', 'tiles.h'
 COMPILERS = 'c++', 'g++', 'clang++'
@@ -71,6 +71,13 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     'grouped': (
         _POINTER, *[ctypes.c_int64] * 6, _POINTER, ctypes.c_int64, ctypes.c_int, _POINTER,
         *[ctypes.c_int64] * 2, ctypes.c_int,
+    ),
+    'grouped_outer': (
+        *[_POINTER, *[ctypes.c_int64] * 2] * 2, *[ctypes.c_int64] * 5, _POINTER, ctypes.c_int,
+    ),
+    'attention_matrix': (*[_POINTER] * 4, *[ctypes.c_int64] * 4, _POINTER, ctypes.c_int),
+    'attention_matrix_gradient': (
+        *[_POINTER] * 4, *[ctypes.c_int64] * 4, *[_POINTER] * 6, ctypes.c_int,
     ),
     'route': (_POINTER, *[ctypes.c_int64] * 3, *[_POINTER] * 2, ctypes.c_int),
     'experts': (*[_POINTER] * 3, *[ctypes.c_int64] * 4, *[_POINTER] * 5, ctypes.c_int),
@@ -192,6 +199,9 @@ def _declared(path: Path) -> ctypes.CDLL:
         'scan': ('float32',),
         'scan_gradient': ('float32',),
         'grouped': ('float32',),
+        'grouped_outer': ('float32',),
+        'attention_matrix': ('float32',),
+        'attention_matrix_gradient': ('float32',),
         'route': ('float32',),
         'experts': ('float32',),
         'experts_gradient': ('float32',),

@@ -53,14 +53,15 @@ inline void multiply(const float* rows, int64_t step, int64_t count, int64_t giv
 }
 
 template <int64_t COUNT, int64_t WIDE>
-inline void outer_tile(const float* left, int64_t of_left, const float* right, int64_t of_right, int64_t count, float* sums) {
+inline void outer_tile(const float* left, int64_t left_step, const float* right, int64_t right_step, int64_t count, float* sums,
+                       int64_t made) {
     Lanes sum[COUNT][WIDE];
     #pragma GCC unroll 8
     for (int64_t i = 0; i < COUNT; ++i) {
         #pragma GCC unroll 8
-        for (int64_t j = 0; j < WIDE; ++j) sum[i][j] = load(sums + i * of_right + j * LANES);
+        for (int64_t j = 0; j < WIDE; ++j) sum[i][j] = load(sums + i * made + j * LANES);
     }
-    for (int64_t row = 0; row < count; ++row, left += of_left, right += of_right) {
+    for (int64_t row = 0; row < count; ++row, left += left_step, right += right_step) {
         Lanes line[WIDE];
         #pragma GCC unroll 8
         for (int64_t j = 0; j < WIDE; ++j) line[j] = load(right + j * LANES);
@@ -73,23 +74,22 @@ inline void outer_tile(const float* left, int64_t of_left, const float* right, i
     #pragma GCC unroll 8
     for (int64_t i = 0; i < COUNT; ++i) {
         #pragma GCC unroll 8
-        for (int64_t j = 0; j < WIDE; ++j) store(sums + i * of_right + j * LANES, sum[i][j]);
+        for (int64_t j = 0; j < WIDE; ++j) store(sums + i * made + j * LANES, sum[i][j]);
     }
 }
 
-// Adds ``left^T right`` of some rows to ``sums`` (of_left, of_right), whole tiles of both.
-inline void add_outer(const float* left, int64_t of_left, const float* right, int64_t of_right, int64_t count, float* sums) {
+// Adds ``left^T right`` of some rows, each one step behind the other, to ``sums`` (of_left, made): whole tiles of both.
+inline void add_outer(const float* left, int64_t left_step, int64_t of_left, const float* right, int64_t right_step, int64_t made,
+                      int64_t count, float* sums) {
     for (int64_t i = 0; i < of_left; i += ROWS) {
+        const float* const from = left + i;
+        float* const to = sums + i * made;
         int64_t j = 0;
-        for (; j + VECTORS * LANES <= of_right; j += VECTORS * LANES) {
-            outer_tile<ROWS, VECTORS>(left + i, of_left, right + j, of_right, count, sums + i * of_right + j);
+        for (; j + VECTORS * LANES <= made; j += VECTORS * LANES) {
+            outer_tile<ROWS, VECTORS>(from, left_step, right + j, right_step, count, to + j, made);
         }
-        for (; j + 2 * LANES <= of_right; j += 2 * LANES) {
-            outer_tile<ROWS, 2>(left + i, of_left, right + j, of_right, count, sums + i * of_right + j);
-        }
-        for (; j < of_right; j += LANES) {
-            outer_tile<ROWS, 1>(left + i, of_left, right + j, of_right, count, sums + i * of_right + j);
-        }
+        for (; j + 2 * LANES <= made; j += 2 * LANES) outer_tile<ROWS, 2>(from, left_step, right + j, right_step, count, to + j, made);
+        for (; j < made; j += LANES) outer_tile<ROWS, 1>(from, left_step, right + j, right_step, count, to + j, made);
     }
 }
 

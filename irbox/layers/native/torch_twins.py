@@ -199,6 +199,55 @@ def grouped(pixels: Tensor, matrices: Tensor) -> Tensor:
     return torch.einsum('bpgk,bgkn->bpgn', apart, matrices).flatten(2)
 
 
+def attention_matrix(
+    product: Tensor, squares: Tensor, temperature: Tensor, kernel: Tensor | None
+) -> Tensor:
+    """See ``matrices.attention_matrix``; it can be differentiated."""
+    weights = (_cosines(product, squares) * temperature).softmax(-1)
+    folded = torch.einsum('ohc,bhcd->bhdo', _by_head(product, kernel), weights)
+    return folded.flatten(1, 2)
+
+
+def attention_matrix_gradient(
+    product: Tensor,
+    squares: Tensor,
+    temperature: Tensor,
+    kernel: Tensor | None,
+    of_matrix: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """See ``matrices.attention_matrix_gradient``; without the answer."""
+    batch, heads, size, _ = product.shape
+    cosines, projection = _cosines(product, squares), _by_head(product, kernel)
+    weights = (cosines * temperature).softmax(-1)
+    parts = of_matrix.view(batch, heads, size, -1)
+    of_weights = torch.einsum('bhdo,ohc->bhcd', parts, projection)
+    of_kernel = torch.einsum('bhdo,bhcd->ohc', parts, weights).flatten(1)
+    of_scores = weights * (of_weights - (of_weights * weights).sum(-1, keepdim=True))
+    both = of_scores * cosines
+    along = torch.stack([both.sum(-1), both.sum(-2)], 1) * temperature.view(heads, 1)
+    norms = _norms(product, squares)
+    of_query, of_key = norms.unbind(1)
+    of_product = of_scores * temperature * of_query.unsqueeze(-1) * of_key.unsqueeze(-2)
+    of_squares = (-0.5 * along * norms.square()).view_as(squares)
+    return of_product, of_squares, both.sum((0, 2, 3)).view_as(temperature), of_kernel
+
+
+def _norms(product: Tensor, squares: Tensor) -> Tensor:
+    batch, heads, size, _ = product.shape
+    return squares.masked_fill(squares <= 1e-24, torch.inf).rsqrt().view(batch, 2, heads, size)
+
+
+def _cosines(product: Tensor, squares: Tensor) -> Tensor:
+    of_query, of_key = _norms(product, squares).unbind(1)
+    return product * of_query.unsqueeze(-1) * of_key.unsqueeze(-2)
+
+
+def _by_head(product: Tensor, kernel: Tensor | None) -> Tensor:
+    heads, size = product.shape[1:3]
+    whole = torch.eye(heads * size, dtype=product.dtype) if kernel is None else kernel
+    return whole.view(len(whole), heads, size)
+
+
 def route(scores: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
     """See ``routes.route``."""
     kept, index = scores.topk(top_k, dim=-1)

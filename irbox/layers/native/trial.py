@@ -12,7 +12,8 @@ from torch import Tensor
 from irbox.layers.native import expert_operators, operators, products, scan_operators
 from irbox.layers.native import torch_twins as twins
 from irbox.layers.native.expert_operators import Perceptrons
-from irbox.layers.native.grouped import grouped
+from irbox.layers.native.grouped import add_grouped_outer, grouped
+from irbox.layers.native.matrices import attention_matrix, attention_matrix_gradient
 from irbox.layers.native.norm_gradient import normalize_gradient
 from irbox.layers.native.routes import route
 from irbox.layers.selective_scan import torch_scan
@@ -150,3 +151,16 @@ def _routed(
     expected_sum = there + twins.grouped(given, matrices)
     grouped(library, given, matrices, there, adds=True)
     yield 'grouped', [there], [expected_sum]
+    totals, left, right = draw(2, 3, 32, 48), draw(2, 70, 96), draw(2, 70, 144)
+    apart = (one.unflatten(2, (3, -1)) for one in (left, right))
+    expected_sum = totals + torch.einsum('bpgm,bpgn->bgmn', *apart)
+    add_grouped_outer(library, left, right, totals)
+    yield 'grouped_outer', [totals], [expected_sum]
+    small = 3 * draw(2, 3, 10, 10), draw(2, 60).square() + 3, draw(3, 1, 1), draw(32, 30)
+    matrix = twins.attention_matrix(*small)
+    yield 'attention_matrix', [attention_matrix(library, *small)], [matrix]
+    of_matrix = draw(2, 30, 32)
+    made_again, *learned_small = attention_matrix_gradient(library, *small, of_matrix)
+    expected_small = twins.attention_matrix_gradient(*small, of_matrix)
+    there = [one for one in learned_small if one is not None]
+    yield 'attention_matrix_gradient', [made_again, *there], [matrix, *expected_small]

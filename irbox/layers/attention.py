@@ -22,6 +22,8 @@ from irbox.layers.cross_attention_gradient import can_learn, cross_attention
 from irbox.layers.fused import attention_gradient, cross_attention_gradient
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import WIDEST_HEAD, can_learn_fused, can_run_fused
+from irbox.layers.native.grouped import can_be_grouped, grouped
+from irbox.layers.native.library import native
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pixel_linear import PixelLinear
 from irbox.layers.pointwise_conv import PointwiseConv2d
@@ -206,6 +208,13 @@ class TransposedAttention(nn.Module):
         if few and bias is None and pixels.dtype == values.dtype:
             base, flat = pixels.flatten(1, 2), values.flatten(1, 2)
             return torch.baddbmm(base, flat, folded.transpose(1, 2)).view(pixels.shape)
+        small = pixels.shape[1] * pixels.shape[2] <= 4 * FEW_PIXELS
+        if len(pixels) > 1 and small and bias is None and can_be_grouped(values, pixels, matrix):
+            answer, library = pixels.clone(), native()
+            assert library is not None
+            flat = values.flatten(1, 2), matrix.unsqueeze(1), answer.flatten(1, 2)
+            grouped(library, *flat, adds=True)
+            return answer
         answer, mixing = torch.empty_like(pixels), [PixelLinear(one, bias) for one in folded]
         for images, rows in strips(size_of(pixels), pixels.shape[3], values.dtype):
             for image in range(len(pixels))[images]:

@@ -110,8 +110,8 @@ def _gradients(
     taps, _ = _taps(attention)
     of_made, of_taps, of_shift = operators.depthwise_gradient(library, wide, taps, False, of_wide)
     flat = of_made.flatten(0, 2)
-    of_query, *of_q = _of_linear(attention.q, pixels_of(query), flat[:, :dim])
-    of_source, *of_kv = _of_linear(attention.kv, pixels_of(source), flat[:, dim:])
+    of_query, *of_q = _of_conv(attention.q, pixels_of(query), flat[:, :dim])
+    of_source, *of_kv = _of_conv(attention.kv, pixels_of(source), flat[:, dim:])
     if attention.q.bias is not None:
         own.append(of_answer.sum((0, 1, 2)))
         depthwise = [[of_taps[:dim], of_shift[:dim]], [of_taps[dim:], of_shift[dim:]]]
@@ -143,11 +143,25 @@ def _taps(attention: TransposedCrossAttention) -> tuple[Tensor, Tensor | None]:
     return taps, torch.cat(biases) if biases else None
 
 
-def _of_linear(conv: nn.Conv2d, given: Tensor, of_made: Tensor) -> list[Tensor]:
-    """Of the map that a 1x1 convolution is given, (B, C, H, W), of its weight and its bias."""
-    weight = conv.weight.detach().flatten(1)
-    of_given, of_weight = torch.empty_like(given), torch.zeros_like(weight)
-    PixelLinear(weight.t())(of_made, of_given)
+def of_linear(weight: Tensor, given: Tensor, of_made: Tensor) -> list[Tensor]:
+    """Differentiate a 1x1 convolution.
+
+    Args:
+        weight: (C_out, C, 1, 1).
+        given: The pixels that it is given, (B, H, W, C), contiguous.
+        of_made: The gradient of its answer, (pixels, C_out).
+
+    Returns:
+        The gradients of the map, (B, C, H, W), and of the weight.
+    """
+    matrix = weight.flatten(1)
+    of_given, of_weight = torch.empty_like(given), torch.zeros_like(matrix)
+    PixelLinear(matrix.t())(of_made, of_given)
     add_outer_product(of_weight, of_made, given.flatten(0, 2))
-    found = [of_given.permute(0, 3, 1, 2), of_weight.view(conv.weight.shape)]
+    return [of_given.permute(0, 3, 1, 2), of_weight.view(weight.shape)]
+
+
+def _of_conv(conv: nn.Conv2d, given: Tensor, of_made: Tensor) -> list[Tensor]:
+    """The same with that of the bias, where there is one."""
+    found = of_linear(conv.weight.detach(), given, of_made)
     return found if conv.bias is None else [*found, of_made.sum(0)]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from irbox.layers.attention import TransposedCrossAttention
 from irbox.layers.channel_attention import apply, exact
+from irbox.layers.cross_attention_gradient import can_learn, of_linear
+from irbox.layers.native import operators
+from irbox.layers.native.library import native
+from irbox.layers.pixel_linear import PixelLinear, add_outer_product
 from irbox.layers.standard_operators import wants_standard_operators
-from irbox.layers.strips import is_watched
+from irbox.layers.strips import is_watched, pixels_of
+from irbox.layers.summed_gradients import differentiate
 from irbox.utils.precision import full_precision
 
 
@@ -31,6 +38,14 @@ def attend_by_zeros(attention: TransposedCrossAttention, query: Tensor, source: 
     if not _can_be_cut_short(attention, source):
         answer: Tensor = attention(query, source)
         return answer
+    if attention.kv.bias is None and can_learn(attention, source, source):
+        learned: Tensor = _MeanValues.apply(attention, source, *attention.parameters())
+        return learned
+    return _mean_values(attention, source)
+
+
+def _mean_values(attention: TransposedCrossAttention, source: Tensor) -> Tensor:
+    """The same operator by operator."""
     heads, dim = len(attention.temperature), attention.q.in_channels
     wide, narrow = (_of_values(layer, dim) for layer in (attention.kv, attention.kv_dwconv))
     values = F.linear(source.permute(0, 2, 3, 1), wide[0].flatten(1), wide[1]).permute(0, 3, 1, 2)
@@ -41,6 +56,67 @@ def attend_by_zeros(attention: TransposedCrossAttention, query: Tensor, source: 
         weights = alike.expand(len(source), heads, dim // heads, dim // heads)
         out = apply(values.permute(0, 2, 3, 1), weights, attention.project_out)
     return out.permute(0, 3, 1, 2)
+
+
+class _MeanValues(torch.autograd.Function):
+    """The same by kernels of ours; differentiable itself, then operator by operator."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, attention: TransposedCrossAttention, source: Tensor, *weights: Tensor
+    ) -> Tensor:
+        ctx.attention, dim = attention, source.shape[1]
+        pixels = pixels_of(source)
+        wide = torch.empty_like(pixels)
+        if source.is_meta:
+            ctx.save_for_backward(source, wide, wide, *weights)
+            return torch.empty_like(source)
+        PixelLinear(attention.kv.weight.detach()[dim:].flatten(1))(pixels, wide)
+        taps = attention.kv_dwconv.weight.detach()[dim:]
+        values = F.conv2d(wide.permute(0, 3, 1, 2), taps, padding=1, groups=dim)
+        values = values.permute(0, 2, 3, 1).contiguous()
+        ctx.save_for_backward(source, wide, values, *weights)
+        answer = torch.empty_like(pixels)
+        PixelLinear(_mixing(attention))(values, answer)
+        return answer.permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (grad,), (source, wide, values, *weights) = grads, ctx.saved_tensors
+        attention, dim, library = ctx.attention, source.shape[1], native()
+        if torch.is_grad_enabled():
+            answer = _mean_values(attention, source)
+            return None, *differentiate(answer, [source, *weights], grad, again=True)
+        assert library is not None
+        of_answer, mixing = pixels_of(grad), _mixing(attention)
+        of_mixing, of_values = torch.zeros_like(mixing), torch.empty_like(values)
+        add_outer_product(of_mixing, of_answer.flatten(0, 2), values.flatten(0, 2))
+        PixelLinear(mixing.t())(of_answer, of_values)
+        taps = operators.taps(attention.kv_dwconv.weight.detach()[dim:])
+        given = library, wide, taps, False, of_values
+        of_wide, of_taps, _ = operators.depthwise_gradient(*given)
+        weight = attention.kv.weight.detach()[dim:]
+        of_source, of_weight = of_linear(weight, pixels_of(source), of_wide.flatten(0, 2))
+        temperature, *unused, _, _, _ = (torch.zeros_like(one) for one in weights)
+        heads = len(attention.temperature)
+        each = of_mixing.view(dim, heads, -1).mean(2, keepdim=True)
+        of_projection = each.expand(dim, heads, dim // heads).reshape(weights[-1].shape)
+        return (
+            None,
+            of_source,
+            temperature,
+            *unused,
+            torch.cat([torch.zeros_like(of_weight), of_weight]),
+            torch.cat([torch.zeros_like(of_taps), of_taps]),
+            of_projection,
+        )
+
+
+def _mixing(attention: TransposedCrossAttention) -> Tensor:
+    """What takes the mean of each head's values, and projects it: (C_out, C)."""
+    weight, heads = attention.project_out.weight.detach(), len(attention.temperature)
+    apart = weight.view(len(weight), heads, -1)
+    return apart.mean(2, keepdim=True).expand_as(apart).reshape(len(weight), -1)
 
 
 def _can_be_cut_short(attention: TransposedCrossAttention, source: Tensor) -> bool:

@@ -1,7 +1,11 @@
+import copy
+
 import pytest
 import torch
 
+from irbox.layers import strip_gradients
 from irbox.layers.attention import TransposedCrossAttention
+from irbox.layers.native.library import native
 from irbox.layers.zero_query import attend_by_zeros
 
 
@@ -64,3 +68,29 @@ def test_the_whole_layer_runs_where_a_step_counts(why):
     answer = attend_by_zeros(attention, torch.zeros_like(source), source)
     assert bool(calls) == (why == 'a hook')
     torch.testing.assert_close(answer, attention(torch.zeros_like(source), source))
+
+
+def test_gradients_by_kernels(monkeypatch):
+    """Beside those of the layer in float64, which no kernel computes."""
+    if native() is None:
+        pytest.skip('no kernels on this machine')
+    monkeypatch.setattr(strip_gradients, 'LEAST_KEPT', 0)
+    torch.manual_seed(0)
+    attention = TransposedCrossAttention(32, 4)
+    for weight in attention.parameters():
+        torch.nn.init.normal_(weight, std=0.5)
+    source, grad = torch.randn(2, 32, 7, 9), torch.randn(2, 32, 7, 9)
+    found = []
+    for kind in (torch.float32, torch.float64):
+        layer = copy.deepcopy(attention).to(kind)
+        given = source.to(kind).requires_grad_()
+        answer = attend_by_zeros(layer, torch.zeros_like(given), given)
+        assert ('MeanValues' in type(answer.grad_fn).__name__) == (kind == torch.float32)
+        inputs = [given, *layer.parameters()]
+        found.append([answer, *torch.autograd.grad(answer, inputs, grad.to(kind))])
+        again = attend_by_zeros(layer, torch.zeros_like(given), given)
+        (first,) = torch.autograd.grad(again.square().sum(), given, create_graph=True)
+        found[-1] += torch.autograd.grad(first.square().sum(), inputs)
+    for one, other in zip(*found, strict=True):
+        assert one.shape == other.shape
+        assert (one - other).abs().max() <= 1e-4 * other.abs().max()

@@ -7,7 +7,14 @@ import ctypes
 import torch
 from torch import Tensor
 
+from irbox.layers.native.library import native
 from irbox.layers.strips import LANES
+
+
+def can_be_grouped(*tensors: Tensor) -> bool:
+    """Tell whether the kernels multiply such maps: float32 on a CPU, of whole vectors."""
+    alike = all(one.dtype == torch.float32 and one.device.type == 'cpu' for one in tensors)
+    return alike and not any(one.shape[-1] % LANES for one in tensors) and native() is not None
 
 
 def grouped(

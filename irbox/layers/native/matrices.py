@@ -76,7 +76,7 @@ def attention_matrix_gradient(
 def _given(
     product: Tensor, squares: Tensor, temperature: Tensor, kernel: Tensor | None
 ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor | None], tuple[int, int, int, int]]:
-    """Lay them out as the kernels read them; images, heads, channels of a head and of the answer."""
+    """Lay them out as the kernels read them; say images, heads, channels of a head and made."""
     batch, heads, size, _ = product.shape
     made = heads * size if kernel is None else len(kernel)
     assert squares.shape == (batch, 2 * heads * size) and temperature.numel() == heads

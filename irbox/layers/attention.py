@@ -210,11 +210,11 @@ class TransposedAttention(nn.Module):
             return torch.baddbmm(base, flat, folded.transpose(1, 2)).view(pixels.shape)
         small = pixels.shape[1] * pixels.shape[2] <= 4 * FEW_PIXELS
         if len(pixels) > 1 and small and bias is None and can_be_grouped(values, pixels, matrix):
-            answer, library = pixels.clone(), native()
+            library, added = native(), pixels.clone()
             assert library is not None
-            flat = values.flatten(1, 2), matrix.unsqueeze(1), answer.flatten(1, 2)
-            grouped(library, *flat, adds=True)
-            return answer
+            flat, out = values.flatten(1, 2), added.flatten(1, 2)
+            grouped(library, flat, matrix.unsqueeze(1), out, adds=True)
+            return added
         answer, mixing = torch.empty_like(pixels), [PixelLinear(one, bias) for one in folded]
         for images, rows in strips(size_of(pixels), pixels.shape[3], values.dtype):
             for image in range(len(pixels))[images]:

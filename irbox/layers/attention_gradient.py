@@ -172,7 +172,7 @@ def of_small(
     parts = of_matrix.to(weights.dtype).view(batch, heads, size, -1)
     own: list[Tensor | None] = []
     if projection is None:
-        of_weights = torch.einsum('bhdhc->bhcd', parts.unflatten(3, (heads, size)))
+        of_weights = torch.einsum('bhdhc->bhcd', parts.view(batch, heads, size, heads, size))
     else:
         turned = projection.weight.detach().to(weights.dtype).view(-1, heads, size)
         of_weights = torch.einsum('bhdo,ohc->bhcd', parts, turned)

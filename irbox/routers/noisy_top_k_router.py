@@ -84,15 +84,16 @@ class NoisyTopKRouter(nn.Module):
             if self.prompt is not None:
                 assert context.prompt is not None
                 prompt = self.prompt(context.prompt.float())
-            score = self._project(self.score, pixels, prompt)
+            layers = [self.score, self.noise] if self.training else [self.score]
+            # In one product: the map is read once.
+            score, *noises = self._project(layers, pixels, prompt)
             biased = score
             if self.prior_bias is not None:
                 assert context.prior is not None
                 bias = self.alpha * self.prior_bias(context.prior.probabilities.float())
                 biased = score + bias[:, None, None]
             noisy, sigma = biased, None
-            if self.training:
-                noise = self._project(self.noise, pixels, prompt)
+            for noise in noises:
                 # Flat, since torch.compile is mistaken about the strides of its gradient otherwise.
                 sigma = F.softplus(noise.flatten(0, 2)).view_as(noise) + self.noise_eps
                 noisy = biased + self._mask(biased) * sigma * normal_noise(biased)
@@ -124,13 +125,17 @@ class NoisyTopKRouter(nn.Module):
         return route(logits, x, self.top_k, 'selected', bias)
 
     @staticmethod
-    def _project(layer: nn.Linear, pixels: Tensor, prompt: Tensor | None) -> Tensor:
-        """``[x; p] W`` without laying the prompt out over the pixels: (B, H, W, N)."""
-        if prompt is None:
-            answer: Tensor = layer(pixels)
-            return answer
-        of_pixels, of_prompt = torch.split(layer.weight, pixels.shape[-1], dim=1)
-        return F.linear(pixels, of_pixels) + F.linear(prompt, of_prompt)[:, None, None]
+    def _project(
+        layers: list[nn.Linear], pixels: Tensor, prompt: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """``[x; p] W`` of each layer, the prompt not laid out over the pixels: (B, H, W, N)."""
+        weights = [layer.weight for layer in layers]
+        weight = weights[0] if len(weights) == 1 else torch.cat(weights)
+        of_pixels, *of_prompt = torch.split(weight, pixels.shape[-1], dim=1)
+        answer = F.linear(pixels, of_pixels)
+        if prompt is not None:
+            answer = answer + F.linear(prompt, of_prompt[0])[:, None, None]
+        return answer.chunk(len(layers), dim=-1)
 
     def _mask(self, scores: Tensor) -> Tensor | float:
         """(B, 1, 1, N): which experts of an image are disturbed (Eq. 8)."""
@@ -140,7 +145,7 @@ class NoisyTopKRouter(nn.Module):
 
     def _load(self, clean: Tensor, noisy: Tensor, sigma: Tensor | None) -> Tensor:
         """How often each expert is selected (N,), or how probable that is under fresh noise."""
-        if self._counts(sigma):
+        if sigma is None or self._counts(sigma):
             return counted_load(noisy, self.top_k)
         return expected_load(clean, noisy, sigma, self.top_k)
 

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from irbox.engine.optim.spike_guard import SpikeGuard
 from irbox.engine.sharding import whole
+from irbox.layers.native.total_norm import total_norm
 from irbox.registry import OPTIM_WRAPPERS
 from irbox.utils.bounded import PositiveInt
 
@@ -117,8 +118,8 @@ class OptimWrapper(MMEngineOptimWrapper):  # type: ignore[misc]  # mmengine has 
         limit = clipping.pop('max_norm') if by_norm else math.inf
         how = clipping if by_norm else {}
         gradients = [weight.grad for weight in weights]
-        norm = whole(get_total_norm(gradients, **how))
-        read = [norm, whole(get_total_norm(weights)).to(norm), self._loss().to(norm)]
+        norm = _norm(gradients, **how)
+        read = [norm, _norm(weights).to(norm), self._loss().to(norm)]
         gradient, own, loss = torch.stack(read).tolist()
         if not math.isfinite(gradient) or not math.isfinite(own):
             spoilt = [weight for weight in weights if not whole(weight.grad).isfinite().all()]
@@ -145,3 +146,9 @@ class OptimWrapper(MMEngineOptimWrapper):  # type: ignore[misc]  # mmengine has 
             # Or one process would leave out what the others take.
             all_reduce(mean, 'mean')
         return mean
+
+
+def _norm(tensors: list[Any], **how: Any) -> Tensor:
+    """Compute the norm of all together, the same in all processes."""
+    plain = total_norm(tensors) if not how else None
+    return whole(get_total_norm(tensors, **how)) if plain is None else plain

@@ -86,9 +86,8 @@ def experts_gradient(
         torch.get_num_threads(),
     )  # fmt: skip
     matrix = hidden * channels
-    parts = found.split([matrix, hidden, matrix, channels], 1)
-    shaped = (part.view(one.shape) if one.dim() == 2 else part.unflatten(1, one.shape[1:])
-              for part, one in zip(parts, own, strict=True))  # fmt: skip
+    parts = torch.split(found, [matrix, hidden, matrix, channels], 1)
+    shaped = (part.reshape(one.shape) for part, one in zip(parts, own, strict=True))
     return of_pixels, of_weights, Perceptrons(*shaped)
 
 

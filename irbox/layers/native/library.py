@@ -79,6 +79,7 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     'attention_matrix_gradient': (
         *[_POINTER] * 4, *[ctypes.c_int64] * 4, *[_POINTER] * 6, ctypes.c_int,
     ),
+    'squares': (_POINTER, _POINTER, ctypes.c_int64),
     'route': (_POINTER, *[ctypes.c_int64] * 3, *[_POINTER] * 2, ctypes.c_int),
     'experts': (*[_POINTER] * 3, *[ctypes.c_int64] * 4, *[_POINTER] * 5, ctypes.c_int),
     'experts_gradient': (
@@ -87,7 +88,7 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     ),
 }  # fmt: skip
 
-_ANSWERS = {'multiplies': ctypes.c_int}
+_ANSWERS: dict[str, type] = {'multiplies': ctypes.c_int, 'squares': ctypes.c_double}
 
 
 def native() -> ctypes.CDLL | None:
@@ -202,6 +203,7 @@ def _declared(path: Path) -> ctypes.CDLL:
         'grouped_outer': ('float32',),
         'attention_matrix': ('float32',),
         'attention_matrix_gradient': ('float32',),
+        'squares': ('float32',),
         'route': ('float32',),
         'experts': ('float32',),
         'experts_gradient': ('float32',),

@@ -83,3 +83,20 @@ void normalize_gradient(const float* pixels, int64_t count, int64_t channels, co
 
 NORM_GRADIENT(float32, float)
 NORM_GRADIENT(bfloat16, BFloat16)
+
+// The sum of the squares of all numbers of some tensors, tensor by tensor.
+extern "C" double squares_float32(const float* const* from, const int64_t* counts, int64_t number) {
+    double sum = 0;
+    for (int64_t i = 0; i < number; ++i) {
+        const float* const x = from[i];
+        int64_t k = 0;
+        // Few enough at once that float holds their sum.
+        for (; k + 8 * LANES <= counts[i]; k += 8 * LANES) {
+            Lanes sums[4] = {};
+            for (int64_t j = 0; j < 8; ++j) sums[j % 4] += load(x + k + j * LANES) * load(x + k + j * LANES);
+            sum += total((sums[0] + sums[1]) + (sums[2] + sums[3]));
+        }
+        for (; k < counts[i]; ++k) sum += double(x[k]) * x[k];
+    }
+    return sum;
+}

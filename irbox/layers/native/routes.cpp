@@ -16,6 +16,26 @@ void route(const float* scores, int64_t count, int64_t number, int64_t top, floa
             const float* const from = scores + pixel * number;
             float *const to = weights + pixel * number, sum = 0, largest = 0;
             memset(to, 0, 4 * number);
+            if (top == 2) {
+                // Without a branch that no processor foresees.
+                float a = from[0], b = from[1];
+                int64_t first = 0, second = 1;
+                if (!(b <= a)) std::swap(a, b), std::swap(first, second);
+                for (int64_t i = 2; i < number; ++i) {
+                    const float x = from[i];
+                    const bool leads = !(x <= a), follows = !(x <= b);
+                    second = leads ? first : follows ? i : second;
+                    b = leads ? a : follows ? x : b;
+                    first = leads ? i : first;
+                    a = leads ? x : a;
+                }
+                const float other = std::exp(b - a);
+                to[first] = 1 / (1 + other);
+                to[second] = other / (1 + other);
+                ++own[first];
+                ++own[second];
+                continue;
+            }
             for (int64_t k = 0; k < top; ++k) {
                 int64_t best = -1;
                 for (int64_t i = 0; i < number; ++i) {

@@ -195,7 +195,7 @@ def experts_gradient(
 
 def grouped(pixels: Tensor, matrices: Tensor) -> Tensor:
     """See ``grouped.grouped``; what it adds to what is there."""
-    apart = pixels.unflatten(2, matrices.shape[1:3])
+    apart = pixels.view(*pixels.shape[:2], *matrices.shape[1:3])
     return torch.einsum('bpgk,bgkn->bpgn', apart, matrices).flatten(2)
 
 

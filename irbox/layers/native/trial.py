@@ -16,6 +16,7 @@ from irbox.layers.native.grouped import add_grouped_outer, grouped
 from irbox.layers.native.matrices import attention_matrix, attention_matrix_gradient
 from irbox.layers.native.norm_gradient import normalize_gradient
 from irbox.layers.native.routes import route
+from irbox.layers.native.total_norm import total_norm_by
 from irbox.layers.selective_scan import torch_scan
 from irbox.layers.selective_scan.torch_scan import recur_in_steps
 
@@ -146,21 +147,30 @@ def _routed(
         *found, of_own = expert_operators.experts_gradient(library, *learned)
         *expected, of_twin = twins.experts_gradient(*learned)
         yield 'experts_gradient', [*found, *of_own], [*expected, *of_twin]
-    yield 'route', [*route(library, grad, 5)], [*twins.route(grad, 5)]
-    given, matrices, there = draw(2, 19, 96), draw(2, 3, 32, 48), draw(2, 19, 144)
-    expected_sum = there + twins.grouped(given, matrices)
-    grouped(library, given, matrices, there, adds=True)
-    yield 'grouped', [there], [expected_sum]
-    totals, left, right = draw(2, 3, 32, 48), draw(2, 70, 96), draw(2, 70, 144)
-    apart = (one.unflatten(2, (3, -1)) for one in (left, right))
-    expected_sum = totals + torch.einsum('bpgm,bpgn->bgmn', *apart)
-    add_grouped_outer(library, left, right, totals)
-    yield 'grouped_outer', [totals], [expected_sum]
+    norm = total_norm_by(library, [pixels, grad.t().contiguous()])
+    yield 'squares', [norm], [torch.cat([pixels, grad]).norm()]
+    for top_k in (2, 5):
+        yield 'route', [*route(library, grad, top_k)], [*twins.route(grad, top_k)]
+    yield from _small(library, draw)
+
+
+def _small(
+    library: ctypes.CDLL, draw: Callable[..., Tensor]
+) -> Iterator[tuple[str, Answers, Answers]]:
+    """The same of matrices that each image has for itself."""
+    pixels, matrices, total = draw(2, 19, 96), draw(2, 3, 32, 48), draw(2, 19, 144)
+    expected = total + twins.grouped(pixels, matrices)
+    grouped(library, pixels, matrices, total, adds=True)
+    yield 'grouped', [total], [expected]
+    sums, left, right = draw(2, 3, 32, 48), draw(2, 70, 96), draw(2, 70, 144)
+    apart = left.view(2, 70, 3, 32), right.view(2, 70, 3, 48)
+    expected = sums + torch.einsum('bpgm,bpgn->bgmn', *apart)
+    add_grouped_outer(library, left, right, sums)
+    yield 'grouped_outer', [sums], [expected]
     small = 3 * draw(2, 3, 10, 10), draw(2, 60).square() + 3, draw(3, 1, 1), draw(32, 30)
-    matrix = twins.attention_matrix(*small)
+    matrix, grad = twins.attention_matrix(*small), draw(2, 30, 32)
     yield 'attention_matrix', [attention_matrix(library, *small)], [matrix]
-    of_matrix = draw(2, 30, 32)
-    made_again, *learned_small = attention_matrix_gradient(library, *small, of_matrix)
-    expected_small = twins.attention_matrix_gradient(*small, of_matrix)
-    there = [one for one in learned_small if one is not None]
-    yield 'attention_matrix_gradient', [made_again, *there], [matrix, *expected_small]
+    again, *found = attention_matrix_gradient(library, *small, grad)
+    there = [one for one in found if one is not None]
+    gradients = twins.attention_matrix_gradient(*small, grad)
+    yield 'attention_matrix_gradient', [again, *there], [matrix, *gradients]

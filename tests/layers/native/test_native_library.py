@@ -116,12 +116,13 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch):
         ('products.cpp', 'x * both * (1.0f - by)', 'x * both * (1.0f + by)'),
         ('experts.cpp', 'const Lanes of_a = weight', 'const Lanes of_a = 1.01f * weight'),
         ('grouped.cpp', 'adds ? load(at) + sum', 'adds ? load(at) - sum'),
-        ('routes.cpp', 'to[i] /= sum', 'to[i] /= 1.01f * sum'),
+        ('matrices.cpp', '-0.5f * temperature * of_keys', '-0.4f * temperature * of_keys'),
+        ('routes.cpp', '= other / (1 + other)', '= other / (1.1f + other)'),
         ('pairs.h', '{nothing, tap[0]}, {tap[1]', '{nothing, tap[1]}, {tap[1]'),
     ],
     ids=['gate', 'gate_gradient', 'depthwise_gradient', 'causal', 'causal_gradient']
     + ['scan', 'scan_gradient', 'normalize_gradient', 'product', 'open_gradient']
-    + ['experts_gradient', 'grouped', 'route', 'pairs'],
+    + ['experts_gradient', 'grouped', 'attention_matrix_gradient', 'route', 'pairs'],
 )
 def test_kernels_that_differ_are_not_used(tmp_path, monkeypatch, name, found, instead):
     needed = {'products.cpp': 'avx512f', 'pairs.h': 'avx512_bf16'}.get(name, '')

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from irbox.layers.attention_gradient import transposed_attention
 from irbox.layers.channel_attention import (
-    FEW_PIXELS,
     QueryNorm,
+    add_multiplied,
     add_products,
     apply,
     attention_matrix,
@@ -22,10 +22,7 @@ from irbox.layers.cross_attention_gradient import can_learn, cross_attention
 from irbox.layers.fused import attention_gradient, cross_attention_gradient
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import WIDEST_HEAD, can_learn_fused, can_run_fused
-from irbox.layers.native.grouped import can_be_grouped, grouped
-from irbox.layers.native.library import native
 from irbox.layers.norm import LayerNorm2d
-from irbox.layers.pixel_linear import PixelLinear
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strip_convolutions import Attended, Convolved
 from irbox.layers.strip_gradients import can_learn_by_kernels, can_learn_in_strips
@@ -35,8 +32,6 @@ from irbox.layers.strips import (
     computing_dtype,
     kept_map,
     pixels_of,
-    size_of,
-    strips,
     weights_of,
 )
 from irbox.layers.widen import widen_in_strips
@@ -145,7 +140,7 @@ class TransposedAttention(nn.Module):
             if norm is None:
                 answer = multiply(values, matrix, self.project_out)
             else:
-                answer = self._add_in_strips(pixels, values, matrix)
+                answer = add_multiplied(pixels, values, matrix, self.project_out)
         return answer.permute(0, 3, 1, 2), values, product, squares
 
     def weigh_in_strips(
@@ -198,29 +193,6 @@ class TransposedAttention(nn.Module):
     def wide_map(self, x: Tensor) -> Tensor:
         """Give memory for queries, keys and values of a map, 3 C wide."""
         return kept_map(x, 3 * x.shape[1])
-
-    def _add_in_strips(self, pixels: Tensor, values: Tensor, matrix: Tensor) -> Tensor:
-        """``pixels`` and what attention makes of the values, (B, H, W, C)."""
-        folded = matrix.to(values.dtype).transpose(1, 2)
-        bias = None if self.project_out is None else self.project_out.bias
-        bias = None if bias is None else bias.to(values.dtype)
-        few = pixels.shape[1] * pixels.shape[2] <= FEW_PIXELS
-        if few and bias is None and pixels.dtype == values.dtype:
-            base, flat = pixels.flatten(1, 2), values.flatten(1, 2)
-            return torch.baddbmm(base, flat, folded.transpose(1, 2)).view(pixels.shape)
-        small = pixels.shape[1] * pixels.shape[2] <= 4 * FEW_PIXELS
-        if len(pixels) > 1 and small and bias is None and can_be_grouped(values, pixels, matrix):
-            library, added = native(), pixels.clone()
-            assert library is not None
-            flat, out = values.flatten(1, 2), added.flatten(1, 2)
-            grouped(library, flat, matrix.unsqueeze(1), out, adds=True)
-            return added
-        answer, mixing = torch.empty_like(pixels), [PixelLinear(one, bias) for one in folded]
-        for images, rows in strips(size_of(pixels), pixels.shape[3], values.dtype):
-            for image in range(len(pixels))[images]:
-                place = image, rows
-                mixing[image](values[place], answer[place], plus=pixels[place])
-        return answer
 
 
 class TransposedCrossAttention(nn.Module):

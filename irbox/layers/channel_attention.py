@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from irbox.layers.native import matrices
-from irbox.layers.native.grouped import add_grouped_outer
+from irbox.layers.native.grouped import add_grouped_outer, can_be_grouped, grouped
 from irbox.layers.native.library import native
-from irbox.layers.pixel_linear import add_outer_product
-from irbox.layers.strips import LANES
+from irbox.layers.pixel_linear import PixelLinear, add_outer_product
+from irbox.layers.strips import LANES, size_of, strips
 from irbox.utils.precision import full_precision
 
 QueryNorm = Literal['channel', 'head']
@@ -111,6 +111,32 @@ def multiply(value: Tensor, matrix: Tensor, projection: nn.Conv2d | None) -> Ten
     bias = None if projection is None else projection.bias
     out = out if bias is None else out + bias.to(out.dtype)
     return out.view(*value.shape[:3], -1)
+
+
+def add_multiplied(
+    pixels: Tensor, values: Tensor, matrix: Tensor, projection: nn.Conv2d | None
+) -> Tensor:
+    """Compute ``pixels + multiply(values, ...)``, (B, H, W, C), with nothing to differentiate."""
+    folded = matrix.to(values.dtype).transpose(1, 2)
+    bias = None if projection is None else projection.bias
+    bias = None if bias is None else bias.to(values.dtype)
+    few = pixels.shape[1] * pixels.shape[2] <= FEW_PIXELS
+    if few and bias is None and pixels.dtype == values.dtype:
+        base, flat = pixels.flatten(1, 2), values.flatten(1, 2)
+        return torch.baddbmm(base, flat, folded.transpose(1, 2)).view(pixels.shape)
+    small = pixels.shape[1] * pixels.shape[2] <= 4 * FEW_PIXELS
+    if len(pixels) > 1 and small and bias is None and can_be_grouped(values, pixels, matrix):
+        library, added = native(), pixels.clone()
+        assert library is not None
+        flat, out = values.flatten(1, 2), added.flatten(1, 2)
+        grouped(library, flat, matrix.unsqueeze(1), out, adds=True)
+        return added
+    answer, mixing = torch.empty_like(pixels), [PixelLinear(one, bias) for one in folded]
+    for images, rows in strips(size_of(pixels), pixels.shape[3], values.dtype):
+        for image in range(len(pixels))[images]:
+            place = image, rows
+            mixing[image](values[place], answer[place], plus=pixels[place])
+    return answer
 
 
 def fold(weights: Tensor, projection: nn.Conv2d | None) -> Tensor:

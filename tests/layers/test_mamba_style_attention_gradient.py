@@ -131,6 +131,7 @@ def test_others_are_computed_as_a_whole(short_strips):
 def test_little_is_kept(monkeypatch):
     """The input, the mask, the values and what attention makes of them."""
     monkeypatch.setattr(strip_gradients, 'LEAST_PIXELS', 0)
+    monkeypatch.setattr(strip_gradients, 'LEAST_KEPT', 2**60)
     layer, norm, x = case((2, 16, 32, 32))
     kept = {}
 

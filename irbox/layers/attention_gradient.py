@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +13,7 @@ from irbox.layers.native import matrices
 from irbox.layers.native.grouped import grouped
 from irbox.layers.native.library import native
 from irbox.layers.norm import LayerNorm2d
-from irbox.layers.pixel_linear import PixelLinear
+from irbox.layers.pixel_linear import LEAST_PRODUCTS, PixelLinear
 from irbox.layers.strip_gradients import WideStrips
 from irbox.layers.strips import LANES, computing_dtype
 from irbox.layers.summed_gradients import differentiate
@@ -201,21 +202,10 @@ class OfThree:
     """
 
     def __init__(self, matrix: Tensor, of_product: Tensor, twice: Tensor) -> None:
-        self._dim, size = matrix.shape[1], of_product.shape[-1]
+        self._matrix, self._of_product, self._twice = matrix, of_product, twice
+        self._dim, self._size = matrix.shape[1], of_product.shape[-1]
         plain = matrix.dtype == torch.float32 and matrix.device.type == 'cpu'
-        fits = plain and not self._dim % LANES
-        self._library = native() if fits else None
-        if self._library is None:
-            self._unfold = [PixelLinear(one) for one in matrix]
-            self._of_heads = [
-                _Heads(one, other) for one, other in zip(of_product, twice, strict=True)
-            ]
-            return
-        if size % LANES:
-            of_product = _one_group(of_product)
-        self._twice, self._of_keys = twice.unsqueeze(1), of_product
-        self._of_queries = of_product.transpose(2, 3).contiguous()
-        self._of_values = matrix.transpose(1, 2).unsqueeze(1).contiguous()
+        self._library = native() if plain and not self._dim % LANES else None
 
     def __call__(self, images: slice, both: Tensor, of_answer: Tensor, out: Tensor) -> None:
         """Write them.
@@ -227,17 +217,30 @@ class OfThree:
             out: (images, pixels, 3 C) or wider, written to.
         """
         dim = self._dim
-        if self._library is None:
-            for image, one in enumerate(range(len(self._unfold))[images]):
-                self._unfold[one](of_answer[image], out[image, :, 2 * dim : 3 * dim])
-                self._of_heads[one](both[image], out[image, :, : 2 * dim])
+        if self._library is None or both.shape[1] * self._size**2 >= LEAST_PRODUCTS:
+            for image, (unfold, of_heads) in enumerate(self._one_by_one[images]):
+                unfold(of_answer[image], out[image, :, 2 * dim : 3 * dim])
+                of_heads(both[image], out[image, :, : 2 * dim])
             return
-        grouped(self._library, of_answer, self._of_values[images], out[..., 2 * dim : 3 * dim])
-        torch.mul(both, self._twice[images], out=out[..., : 2 * dim])
+        of_queries, of_keys, of_values = (one[images] for one in self._side_by_side)
+        grouped(self._library, of_answer, of_values, out[..., 2 * dim : 3 * dim])
+        torch.mul(both, self._twice[images].unsqueeze(1), out=out[..., : 2 * dim])
         queries, keys = both[..., :dim], both[..., dim:]
-        grouped(self._library, keys, self._of_queries[images], out[..., :dim], adds=True)
-        of_keys = out[..., dim : 2 * dim]
-        grouped(self._library, queries, self._of_keys[images], of_keys, adds=True)
+        grouped(self._library, keys, of_queries, out[..., :dim], adds=True)
+        grouped(self._library, queries, of_keys, out[..., dim : 2 * dim], adds=True)
+
+    @cached_property
+    def _one_by_one(self) -> list[tuple[PixelLinear, _Heads]]:
+        """Of each image, and in it of each head: for maps large enough for calls of their own."""
+        each = zip(self._matrix, self._of_product, self._twice, strict=True)
+        return [(PixelLinear(one), _Heads(*them)) for one, *them in each]
+
+    @cached_property
+    def _side_by_side(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Matrices for the gradients of queries, of keys and of values."""
+        of_keys = _one_group(self._of_product) if self._size % LANES else self._of_product
+        of_values = self._matrix.transpose(1, 2).unsqueeze(1).contiguous()
+        return of_keys.transpose(2, 3).contiguous(), of_keys, of_values
 
 
 def _one_group(of_heads: Tensor) -> Tensor:

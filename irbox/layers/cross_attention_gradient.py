@@ -69,7 +69,7 @@ class _Cross(torch.autograd.Function):
         _linear(attention.q)(pixels_of(query), flat[:, :dim])
         _linear(attention.kv)(pixels_of(source), flat[:, dim:])
         taps, shift = _taps(attention)
-        both, squares = operators.attend(library, wide, taps, shift, False, values)
+        both, squares = operators.attend(library, wide, taps, shift, False, dim, values)
         product = source.new_zeros(batch, heads, dim // heads, dim // heads)
         add_products(product, both[..., :dim], both[..., dim:])
         matrix = attention_matrix(product, squares, attention.temperature, attention.project_out)

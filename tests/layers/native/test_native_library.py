@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,6 +43,28 @@ def has_compiler():
         library.find_compiler()
     except FileNotFoundError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope='module')
+def compile_once(tmp_path_factory):
+    """``library._run`` that compiles only what is another, a source or its headers."""
+    run, kept = library._run, tmp_path_factory.mktemp('objects')
+
+    def text_of(source):
+        text = source.read_text(encoding='utf-8')
+        headers = re.findall(r'#include "(.+)"', text)
+        return text + ''.join(text_of(source.with_name(name)) for name in headers)
+
+    def run_once(command):
+        if '-c' not in command:
+            return run(command)
+        source, made = Path(command[command.index('-c') + 1]), Path(command[-1])
+        key = hashlib.sha256(text_of(source).encode()).hexdigest()
+        if not (there := kept / key).exists():
+            run([*command[:-1], str(there)])
+        shutil.copy(there, made)
+
+    return run_once
 
 
 def fresh(monkeypatch, tmp_path):
@@ -124,7 +148,9 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch):
     + ['scan', 'scan_gradient', 'normalize_gradient', 'product', 'open_gradient']
     + ['experts_gradient', 'grouped', 'attention_matrix_gradient', 'route', 'pairs'],
 )
-def test_kernels_that_differ_are_not_used(tmp_path, monkeypatch, name, found, instead):
+def test_kernels_that_differ_are_not_used(
+    tmp_path, monkeypatch, compile_once, name, found, instead
+):
     needed = {'products.cpp': 'avx512f', 'pairs.h': 'avx512_bf16'}.get(name, '')
     if needed not in Path('/proc/cpuinfo').read_text(encoding='utf-8'):
         pytest.skip(f'this is compiled for processors with {needed}')
@@ -136,6 +162,7 @@ def test_kernels_that_differ_are_not_used(tmp_path, monkeypatch, name, found, in
     assert right.count(found) == 1
     file.write_text(right.replace(found, instead), encoding='utf-8')
     monkeypatch.setattr(library, 'FOLDER', folder)
+    monkeypatch.setattr(library, '_run', compile_once)
     assert library.native() is None
 
 

@@ -6,10 +6,11 @@
 #include <memory>
 
 #include "pairs.h"
+#include "tiles.h"
 
 namespace {
 
-constexpr int64_t ROWS = 8, VECTORS = 3, BLOCK = 64;
+constexpr int64_t BLOCK = 64;
 // Values of ``outer``'s left side that stay in the second cache, and its pixels at most.
 constexpr int64_t GATHERED = 1 << 17, MOST = 256;
 
@@ -146,32 +147,6 @@ void product(const Pixels<const T>& pixels, int64_t count, int64_t given, const 
 }
 
 #ifdef __AVX512F__
-// Adds ``left^T right`` of ROWS columns of ``left`` and WIDE vectors of ``right``, over some pixels.
-template <int64_t WIDE>
-inline void outer_tile(const float* left, const float* right, int64_t pixels, float* sums, int64_t made) {
-    Lanes sum[ROWS][WIDE];
-    #pragma GCC unroll 8
-    for (int64_t i = 0; i < ROWS; ++i) {
-        #pragma GCC unroll 8
-        for (int64_t j = 0; j < WIDE; ++j) sum[i][j] = load(sums + i * made + j * LANES);
-    }
-    for (int64_t pixel = 0; pixel < pixels; ++pixel, left += ROWS, right += WIDE * LANES) {
-        Lanes row[WIDE];
-        #pragma GCC unroll 8
-        for (int64_t j = 0; j < WIDE; ++j) row[j] = load(right + j * LANES);
-        #pragma GCC unroll 8
-        for (int64_t i = 0; i < ROWS; ++i) {
-            #pragma GCC unroll 8
-            for (int64_t j = 0; j < WIDE; ++j) sum[i][j] += left[i] * row[j];
-        }
-    }
-    #pragma GCC unroll 8
-    for (int64_t i = 0; i < ROWS; ++i) {
-        #pragma GCC unroll 8
-        for (int64_t j = 0; j < WIDE; ++j) store(sums + i * made + j * LANES, sum[i][j]);
-    }
-}
-
 // WIDE values of each of some pixels, one pixel behind the other: as they lie, a power of two apart, they would share a few
 // places of the cache.
 template <int64_t WIDE>
@@ -211,7 +186,7 @@ inline void outer_columns(const float* left, int64_t apart, const float* right, 
                           int64_t columns, float* sums, int64_t made, float* room) {
     gather<WIDE * LANES>(right, right_step, pixels, room);
     for (int64_t i = 0; i < columns; i += ROWS) {
-        outer_tile<WIDE>(left + i / ROWS * apart, room, pixels, sums + i * made, made);
+        outer_tile<ROWS, WIDE>(left + i / ROWS * apart, ROWS, room, WIDE * LANES, pixels, sums + i * made, made);
     }
 }
 

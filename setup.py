@@ -46,7 +46,7 @@ setup(
         'irbox': ['py.typed', 'weights/*/*'],
         'irbox.datasets': ['sets/*.yaml', 'scenes/*.yaml'],
         'irbox.evaluation': ['published/*.yaml'],
-        'irbox.layers.native': ['*.cpp', '*.h'],
+        'irbox.native': ['*.cpp', '*.h'],
         'irbox.restore': ['models.yaml'],
     },
     cmdclass={'build_py': BuildWithConfigs},

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from irbox.layers.channel_attention import add_products, fold, inverse_norms, kernels_for
-from irbox.layers.native import matrices
-from irbox.layers.native.grouped import grouped
-from irbox.layers.native.library import native
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pixel_linear import LEAST_PRODUCTS, PixelLinear
 from irbox.layers.strip_gradients import WideStrips
-from irbox.layers.strips import LANES, computing_dtype
+from irbox.layers.strips import computing_dtype
 from irbox.layers.summed_gradients import differentiate
+from irbox.native import matrices
+from irbox.native.grouped import grouped
+from irbox.native.library import LANES, native
 from irbox.utils.precision import full_precision
 
 if TYPE_CHECKING:

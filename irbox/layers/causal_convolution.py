@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd.function import once_differentiable
 
-from irbox.layers.native import scan_operators as operators
-from irbox.layers.native.library import native
-from irbox.layers.strips import LANES, is_watched
+from irbox.layers.strips import is_watched
+from irbox.native import scan_operators as operators
+from irbox.native.library import LANES, native
 
 
 def convolved(u: Tensor, conv: nn.Conv1d) -> Tensor | None:

@@ -8,11 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from irbox.layers.native import matrices
-from irbox.layers.native.grouped import add_grouped_outer, can_be_grouped, grouped
-from irbox.layers.native.library import native
 from irbox.layers.pixel_linear import PixelLinear, add_outer_product
-from irbox.layers.strips import LANES, size_of, strips
+from irbox.layers.strips import size_of, strips
+from irbox.native import matrices
+from irbox.native.grouped import add_grouped_outer, can_be_grouped, grouped
+from irbox.native.library import LANES, native
 from irbox.utils.precision import full_precision
 
 QueryNorm = Literal['channel', 'head']

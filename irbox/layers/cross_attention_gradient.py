@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from irbox.layers.attention_gradient import OfThree, of_small
 from irbox.layers.channel_attention import add_products, attention_matrix, multiply
-from irbox.layers.native import operators
-from irbox.layers.native.library import native
 from irbox.layers.pixel_linear import PixelLinear, add_outer_product
 from irbox.layers.strip_gradients import can_learn_by_kernels
-from irbox.layers.strips import LANES, computing_dtype, pixels_of
+from irbox.layers.strips import computing_dtype, pixels_of
 from irbox.layers.summed_gradients import differentiate
+from irbox.native import operators
+from irbox.native.library import LANES, native
 
 if TYPE_CHECKING:
     from irbox.layers.attention import TransposedCrossAttention

@@ -16,7 +16,6 @@ from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strip_convolutions import Gated
 from irbox.layers.strip_gradients import can_learn_by_kernels, can_learn_in_strips
 from irbox.layers.strips import (
-    LANES,
     can_run_in_strips,
     computing_dtype,
     kept_map,
@@ -24,6 +23,7 @@ from irbox.layers.strips import (
     weights_of,
 )
 from irbox.layers.widen import widen_in_strips
+from irbox.native.library import LANES
 from irbox.utils.precision import full_precision
 
 

@@ -21,7 +21,6 @@ from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strip_convolutions import Convolved, Masked
 from irbox.layers.strip_gradients import can_learn_by_kernels, can_learn_in_strips
 from irbox.layers.strips import (
-    LANES,
     can_run_in_strips,
     computing_dtype,
     pixels_of,
@@ -30,6 +29,7 @@ from irbox.layers.strips import (
     weights_of,
 )
 from irbox.layers.widen import convolve_in_strips, normalize
+from irbox.native.library import LANES
 from irbox.utils.precision import full_precision
 
 MaskMode = Literal['input', 'multiply']

@@ -10,11 +10,11 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional as F
 
-from irbox.layers.native import expert_operators as operators
-from irbox.layers.native.expert_operators import Perceptrons
-from irbox.layers.native.library import native
-from irbox.layers.strips import LANES, computing_dtype, is_watched
+from irbox.layers.strips import computing_dtype, is_watched
 from irbox.layers.summed_gradients import differentiate
+from irbox.native import expert_operators as operators
+from irbox.native.expert_operators import Perceptrons
+from irbox.native.library import LANES, native
 
 if TYPE_CHECKING:
     from irbox.layers.mixture_of_experts import MixtureOfExperts
@@ -70,8 +70,11 @@ class _Mixture(torch.autograd.Function):
         ctx.save_for_backward(x, weights, *parameters)
         pixels, shares = _rows(x), _rows(weights)
         base = pixels if adds else None
-        answer = operators.experts(ctx.library, pixels, shares, _together(parameters), base)
-        return _map(answer, x)
+        # The answer itself, not a view of rows, which wrappers of modules warn of.
+        answer = torch.empty_like(x, memory_format=torch.channels_last)
+        out = answer.permute(0, 2, 3, 1).view(-1, x.shape[1])
+        operators.experts(ctx.library, pixels, shares, _together(parameters), base, out)
+        return answer
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from irbox.layers.native import operators
-from irbox.layers.native.library import native
-from irbox.layers.native.norm_gradient import normalize_gradient
 from irbox.layers.norm import LayerNorm2d
-from irbox.layers.strips import LANES
 from irbox.layers.summed_gradients import differentiate
 from irbox.layers.widen import normalize
+from irbox.native import operators
+from irbox.native.library import LANES, native
+from irbox.native.norm_gradient import normalize_gradient
 
 
 class NormSums:

@@ -7,9 +7,8 @@ import ctypes
 import torch
 from torch import Tensor
 
-from irbox.layers.native import operators, products
-from irbox.layers.native.library import native
-from irbox.layers.strips import LANES
+from irbox.native import operators, products
+from irbox.native.library import LANES, native
 
 LEAST_PRODUCTS = 2**21
 """Multiplications that are worth the call of a kernel of ours, which takes longer than torch's."""

@@ -11,9 +11,8 @@ from torch.nn import functional as F
 
 from irbox.layers.channel_attention import squares_of
 from irbox.layers.gate import StripGate
-from irbox.layers.native import operators
-from irbox.layers.native.library import native
-from irbox.layers.strips import LANES
+from irbox.native import operators
+from irbox.native.library import LANES, native
 
 Answer = TypeVar('Answer')
 Place = tuple[slice, slice]

@@ -14,12 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from irbox.layers.gate import gate_with_gradient
-from irbox.layers.native import operators
-from irbox.layers.native.library import native
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.norm_sums import NormSums
 from irbox.layers.strips import (
-    LANES,
     TIMES,
     computing_dtype,
     is_watched,
@@ -29,6 +26,8 @@ from irbox.layers.strips import (
     whole_images,
 )
 from irbox.layers.summed_gradients import Summed
+from irbox.native import operators
+from irbox.native.library import LANES, native
 from irbox.utils.keep_memory import keeps_memory
 
 LEAST_PIXELS = 2**14

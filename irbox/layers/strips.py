@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules import module as module_state
 
+from irbox.native.library import LANES
+
 BYTES = 2**20
 """Of the wide map that a strip holds for each thread, which has its own cache: longer ones leave
 it, shorter ones cost more calls.
@@ -21,8 +23,6 @@ Twice as many in half precision, whose products are so fast that calls count for
 """
 TIMES = 2
 """How many times as long the strips of a backward pass are."""
-LANES = 16
-"""Channels that a vector unit takes at once: matrix products with other widths are slower."""
 
 
 def can_run_in_strips(x: Tensor, *modules: nn.Module) -> bool:

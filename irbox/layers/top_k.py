@@ -9,8 +9,8 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
 from irbox.layers.expert_load import counted_load
-from irbox.layers.native.library import native
-from irbox.layers.native.routes import route
+from irbox.native.library import native
+from irbox.native.routes import route
 
 Normalize = Literal['selected', 'printed']
 

@@ -11,12 +11,12 @@ from torch.nn import functional as F
 from irbox.layers.attention import TransposedCrossAttention
 from irbox.layers.channel_attention import apply, exact
 from irbox.layers.cross_attention_gradient import can_learn, of_linear
-from irbox.layers.native import operators
-from irbox.layers.native.library import native
 from irbox.layers.pixel_linear import PixelLinear, add_outer_product
 from irbox.layers.standard_operators import wants_standard_operators
 from irbox.layers.strips import is_watched, pixels_of
 from irbox.layers.summed_gradients import differentiate
+from irbox.native import operators
+from irbox.native.library import native
 from irbox.utils.precision import full_precision
 
 

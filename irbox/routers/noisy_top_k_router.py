@@ -99,7 +99,8 @@ class NoisyTopKRouter(nn.Module):
                 noisy = biased + self._mask(biased) * sigma * normal_noise(biased)
             if self.normalize == 'selected' and self._counts(sigma):
                 weights, load = counted_top_k(noisy, self.top_k)
-                weights = weights.permute(0, 3, 1, 2)
+                # No view: wrappers of modules warn of those among answers.
+                weights = weights.permute(0, 3, 1, 2).clone()
             else:
                 weights = top_k_weights(noisy.permute(0, 3, 1, 2), self.top_k, self.normalize)
                 load = self._load(score if self.load == 'official' else biased, noisy, sigma)

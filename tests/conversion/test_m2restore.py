@@ -89,13 +89,15 @@ def check_gradients(network, prefix, given, without=()):
     """The gradients of our weights are those of the released weights, weight by weight."""
     grads = {k: torch.zeros_like(v) if v.grad is None else v.grad for k, v in given.items()}
     wanted = convert(grads, network)
+    # Queries of a band that is almost flat have next to no gradient: differences of larger numbers.
+    rounding = 2e-7 * max(one.abs().max() for key, one in wanted.items() if key.startswith(prefix))
     for key, parameter in network.named_parameters():
         if key.startswith(prefix):
             scale = wanted[key].abs().max()
             assert scale > 0 or any(one in released_name(key) for one in without), key
             found = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             error = (found - wanted[key]).abs().max()
-            assert error <= 1e-3 * scale, f'{key}: {error} of {scale}'
+            assert error <= 1e-3 * scale + rounding, f'{key}: {error} of {scale}'
 
 
 @pytest.mark.parametrize('size', [(24, 40), (16, 72)])

@@ -7,7 +7,7 @@ import torch
 
 from irbox.layers import cross_attention_gradient, strip_gradients
 from irbox.layers.attention import TransposedCrossAttention
-from irbox.layers.native.library import native
+from irbox.native.library import native
 
 
 @pytest.fixture(autouse=True)

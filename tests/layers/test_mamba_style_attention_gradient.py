@@ -9,8 +9,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from irbox.layers import strip_gradients
 from irbox.layers import strips as strips_module
 from irbox.layers.mamba_style_attention import MambaStyleAttention
-from irbox.layers.native import library
 from irbox.layers.norm import LayerNorm2d
+from irbox.native import library
 
 NAME = '_GatedBackward'
 SIZES = pytest.mark.parametrize('size', [(2, 16, 17, 9), (3, 16, 2, 3), (1, 16, 1, 1)], ids=str)

@@ -8,8 +8,8 @@ import torch
 from irbox.experts import MLPExpert
 from irbox.layers import mixture_gradient
 from irbox.layers.mixture_of_experts import MixtureOfExperts
-from irbox.layers.native.library import native
 from irbox.layers.top_k import top_k_weights
+from irbox.native.library import native
 from irbox.structures import Routing
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from irbox.layers import pixel_linear
-from irbox.layers.native import library
 from irbox.layers.pixel_linear import PixelLinear, add_outer_product
+from irbox.native import library
 
 BOUND = {torch.float32: 1e-5, torch.float64: 1e-12, torch.bfloat16: 2**-6}
 

@@ -10,9 +10,9 @@ from irbox.layers import strip_gradients
 from irbox.layers import strips as strips_module
 from irbox.layers.attention import TransposedAttention
 from irbox.layers.feed_forward import GatedFeedForward
-from irbox.layers.native import operators
-from irbox.layers.native.library import native
 from irbox.layers.norm import LayerNorm2d
+from irbox.native import operators
+from irbox.native.library import native
 
 LAYERS = {
     'feed-forward': lambda: GatedFeedForward(12),

@@ -5,8 +5,8 @@ import torch
 
 from irbox.layers import strip_gradients
 from irbox.layers.attention import TransposedCrossAttention
-from irbox.layers.native.library import native
 from irbox.layers.zero_query import attend_by_zeros
+from irbox.native.library import native
 
 
 def layer(heads=2, bias=False):

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from irbox.engine.optim.spike_guard import SpikeGuard
 from irbox.engine.sharding import whole
-from irbox.layers.native.total_norm import total_norm
+from irbox.native.total_norm import total_norm
 from irbox.registry import OPTIM_WRAPPERS
 from irbox.utils.bounded import PositiveInt
 

@@ -10,11 +10,10 @@ from mmengine.logging import print_log
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-from irbox.layers.native.library import native
 from irbox.layers.selective_scan import mamba_ssm_scan as mamba_ssm
 from irbox.layers.selective_scan import operator as own
 from irbox.layers.standard_operators import wants_standard_operators
-from irbox.layers.strips import LANES
+from irbox.native.library import LANES, native
 
 # Before torch 2.7, compiling counts as exporting: the portable path is right, if slower.
 _is_exporting = getattr(torch.compiler, 'is_exporting', torch.compiler.is_compiling)

@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from irbox.layers.native import scan_operators as kernels
-from irbox.layers.native.library import native
 from irbox.layers.selective_scan.torch_scan import (
     num_kept,
     recur_in_levels,
@@ -17,6 +15,8 @@ from irbox.layers.selective_scan.torch_scan import (
     scan_backward,
     scan_forward,
 )
+from irbox.native import scan_operators as kernels
+from irbox.native.library import native
 from irbox.utils.precision import full_precision
 
 STEPS_PER_CHUNK = 32

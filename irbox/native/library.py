@@ -21,6 +21,8 @@ from irbox.utils.processor import processor_name
 
 SWITCH = 'IRBOX_NATIVE'
 """Environment variable: ``0`` leaves all layers to torch's own operators."""
+LANES = 16
+"""Channels that a vector unit takes at once: matrix products with other widths are slower."""
 FOLDER = Path(__file__).parent
 SOURCES = (
     'kernels.cpp', 'gradients.cpp', 'norms.cpp', 'products.cpp', 'scans.cpp', 'scan_gradients.cpp',
@@ -102,7 +104,7 @@ def native() -> ctypes.CDLL | None:
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    from irbox.layers.native.trial import problem
+    from irbox.native.trial import problem
 
     try:
         library = _load()

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from irbox.layers.native import torch_twins as twins
-from irbox.layers.native.grouped import add_grouped_outer
-from irbox.layers.native.matrices import attention_matrix, attention_matrix_gradient
+from irbox.native import torch_twins as twins
+from irbox.native.grouped import add_grouped_outer
+from irbox.native.matrices import attention_matrix, attention_matrix_gradient
 
 
 @pytest.fixture(params=[1, 2], autouse=True)

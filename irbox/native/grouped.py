@@ -7,8 +7,7 @@ import ctypes
 import torch
 from torch import Tensor
 
-from irbox.layers.native.library import native
-from irbox.layers.strips import LANES
+from irbox.native.library import LANES, native
 
 
 def can_be_grouped(*tensors: Tensor) -> bool:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.utils import get_total_norm
 
-from irbox.layers.native.total_norm import total_norm
+from irbox.native.total_norm import total_norm
 
 pytestmark = pytest.mark.usefixtures('kernels')
 

@@ -7,7 +7,7 @@ import ctypes
 import torch
 from torch import Tensor
 
-from irbox.layers.native.operators import KINDS, _at, _check, _threads
+from irbox.native.operators import KINDS, _at, _check, _threads
 
 
 def normalize_gradient(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from irbox.layers.native.library import native
+from irbox.native.library import native
 
 PLAIN = (Tensor, nn.Parameter)
 

@@ -10,7 +10,7 @@ import ctypes
 import torch
 from torch import Tensor
 
-from irbox.layers.strips import LANES
+from irbox.native.library import LANES
 
 WIDTHS = 2, 3, 4
 """Of a convolution."""
@@ -65,7 +65,7 @@ def causal_gradient(
 def scan_forward(
     library: ctypes.CDLL, tensors: Tensors, softplus: bool, chunk: int
 ) -> tuple[Tensor, Tensor]:
-    """Do what ``selective_scan.torch_scan.scan_forward`` does; see there.
+    """Do what ``irbox.layers.selective_scan.torch_scan.scan_forward`` does; see there.
 
     Args:
         library: See ``native``.
@@ -87,7 +87,7 @@ def scan_forward(
 def scan_backward(
     library: ctypes.CDLL, grad: Tensor, tensors: Tensors, softplus: bool, chunk: int, kept: Tensor
 ) -> list[Tensor | None]:
-    """Do what ``selective_scan.torch_scan.scan_backward`` does; see there.
+    """Do what ``irbox.layers.selective_scan.torch_scan.scan_backward`` does; see there.
 
     Args:
         library: See ``native``.

@@ -7,8 +7,8 @@ import ctypes
 import torch
 from torch import Tensor
 
-from irbox.layers.native.operators import KINDS
-from irbox.layers.strips import LANES
+from irbox.native.library import LANES
+from irbox.native.operators import KINDS
 
 
 def taken_at_once(library: ctypes.CDLL, dtype: torch.dtype) -> int:

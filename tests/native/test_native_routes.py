@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from irbox.layers.native import torch_twins as twins
-from irbox.layers.native.grouped import grouped
-from irbox.layers.native.routes import route
+from irbox.native import torch_twins as twins
+from irbox.native.grouped import grouped
+from irbox.native.routes import route
 
 
 @pytest.fixture(params=[1, 2], autouse=True)

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 
 from irbox.layers import causal_convolution
 from irbox.layers.mamba import Mamba
-from irbox.layers.native import library, scan_operators
-from irbox.layers.native import torch_twins as twins
 from irbox.layers.selective_scan import dispatch, operator, selective_scan
 from irbox.layers.selective_scan.torch_scan import recur_in_steps, scan_backward, scan_forward
+from irbox.native import library, scan_operators
+from irbox.native import torch_twins as twins
 
 LENGTHS = pytest.mark.parametrize('length', [1, 2, 5, 32, 33, 70])
 NAMES = 'u', 'delta', 'rates', 'b', 'c', 'skip', 'gate', 'bias'

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from irbox.layers.native import library
+from irbox.native import library
 
 
 @pytest.fixture(scope='module')

@@ -9,16 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from irbox.layers.native import expert_operators, operators, products, scan_operators
-from irbox.layers.native import torch_twins as twins
-from irbox.layers.native.expert_operators import Perceptrons
-from irbox.layers.native.grouped import add_grouped_outer, grouped
-from irbox.layers.native.matrices import attention_matrix, attention_matrix_gradient
-from irbox.layers.native.norm_gradient import normalize_gradient
-from irbox.layers.native.routes import route
-from irbox.layers.native.total_norm import total_norm_by
-from irbox.layers.selective_scan import torch_scan
-from irbox.layers.selective_scan.torch_scan import recur_in_steps
+from irbox.native import expert_operators, operators, products, scan_operators, scan_twins
+from irbox.native import torch_twins as twins
+from irbox.native.expert_operators import Perceptrons
+from irbox.native.grouped import add_grouped_outer, grouped
+from irbox.native.matrices import attention_matrix, attention_matrix_gradient
+from irbox.native.norm_gradient import normalize_gradient
+from irbox.native.routes import route
+from irbox.native.total_norm import total_norm_by
 
 Answers = list[Tensor]
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
@@ -119,19 +117,16 @@ def _sequences(
         found = scan_operators.causal_gradient(library, *given)
         yield 'causal_gradient', [*found], [*twins.causal_gradient(*given)]
     # Time steps on both sides of where softplus bends, and rates of states that fade.
-    delta, rates, chunk, recur = 3 * draw(2, 7, 80), -draw(5, 80).exp(), 3, recur_in_steps
+    delta, rates, chunk = 3 * draw(2, 7, 80), -draw(5, 80).exp(), 3
     for rest in ((skip, gate, bias), (None, None, None)):
         softplus = rest[0] is not None
         tensors: Any = (u, delta if softplus else delta.exp(), rates, b, c, *rest)
-        given = *tensors, softplus, chunk, recur
-        answer, kept = torch_scan.scan_forward(*given)
         answers = scan_operators.scan_forward(library, tensors, softplus, chunk)
-        yield 'scan', [*answers], [answer, kept]
+        yield 'scan', [*answers], [*scan_twins.scan_forward(tensors, softplus, chunk)]
+        kept = answers[1]
         gradients = scan_operators.scan_backward(library, grad, tensors, softplus, chunk, kept)
-        given = grad, *tensors, softplus, chunk, recur, kept
-        expected = torch_scan.scan_backward(*given)
         there = [one for one in gradients if one is not None]
-        yield 'scan_gradient', there, [one for one in expected if one is not None]
+        yield 'scan_gradient', there, scan_twins.scan_backward(grad, tensors, softplus)
 
 
 def _routed(

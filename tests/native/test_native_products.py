@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from irbox.layers.native import products
-from irbox.layers.native import torch_twins as twins
+from irbox.native import products
+from irbox.native import torch_twins as twins
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-6}
 DTYPES = pytest.mark.parametrize('dtype', list(TOLERANCE), ids=str)

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from irbox.layers.native import library
+from irbox.native import library
 
 USE = (
     'import torch; from irbox.layers.feed_forward import GatedFeedForward;'
     'torch.manual_seed(0); layer = GatedFeedForward(16).requires_grad_(False);'
     'print(layer(torch.ones(1, 16, 4, 4)).sum().item());'
-    'from irbox.layers.native.library import native; print(native() is not None)'
+    'from irbox.native.library import native; print(native() is not None)'
 )
 
 

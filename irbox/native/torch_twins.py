@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from irbox.layers.native.expert_operators import Perceptrons
+from irbox.native.expert_operators import Perceptrons
 
 
 def gate(window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool) -> Tensor:

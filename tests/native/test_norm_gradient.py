@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from irbox.layers.native import library
-from irbox.layers.native import torch_twins as twins
-from irbox.layers.native.norm_gradient import normalize_gradient
 from irbox.layers.norm import LayerNorm2d
+from irbox.native import library
+from irbox.native import torch_twins as twins
+from irbox.native.norm_gradient import normalize_gradient
 
 BIAS = pytest.mark.parametrize('bias', [False, True])
 

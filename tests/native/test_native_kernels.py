@@ -11,9 +11,9 @@ from irbox.layers import strips
 from irbox.layers.attention import TransposedAttention
 from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.mamba_style_attention import MambaStyleAttention
-from irbox.layers.native import library, operators, products
-from irbox.layers.native import torch_twins as twins
 from irbox.layers.norm import LayerNorm2d
+from irbox.native import library, operators, products
+from irbox.native import torch_twins as twins
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-6}
 DTYPES = pytest.mark.parametrize('dtype', list(TOLERANCE), ids=str)

@@ -7,7 +7,7 @@ import ctypes
 import torch
 from torch import Tensor
 
-from irbox.layers.strips import LANES
+from irbox.native.library import LANES
 
 
 def attention_matrix(

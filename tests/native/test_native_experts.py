@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from irbox.layers.native import expert_operators as operators
-from irbox.layers.native import torch_twins as twins
-from irbox.layers.native.expert_operators import Perceptrons
+from irbox.native import expert_operators as operators
+from irbox.native import torch_twins as twins
+from irbox.native.expert_operators import Perceptrons
 
 
 @pytest.fixture(params=[1, 2], autouse=True)

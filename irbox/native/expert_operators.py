@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from irbox.layers.strips import LANES
+from irbox.native.library import LANES
 
 
 class Perceptrons(NamedTuple):
@@ -28,7 +28,12 @@ class Perceptrons(NamedTuple):
 
 
 def experts(
-    library: ctypes.CDLL, pixels: Tensor, weights: Tensor, own: Perceptrons, base: Tensor | None
+    library: ctypes.CDLL,
+    pixels: Tensor,
+    weights: Tensor,
+    own: Perceptrons,
+    base: Tensor | None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Add up what perceptrons make of the pixels that are routed to them.
 
@@ -38,12 +43,13 @@ def experts(
         weights: (P, N), of the answers; a perceptron is asked where its weight is not zero.
         own: The perceptrons'.
         base: (P, C), added to the sum, or None.
+        out: (P, C), written to, or None.
 
     Returns:
         (P, C).
     """
     sizes = _sizes(pixels, weights, own)
-    answer = torch.empty_like(pixels)
+    answer = torch.empty_like(pixels) if out is None else _checked(out, pixels)
     first, second = (one.transpose(1, 2).contiguous() for one in (own.first, own.second))
     library.experts_float32(
         pixels.data_ptr(), None if base is None else _checked(base, pixels).data_ptr(),

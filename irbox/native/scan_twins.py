@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional as F
 
 from irbox.native.scan_operators import Tensors
@@ -32,8 +33,10 @@ def scan_forward(tensors: Tensors, softplus: bool, chunk: int) -> tuple[Tensor, 
 
 def scan_backward(grad: Tensor, tensors: Tensors, softplus: bool) -> list[Tensor]:
     """See ``scan_operators.scan_backward``: by torch's own gradients, of the tensors there are."""
-    # Wherever the kernels are first asked for; what is made in inference mode has no gradients.
-    with torch.inference_mode(False), torch.enable_grad():
+    # Wherever the kernels are first asked for: what is made in inference mode has no gradients, and
+    # a layer that is to be computed again in a backward pass keeps nothing.
+    kept = saved_tensors_hooks(lambda one: one, lambda one: one)
+    with torch.inference_mode(False), torch.enable_grad(), kept:
         leaves: Any = [None if one is None else one.clone().requires_grad_() for one in tensors]
         answer, _ = scan_forward(leaves, softplus, 1)
         there = [one for one in leaves if one is not None]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from irbox.native import library
 
@@ -92,15 +93,32 @@ def test_compiled_once(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures('has_compiler')
-def test_first_asked_for_under_autocast(tmp_path, monkeypatch):
+def test_first_asked_for_under_autocast(tmp_path, monkeypatch, compile_once):
     fresh(monkeypatch, tmp_path)
+    monkeypatch.setattr(library, '_run', compile_once)
     with torch.autocast('cpu', torch.bfloat16):
         assert library.native() is not None
 
 
 @pytest.mark.usefixtures('has_compiler')
-def test_a_file_that_others_can_write_is_not_loaded(tmp_path, monkeypatch):
+def test_first_asked_for_where_nothing_is_kept(tmp_path, monkeypatch, compile_once):
+    """In a layer whose activations are computed again in the backward pass."""
     fresh(monkeypatch, tmp_path)
+    monkeypatch.setattr(library, '_run', compile_once)
+    x, found = torch.ones(2, requires_grad=True), []
+
+    def layer(x):
+        found.append(library.native())
+        return x.square()
+
+    checkpoint(layer, x, use_reentrant=False).sum().backward()
+    assert None not in found and x.grad.tolist() == [2, 2]
+
+
+@pytest.mark.usefixtures('has_compiler')
+def test_a_file_that_others_can_write_is_not_loaded(tmp_path, monkeypatch, compile_once):
+    fresh(monkeypatch, tmp_path)
+    monkeypatch.setattr(library, '_run', compile_once)
     assert library.native() is not None
     (made,) = (tmp_path / 'irbox' / 'native').iterdir()
     made.chmod(0o777)
@@ -167,8 +185,9 @@ def test_kernels_that_differ_are_not_used(
 
 
 @pytest.mark.usefixtures('has_compiler')
-def test_loaded_under_autocast(monkeypatch, tmp_path):
+def test_loaded_under_autocast(monkeypatch, tmp_path, compile_once):
     """The trial does not compute its twins in bfloat16."""
     fresh(monkeypatch, tmp_path)
+    monkeypatch.setattr(library, '_run', compile_once)
     with torch.autocast('cpu', torch.bfloat16):
         assert library.native() is not None

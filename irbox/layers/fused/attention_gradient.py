@@ -16,6 +16,7 @@ from irbox.layers.fused.gradients import (
     of_pointwise,
     over_parts,
     summed_products,
+    summed_rows,
 )
 from irbox.layers.fused.sizes import PARTS_AT_ONCE
 from irbox.layers.norm import LayerNorm2d
@@ -178,7 +179,7 @@ def of_weights(
         own = over_parts(of_projection).to(projection.weight.dtype)
         found.append(own.view(projection.weight.shape))
         if projection.bias is not None:
-            found.append(of_answer.sum(0, dtype=torch.float32).to(projection.bias.dtype))
+            found.append(summed_rows(of_answer).to(projection.bias.dtype))
     return of_product, twice, found
 
 

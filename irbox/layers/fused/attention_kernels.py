@@ -202,8 +202,8 @@ def gram(
     _, parts, heads, head_width, _ = sums.shape
     pixels = len(query) // images
     tile_width = tile_of(head_width, WIDEST)
-    halves, narrow = query.dtype == torch.bfloat16, tile_width <= ROWS
-    tile_pixels = (64 if narrow else 128) if halves else 32
+    halves = query.dtype == torch.bfloat16
+    tile_pixels = 128 if halves else 32
     share = triton.cdiv(triton.cdiv(pixels, parts), tile_pixels) * tile_pixels
     tile_rows = min(tile_width, ROWS)
     _gram_kernel[parts, heads * triton.cdiv(head_width, tile_rows), images](
@@ -223,7 +223,7 @@ def gram(
         tile_rows=tile_rows,
         tile_width=tile_width,
         num_warps=4,
-        num_stages=3 if halves and narrow else 2,
+        num_stages=2,
     )
 
 

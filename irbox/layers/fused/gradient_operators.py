@@ -196,6 +196,20 @@ Returns:
 """
 
 
+def _column_sums_out(rows: Tensor) -> Tensor:
+    size = norm_parts(*rows.shape), rows.shape[1]
+    return rows.new_empty(size, dtype=torch.float32)
+
+
+column_sums = define(
+    'column_sums(Tensor rows) -> Tensor',
+    'column_sums_kernel',
+    twins.column_sums,
+    _column_sums_out,
+)
+"""Sum rows (P, C) over parts of the pixels: (parts, C), float32."""
+
+
 def _gating_out(of_gated: Tensor, gated: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
     return gated.new_empty(gated.shape), gated.new_empty(gated.shape)
 

@@ -13,7 +13,11 @@ from irbox.layers.fused import gradient_twins as twins
 from irbox.layers.fused import torch_twins
 from irbox.layers.fused.trial import SIZE, Call, differing, drawing
 
-SUMMED = {operators.depthwise_gradient: (1, 2), operators.norm_gradient: (2,)}
+SUMMED = {
+    operators.depthwise_gradient: (1, 2),
+    operators.norm_gradient: (2,),
+    operators.column_sums: (0,),
+}
 """Which answers of an operator are parts of sums: how the pixels are shared is free."""
 
 
@@ -57,6 +61,7 @@ def calls(dtype: torch.dtype) -> Iterator[Call]:
             query, key, draw(2, 2, 20, 20, as_map=True), draw(2, 2, 2, 20), joint,
         )  # fmt: skip
     gate = draw(pixels, 64, as_map=True).sigmoid()[:, :40]
+    yield operators.column_sums, twins.column_sums, (both[:, 40:80],)
     yield operators.gating_gradient, twins.gating_gradient, (of_normed, x, gate)
 
 
@@ -66,4 +71,6 @@ def read(operator: Callable[..., Any], arguments: tuple[Any, ...], answer: Any) 
         dim = arguments[0].shape[1]
         return [answer[0][:, : 2 * dim].cpu(), answer[1][:, :dim].cpu()]
     summed = SUMMED.get(operator, ())
+    if isinstance(answer, Tensor):
+        answer = (answer,)
     return [one.sum(0).cpu() if n in summed else one.cpu() for n, one in enumerate(answer)]

@@ -59,6 +59,11 @@ def depthwise_gradient(
     return of_map, of_weight.view(1, -1, 9), of_bias[None, : len(weight) if has_bias else 0]
 
 
+def column_sums(rows: Tensor) -> Tensor:
+    """See ``gradient_operators.column_sums``; all in the first part."""
+    return rows.sum(0, keepdim=True, dtype=torch.float32)
+
+
 def norm_gradient(
     rows: Tensor,
     of_normed: Tensor,

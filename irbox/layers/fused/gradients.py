@@ -50,7 +50,7 @@ def of_pointwise(conv: nn.Conv2d, of_made: Tensor, given: Tensor, made: int = 0)
     """
     found: Gradients = [_trim(of_made.t() @ given, conv.weight, made)]
     if conv.bias is not None:
-        found.append(_trim(of_made.sum(0, dtype=torch.float32).unsqueeze(1), conv.bias, made))
+        found.append(_trim(summed_rows(of_made).unsqueeze(1), conv.bias, made))
     return found
 
 
@@ -105,6 +105,11 @@ def of_norm(
     )
     found = over_parts(sums)
     return of_rows, normed, [one.to(norm.weight.dtype) for one in found.unbind()]
+
+
+def summed_rows(rows: Tensor) -> Tensor:
+    """Sum rows over all pixels, (P, C) -> (C,), float32."""
+    return over_parts(operators.column_sums(rows))
 
 
 def over_parts(sums: Tensor) -> Tensor:

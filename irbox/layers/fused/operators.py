@@ -104,7 +104,7 @@ Returns:
 
 def _gram_out(query: Tensor, key: Tensor, images: int, heads: int) -> tuple[Tensor, Tensor]:
     size = query.shape[1] // heads
-    parts = parts_of(len(query) // images, heads, size)
+    parts = parts_of(len(query) // images, heads, size, images)
     sums = query.new_empty(images, parts, heads, size, size, dtype=torch.float32)
     return sums, sums.new_empty(images, parts, heads, 2, size)
 

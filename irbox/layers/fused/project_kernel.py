@@ -15,10 +15,10 @@ from torch import Tensor
 from irbox.layers.fused.sizes import PROGRAMS_AT_ONCE
 from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
 
-WIDEST_KEPT = 128
+WIDEST = 256
 """Rows that are read once, whatever the columns."""
-WIDEST_NORMED = 256
-"""The same where they are normalised, which reads them thrice otherwise."""
+NARROW = 128
+"""Rows that four warps hold."""
 # Ignored types: Triton has no stubs, and its compiler reads the kernels' annotations.
 
 
@@ -198,12 +198,16 @@ def project(
     pixels = rows.shape[0] // images
     branch = out.shape[1] // (1 if second is None else 2)
     given = rows.shape[1]
-    # In bfloat16 a row fits; without a norm, one that is read piece by piece takes less memory.
-    whole = halves and given <= (WIDEST_NORMED if norm_weight is not None else WIDEST_KEPT)
-    wide = whole and given > WIDEST_KEPT
+    norms = norm_weight is not None
+    # In bfloat16 a row fits.
+    whole = halves and given <= WIDEST
+    tile_in = tile_of(given, WIDEST if whole else 64 if halves else 32)
+    # As measured (an H100): small tiles have more programs at work, large ones read weights less.
+    small = tile_in <= 64 if second is not None else tile_in <= NARROW
+    small = whole and (small or (norms and tile_in > NARROW))
     tile = {
-        'tile_pixels': tile_of(pixels, 128 if halves and not wide else 64),
-        'tile_in': tile_of(given, WIDEST_NORMED if whole else 64 if halves else 32),
+        'tile_pixels': tile_of(pixels, 128 if halves and not small else 64),
+        'tile_in': tile_in,
         'tile_out': tile_of(branch, 64),
     }
     columns = triton.cdiv(branch, tile['tile_out']) * (1 if second is None else 2)
@@ -238,7 +242,7 @@ def project(
         bias.stride(0) if bias is not None and bias.ndim == 2 else 0,
         each,
         eps,
-        norms=norm_weight is not None,
+        norms=norms,
         centers=norm_bias is not None,
         whole=whole,
         has_bias=bias is not None,
@@ -250,7 +254,7 @@ def project(
         halves=halves,
         **products_in(torch.bfloat16 if halves else torch.float32),
         **tile,
-        num_warps=8 if halves else 4,
+        num_warps=8 if halves and (not small or tile_in > NARROW) else 4,
         # Weights are no whole vectors where a width is odd: fetched ahead, number by number, they
         # took ten times as long (an H100, 127 and 255 channels).
         num_stages=1,

@@ -34,9 +34,14 @@ def padded(width: int) -> int:
     return -(-width // LANES) * LANES
 
 
-def parts_of(pixels: int, heads: int, width: int) -> int:
-    """Say into how many parts the pixels of an image are cut, given the heads and their width."""
-    most = max(1, PROGRAMS // (heads * -(-width // ROWS)))
+def parts_of(pixels: int, heads: int, width: int, images: int = 1) -> int:
+    """Say into how many parts the pixels of an image are cut, given the heads and their width.
+
+    Images share a device: the more there are, the fewer parts keep it busy, and the fewer have to
+    be added up by one program for each head of an image.
+    """
+    shared_by = heads * -(-width // ROWS)
+    most = max(1, min(PROGRAMS // shared_by, PROGRAMS_AT_ONCE // (shared_by * images)))
     parts = max(1, min(most, -(-pixels // PIXELS_PER_PART)))
     return -(-parts // PARTS_AT_ONCE) * PARTS_AT_ONCE
 

@@ -78,7 +78,7 @@ def depthwise(
 def gram(query: Tensor, key: Tensor, images: int, heads: int) -> tuple[Tensor, Tensor]:
     """See ``operators.gram``; all in the first part."""
     q, k = (x.float().view(images, -1, heads, x.shape[1] // heads) for x in (query, key))
-    parts = parts_of(q.shape[1], heads, q.shape[3])
+    parts = parts_of(q.shape[1], heads, q.shape[3], images)
     sums = q.new_zeros(images, parts, heads, q.shape[3], q.shape[3])
     squares = q.new_zeros(images, parts, heads, 2, q.shape[3])
     squares[:, 0] = torch.stack([x.square().sum(1) for x in (q, k)], 2)

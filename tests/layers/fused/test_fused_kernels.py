@@ -19,7 +19,7 @@ KERNELS = {
     'project_kernel': 1, 'depthwise_kernel': 1, 'attention_kernels': 2, 'routing_kernels': 2,
     'expert_kernels': 2, 'sequence_kernels': 2, 'blend_kernel': 1,
     'depthwise_gradient_kernel': 1, 'norm_gradient_kernel': 1, 'attention_gradient_kernels': 2,
-    'gating_gradient_kernel': 1,
+    'gating_gradient_kernel': 1, 'column_sums_kernel': 1,
 }  # fmt: skip
 """Files, and how many kernels each starts."""
 SHARED_MEMORY = 99 * 1024

@@ -24,6 +24,8 @@ from torch import Tensor, nn
 
 Request = dict[str, Any]
 Run = Callable[[Tensor], Any]
+RATE = 1e-6
+"""AdamW's learning rate."""
 
 
 class Worker:
@@ -36,7 +38,8 @@ class Worker:
         self.before = self.peak = 0
         self.built: Request | None = None
         self.run: Run | None = None
-        self.optimizer: torch.optim.Optimizer | None = None
+        self.optimizer: Any = None
+        """What takes a step; a step that is captured as graphs has its gradients as well."""
 
     def build(self, request: Request) -> Request:
         """Build the network with the given weights, and make the input."""
@@ -64,14 +67,19 @@ class Worker:
         )
         for weight, learns in zip(network.parameters(), self.learning, strict=True):
             weight.requires_grad_(learns and self.train)
-        if self.train:
+        captured = self.train and request['runtime'] == 'captured'
+        if self.train and not captured:
             trained = [weight for weight in network.parameters() if weight.requires_grad]
-            self.optimizer = torch.optim.AdamW(trained, lr=1e-6)
+            self.optimizer = torch.optim.AdamW(trained, lr=RATE)
         give_back_free_memory()
         self.before = memory('VmRSS', self.device)
         reset_peak(self.device)
         start = time.perf_counter()
         self.run = prepared(self.network, self.image, request['runtime'], self.casting)
+        if captured:
+            from irbox.benchmark.captured_training import CapturedTraining
+
+            self.optimizer = CapturedTraining(network, self.image, self.target, RATE, self.casting)
         return {'seconds': time.perf_counter() - start}
 
     def _network(self, request: Request) -> nn.Module:
@@ -157,6 +165,9 @@ class Worker:
 
     def _backward(self) -> None:
         assert self.optimizer is not None and self.run is not None
+        if hasattr(self.optimizer, 'backward'):
+            self.optimizer.backward()
+            return
         self.optimizer.zero_grad(set_to_none=True)
         with self.casting():
             restored = self.run(self.image)
@@ -198,8 +209,10 @@ def prepared(
     if runtime == 'captured':
         from irbox.restore.captured_network import CapturedNetwork
 
-        if image.device.type != 'cuda' or network.training:
-            raise ValueError('captured: only forward passes on a CUDA device can be')
+        if image.device.type != 'cuda':
+            raise ValueError('captured: only what a CUDA device computes can be')
+        if network.training:
+            return network  # whose steps are captured, not its answers
         run = CapturedNetwork(network)
         with torch.no_grad(), casting():
             run(image)

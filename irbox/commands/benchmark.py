@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=['eager', 'captured', 'compiled', 'exported'],
         default=['eager'],
         help='how ours runs (default: eager; captured: as a CUDA graph, as images are restored on '
-        'a GPU); the first is what the others are compared with',
+        'a GPU, or as a training step is taken with capture_steps); the first is what the others '
+        'are compared with',
     )
     what.add_argument('--textbook', action='store_true', help='add the textbook build')
     what.add_argument(

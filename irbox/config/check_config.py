@@ -223,6 +223,7 @@ SECTIONS: Mapping[str, Check] = {
     'amp': partial(_of, declared=AMP),
     'ema': partial(_part, registry=registries.HOOKS, default='EMAHook'),
     'compile_blocks': _flag,
+    'capture_steps': _flag,
     'leaks': partial(_of, declared=Literal['refuse', 'warn', 'ignore']),
     'strict_data': _flag,
     'default_hooks': _default_hooks,

@@ -129,6 +129,9 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
     if config.get('compile_blocks'):
         with errors_at('compile_blocks'):
             prepared.hooks.append(build_hook({'type': 'CompileHook'}))
+    if config.get('capture_steps'):
+        with errors_at('capture_steps'):
+            prepared.hooks.append(build_hook({'type': 'CaptureHook'}))
     with errors_at('custom_hooks'):
         prepared.hooks += [build_hook(hook) for hook in config.get('custom_hooks') or []]
     check_activations(config, loader, prepared.hooks)

@@ -222,6 +222,7 @@ def _facts(prepared: Prepared) -> Iterator[tuple[str, Any]]:
         ('learning rate', _following(config, loader.batch_size * processes)),
         ('precision', {True: 'bf16'}.get(config.get('amp'), config.get('amp') or 'float32')),
         ('blocks', 'compiled' if config.get('compile_blocks') else 'as they are'),
+        *([('steps', 'captured as CUDA graphs')] if config.get('capture_steps') else []),
         ('averaged weights', 'yes' if config.get('ema') else 'no'),
         ('seed', config.randomness.seed),
         ('device', torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'),

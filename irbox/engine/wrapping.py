@@ -27,6 +27,7 @@ def check_wrapping(config: Mapping[str, Any]) -> None:
     """
     wrapper = config.get('model_wrapper_cfg') or {}
     _check_strategy(config)
+    _check_capture(config)
     scaling = config.get('auto_scale_lr') or {}
     if scaling.get('enable') and 'base_batch_size' not in scaling:
         raise ValueError(
@@ -63,6 +64,27 @@ def _check_strategy(config: Mapping[str, Any]) -> None:
         raise ValueError(
             f'strategy: fsdp2 does not go together with {wrong[0]}. Remove one of them.'
         )
+
+
+def _check_capture(config: Mapping[str, Any]) -> None:
+    if not config.get('capture_steps'):
+        return
+    if config.get('launcher', 'none') != 'none':
+        raise ValueError(
+            'capture_steps: several processes exchange gradients in the middle of a step. Train '
+            'with one process, or set capture_steps=false.'
+        )
+    if config.get('amp') == 'fp16':
+        raise ValueError(
+            'capture_steps: float16 needs a scale of gradients that changes from step to step. '
+            'Set amp=bf16, or capture_steps=false.'
+        )
+    for name in ('compile_blocks', 'recompute_blocks'):
+        if config.get(name):
+            raise ValueError(
+                f'capture_steps and {name} do not go together: what a block computes then cannot '
+                'be captured. Remove one of them.'
+            )
 
 
 def data_parallel(config: Mapping[str, Any], wrapper: Mapping[str, Any] | None) -> dict[str, Any]:

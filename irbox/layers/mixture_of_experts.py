@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from irbox.layers.fused import experts as fused
 from irbox.layers.mixture_gradient import can_mix_by_kernels, mix
+from irbox.layers.mixture_in_blocks import can_mix_in_blocks, mix_in_blocks
 from irbox.layers.strips import can_run_in_strips, pixels_in_strip
 from irbox.structures import Routing
 
@@ -18,6 +19,8 @@ Combine = Literal['sum', 'logexp']
 ROUTED = 2
 """Maps as wide as the input that pixels taken together may fill: those of an expert are wider, but
 few."""
+WAITLESS = ('cuda',)
+"""Devices whose host does not wait, while experts learn, for how many pixels each of them gets."""
 
 
 class MixtureOfExperts(nn.Module):
@@ -32,7 +35,8 @@ class MixtureOfExperts(nn.Module):
 
     Where every expert treats each pixel alone (``pointwise = True``) only the pixels routed to an
     expert are gathered for it; otherwise, and while compiling or exporting, every expert sees the
-    whole map. Both ways give the same answer.
+    whole map. Both ways give the same answer. Experts that learn on a CUDA device get their pixels
+    in blocks of one size, or see the whole map where they are no perceptrons that are alike.
 
     Args:
         experts: N modules (B, C, H, W) -> (B, C, H, W).
@@ -68,7 +72,7 @@ class MixtureOfExperts(nn.Module):
         """
         if type(self).forward is MixtureOfExperts.forward and fused.can_mix(self, x, routing):
             return fused.mix(self, x, routing).to(x.dtype)
-        out = self._weigh(x, routing.weights)
+        out = self._weigh(x, routing)
         if self.shared is not None:
             answer = self.shared(x).float()
             out = out + (answer if routing.shared is None else routing.shared * answer)
@@ -84,11 +88,16 @@ class MixtureOfExperts(nn.Module):
         answer: Tensor = x + self(x, routing)
         return answer
 
-    def _weigh(self, x: Tensor, weights: Tensor) -> Tensor:
+    def _weigh(self, x: Tensor, routing: Routing) -> Tensor:
         """What the routed experts make of a map together, float32."""
+        weights, top_k = routing.weights, routing.top_k
         if can_mix_by_kernels(self, x):
             return mix(self, x, weights, adds=False)
         sparse = self.pointwise and not torch.compiler.is_compiling() and not x.is_meta
+        if sparse and x.device.type in WAITLESS and torch.is_grad_enabled():
+            if top_k is not None and can_mix_in_blocks(self):
+                return mix_in_blocks(self, x, weights, top_k)
+            sparse = False
         return self.one_by_one(x, weights) if sparse else self._dense(x, weights)
 
     def _dense(self, x: Tensor, weights: Tensor) -> Tensor:

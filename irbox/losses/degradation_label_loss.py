@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from annotated_types import MinLen
 from torch import Tensor, nn
 
 from irbox.registry import LOSSES
 from irbox.structures import Context
 from irbox.utils.bounded import NonNegativeFloat
+from irbox.utils.on_device import sent
 
 
 @LOSSES.register_module()
@@ -54,8 +56,24 @@ class DegradationLabelLoss(nn.Module):
                 f'the loss names {len(self.names)}: {", ".join(self.names)}. '
                 'Set num_degradations to match.'
             )
-        wanted = probabilities.new_tensor([self._spread(one) for one in context.labels])
+        wanted = self.wanted(context.labels, probabilities)
         return -self.weight * (wanted * probabilities.clamp_min(1e-30).log()).sum(1).mean()
+
+    def wanted(self, labels: list[str], like: Tensor) -> Tensor:
+        """Say what the probabilities of images with these labels should be.
+
+        What reads words cannot be part of a CUDA graph: a step that is captured as one asks for
+        this by itself.
+
+        Args:
+            labels: B of them.
+            like: Gives device and type.
+
+        Returns:
+            (B, D), on the device before anything that is asked of it from now on.
+        """
+        shares = torch.tensor([self._spread(one) for one in labels], dtype=like.dtype, device='cpu')
+        return sent(shares, like)
 
     def _spread(self, label: str) -> list[float]:
         parts, rest = [], label.split('_')

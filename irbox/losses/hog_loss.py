@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from irbox.registry import LOSSES
 from irbox.structures import Context
 from irbox.utils.bounded import NonNegativeFloat
+from irbox.utils.on_device import constants
 from irbox.utils.precision import full_precision
 
 BINS, CELL, BLOCK = 9, 8, 2
@@ -54,8 +55,8 @@ class HOGLoss(nn.Module):
 def _histograms(image: Tensor) -> Tensor:
     """Give the blocks' histograms, (B, 3, H, W) -> (B, bins and cells of a block, blocks)."""
     image = image.to(torch.promote_types(image.dtype, torch.float32))
-    brightness = (image * image.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
-    across = image.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    brightness = (image * constants(LUMA, image)[:, None, None]).sum(1, keepdim=True)
+    across = constants([1, 2, 1], image)[:, None] * constants([-1, 0, 1], image)
     kernels = torch.stack([across, across.T])[:, None]
     dx, dy = F.conv2d(brightness, kernels, padding=1).chunk(2, dim=1)
     magnitude = (dx.square() + dy.square() + 1e-8).sqrt()

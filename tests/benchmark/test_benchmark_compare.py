@@ -100,7 +100,7 @@ def test_a_kept_network_answers_the_next_setting(described, weights, tmp_path):
 
 
 def test_what_is_no_graph_is_said(described, weights):
-    with pytest.raises(NotRunError, match='only forward passes on a CUDA device'):
+    with pytest.raises(NotRunError, match='only what a CUDA device computes'):
         Here().ask('build', **request(described, weights, runtime='captured'))
 
 

@@ -249,6 +249,7 @@ def test_a_real_network_is_checked_to_its_last_part(key, value, message):
 def test_every_key_of_the_runner_is_known_or_left_out_on_purpose():
     own = {'plugins', 'amp', 'ema', 'compile_blocks', 'find_unused_parameters', 'leaks'}
     own |= {'custom_imports', 'model_wrapper_cfg', 'recompute_blocks', 'strategy', 'strict_data'}
+    own |= {'capture_steps'}
     # A run is resumed from the command line; the config is what carries the keys.
     not_in_configs = {'self', 'cfg', 'resume'}
     assert (

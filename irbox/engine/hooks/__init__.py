@@ -2,6 +2,7 @@
 
 from irbox.engine.averaged_model import AveragedModel
 from irbox.engine.hooks.bad_samples_hook import BadSamplesHook
+from irbox.engine.hooks.capture_hook import CaptureHook
 from irbox.engine.hooks.checkpoint_hook import CheckpointHook
 from irbox.engine.hooks.compile_hook import CompileHook
 from irbox.engine.hooks.ema_hook import EMAHook
@@ -20,6 +21,7 @@ from irbox.engine.hooks.watchdog_hook import WatchdogHook
 __all__ = [
     'AveragedModel',
     'BadSamplesHook',
+    'CaptureHook',
     'CheckpointHook',
     'CompileHook',
     'EMAHook',

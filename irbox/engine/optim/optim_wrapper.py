@@ -77,9 +77,24 @@ class OptimWrapper(MMEngineOptimWrapper):  # type: ignore[misc]  # mmengine has 
 
     def update_params(self, loss: Tensor, **kwargs: Any) -> None:
         """Add the gradient of a batch's loss, and take the step when it is due."""
+        self._begin(loss)
+        super().update_params(loss, **kwargs)
+
+    def take_gradient(self, loss: Tensor) -> None:
+        """Take the step when it is due, by gradients that the weights have already.
+
+        Args:
+            loss: Of the batch that its gradient, of ``scale_loss``, was added from.
+        """
+        self._begin(loss)
+        self._inner_count += 1
+        if self.should_update():
+            self.step()
+            self.zero_grad()
+
+    def _begin(self, loss: Tensor) -> None:
         self.began = time.perf_counter()
         self._losses.append(loss.detach().float())
-        super().update_params(loss, **kwargs)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from irbox.utils.on_device import constants
+
 # Mean and standard deviation of the channels. 'clip': CLIP's own, which DA-CLIP's restoration
 # scripts use for both of its models. 'half': 0..1 becomes -1..1, what M2Restore's code feeds.
 # 'none': 0..1.
@@ -37,5 +39,7 @@ def prepare(image: Tensor, size: int, resize: str, normalization: str) -> Tensor
     pixels = tv.resize(image.float(), [size], InterpolationMode(resize), antialias=True)
     # Bicubic overshoots at edges; 8-bit images cannot.
     pixels = tv.center_crop(pixels.clamp(0, 1), [size, size])
-    answer: Tensor = tv.normalize(pixels, list(mean), list(deviation))
+    # Not by `tv.normalize`, for whose numbers a device would be waited for.
+    shift, scale = (constants(one, pixels)[:, None, None] for one in (mean, deviation))
+    answer: Tensor = (pixels - shift) / scale
     return answer

@@ -136,9 +136,12 @@ class MixtureOfExperts(nn.Module):
         All are gathered at once, in the order of the experts: a device is waited for twice, not
         once per expert. What comes back goes to the first, second, ... place of its pixel.
         """
-        used = weights != 0
-        expert, pixel = used.t().nonzero().unbind(1)
-        *counts, places = torch.cat([used.sum(0), used.sum(1).amax().view(1)]).tolist()
+        # Expert by expert: along pixels that lie next to each other devices count fast, and in the
+        # few experts of a pixel they do not.
+        used = (weights != 0).t().contiguous()
+        expert, pixel = used.nonzero().unbind(1)
+        order = used.cumsum(0, dtype=torch.int32)  # of an expert among those of its pixel, from 1
+        *counts, places = torch.cat([used.sum(1), order[-1].amax().view(1)]).tolist()
         chosen = torch.split(pixels.index_select(0, pixel), counts)
         # An expert that no pixel chose still runs, on no pixels, so that its weights get a gradient
         # of zero: distributed training waits for every gradient.
@@ -149,7 +152,7 @@ class MixtureOfExperts(nn.Module):
         adds = self.combine == 'sum'
         shares = weight * answers if adds else answers + weight.log()
         size = max(places, 1), *pixels.shape
-        place = (used.cumsum(1) - 1)[pixel, expert] * len(pixels) + pixel
+        place = (order[expert, pixel].long() - 1) * len(pixels) + pixel
         found = shares.new_full(size, 0 if adds else -torch.inf)
         parts = found.flatten(0, 1).index_copy_(0, place, shares).view(size).unbind(0)
         return reduce(torch.add if adds else torch.logaddexp, parts)

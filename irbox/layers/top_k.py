@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
+from irbox.layers.best_scores import best
 from irbox.layers.expert_load import counted_load
 from irbox.native.library import native
 from irbox.native.routes import route
@@ -35,7 +36,7 @@ def top_k_weights(scores: Tensor, top_k: int, normalize: Normalize = 'selected')
     """
     # In half precision, equal scores would make top-k choose the first experts always.
     scores = scores.float()
-    kept, index = scores.topk(top_k, dim=1)
+    kept, index = best(scores, top_k, dim=1)
     if normalize == 'printed':
         return torch.zeros_like(scores).scatter(1, index, kept).softmax(1)
     return torch.zeros_like(scores).scatter(1, index, kept.softmax(1))

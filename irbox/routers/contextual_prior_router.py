@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from irbox.layers.attention import TransposedCrossAttention
 from irbox.layers.channel_attention import QueryNorm
+from irbox.layers.best_scores import best
 from irbox.layers.expert_load import counted_load, expected_load
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.experts import route
@@ -140,7 +141,7 @@ class ContextualPriorRouter(nn.Module):
 
     def _weigh(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Weights of the experts, zero where they are not among the best, and of the shared one."""
-        kept, index = scores.topk(self.top_k, dim=1)
+        kept, index = best(scores, self.top_k, dim=1)
         shared = torch.ones_like(scores[:, :1])
         if self.score_mode == 'single':
             kept = kept / kept.sum(1, keepdim=True)

@@ -1,6 +1,6 @@
 import torch
 
-from irbox.layers.expert_load import counted_load, expected_load
+from irbox.layers.expert_load import counted_load, counts_side_by_side, expected_load
 
 
 def test_counts_the_best():
@@ -26,3 +26,8 @@ def test_only_the_estimate_has_a_gradient():
     assert not counted_load(noisy, 2).requires_grad
     expected_load(clean, noisy, torch.ones_like(clean), 2)[0].backward()
     assert clean.grad[..., 0].sum() > 0
+
+
+def test_both_ways_to_count_agree():
+    index = torch.tensor([0, 3, 3, 1, 0, 3])
+    assert counts_side_by_side(index, 5).tolist() == [2, 1, 0, 3, 0]

@@ -103,7 +103,6 @@ def _query_key_gradient_kernel(  # type: ignore[no-untyped-def]
     key_stride,
     of_query_stride,
     of_key_stride,
-    halves: tl.constexpr,
     precision: tl.constexpr,
     widens: tl.constexpr,
     tile_pixels: tl.constexpr,
@@ -127,7 +126,6 @@ def _query_key_gradient_kernel(  # type: ignore[no-untyped-def]
         own, others, out = key, query, of_key
         own_stride, others_stride, out_stride = key_stride, query_stride, of_key_stride
     step_in, step_out = tl.where(of_keys == 1, width, 1), tl.where(of_keys == 1, 1, width)
-    computed = tl.bfloat16 if halves else tl.float32
     total = tl.zeros([tile_pixels, tile_out], tl.float32)
     for start in range(0, width, tile_in):
         is_in = start + k < width
@@ -136,12 +134,52 @@ def _query_key_gradient_kernel(  # type: ignore[no-untyped-def]
         place = of_product + place_of_head * width * width
         place += ((start + k) * step_in)[:, None] + (n * step_out)[None, :]
         line = tl.load(place, mask=is_in[:, None] & is_out[None, :], other=0.0)
-        total = product(given.to(computed), line.to(computed), total, precision, widens)
+        total = product(given, line, total, precision, widens)
     by = tl.load(twice + (2 * place_of_head + of_keys) * width + n, mask=is_out, other=0.0)
     inside = is_pixel[:, None] & is_out[None, :]
     place = own + row[:, None] * own_stride + (column + n)[None, :]
     total += tl.load(place, mask=inside, other=0.0).to(tl.float32) * by[None, :]
     tl.store(out + row[:, None] * out_stride + (column + n)[None, :], total, mask=inside)
+
+
+@triton.jit(do_not_specialize=['pixels'])  # type: ignore[untyped-decorator]
+def _whole_heads_kernel(  # type: ignore[no-untyped-def]
+    query,
+    key,
+    of_product,
+    twice,
+    of_query,
+    of_key,
+    pixels,
+    heads,
+    width: tl.constexpr,
+    query_stride: tl.constexpr,
+    key_stride: tl.constexpr,
+    of_query_stride: tl.constexpr,
+    of_key_stride: tl.constexpr,
+    precision: tl.constexpr,
+    widens: tl.constexpr,
+    tile_pixels: tl.constexpr,
+    tile_width: tl.constexpr,
+):
+    head, image = tl.program_id(0) % heads, tl.program_id(1)
+    p = (tl.program_id(0) // heads) * tile_pixels + tl.arange(0, tile_pixels)
+    c = tl.arange(0, tile_width)
+    is_channel, place_of_head = c < width, image * heads + head
+    row, column = (image.to(tl.int64) * pixels + p)[:, None], (head * width + c)[None, :]
+    inside = (p < pixels)[:, None] & is_channel[None, :]
+    q = tl.load(query + row * query_stride + column, mask=inside, other=0.0)
+    k = tl.load(key + row * key_stride + column, mask=inside, other=0.0)
+    cell = of_product + place_of_head * width * width + c[:, None] * width + c[None, :]
+    matrix = tl.load(cell, mask=is_channel[:, None] & is_channel[None, :], other=0.0)
+    nothing = tl.zeros([tile_pixels, tile_width], tl.float32)
+    by = tl.load(twice + 2 * place_of_head * width + c, mask=is_channel, other=0.0)
+    total = product(k, tl.trans(matrix), nothing, precision, widens)
+    total += q.to(tl.float32) * by[None, :]
+    tl.store(of_query + row * of_query_stride + column, total, mask=inside)
+    by = tl.load(twice + (2 * place_of_head + 1) * width + c, mask=is_channel, other=0.0)
+    total = product(q, matrix, nothing, precision, widens) + k.to(tl.float32) * by[None, :]
+    tl.store(of_key + row * of_key_stride + column, total, mask=inside)
 
 
 def attention_matrix_gradient(
@@ -197,9 +235,33 @@ def query_key_gradient(
     images, heads, width, _ = of_product.shape
     pixels, halves = len(query) // images, query.dtype == torch.bfloat16
     of_key = of_query[:, heads * width :] if joint else of_others
+    if halves:
+        # All of a head at once: in float32 its matrix would not fit the registers.
+        tile_pixels = tile_of(pixels, 64)
+        _whole_heads_kernel[triton.cdiv(pixels, tile_pixels) * heads, images](
+            query,
+            key,
+            of_product,
+            twice,
+            of_query,
+            of_key,
+            pixels,
+            heads,
+            width=width,
+            query_stride=row_stride(query),
+            key_stride=row_stride(key),
+            of_query_stride=row_stride(of_query),
+            of_key_stride=row_stride(of_key),
+            **products_in(query.dtype),
+            tile_pixels=tile_pixels,
+            tile_width=tile_of(width, WIDEST),
+            num_warps=4,
+            num_stages=1,
+        )
+        return
     tile = {
-        'tile_pixels': tile_of(pixels, 128 if halves else 64),
-        'tile_in': tile_of(width, 64 if halves else 32),
+        'tile_pixels': tile_of(pixels, 64),
+        'tile_in': tile_of(width, 32),
         'tile_out': tile_of(width, 64),
     }
     columns = 2 * heads * triton.cdiv(width, tile['tile_out'])
@@ -217,7 +279,6 @@ def query_key_gradient(
         row_stride(key),
         row_stride(of_query),
         row_stride(of_key),
-        halves=halves,
         **products_in(query.dtype),
         **tile,
         num_warps=4,

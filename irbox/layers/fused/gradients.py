@@ -15,6 +15,8 @@ from irbox.layers.norm import LayerNorm2d
 Gradients = list[Tensor | None]
 """Of a layer's weight, and of its bias if it has one."""
 
+SUMMED_IN_PARTS = 2**22
+"""Numbers from which a sum of torch over pixels takes longer than two launches (an H100)."""
 PIXEL_PARTS, PIXELS_EACH = 64, 8
 """See ``summed_products``: powers of two, as sizes of maps are multiples of."""
 
@@ -109,6 +111,8 @@ def of_norm(
 
 def summed_rows(rows: Tensor) -> Tensor:
     """Sum rows over all pixels, (P, C) -> (C,), float32."""
+    if rows.numel() < SUMMED_IN_PARTS:
+        return rows.sum(0, dtype=torch.float32)
     return over_parts(operators.column_sums(rows))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from irbox.layers.fused import operators
-from irbox.layers.fused.sizes import ACTIVATIONS
+from irbox.layers.fused.sizes import ACTIVATIONS, HALVED_FROM, padded
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.strips import computing_dtype
 
@@ -39,9 +39,23 @@ def project(
     activation: str = 'none',
 ) -> Tensor:
     """Multiply rows by a 1x1 convolution's or a linear layer's weights, see ``operators``."""
-    return multiply(
-        rows, layer.weight.flatten(1), layer.bias, halves, norm, base=base, activation=activation
-    )
+    weight = prepared(layer.weight.flatten(1), rows, halves)
+    return multiply(rows, weight, layer.bias, halves, norm, base=base, activation=activation)
+
+
+def prepared(weight: Tensor, rows: Tensor, halves: bool) -> Tensor:
+    """Give the weights that rows are multiplied by as they are, or by ``operators.halve``.
+
+    Where the product is so large that a launch more is worth it, and the rows are as long as that
+    makes the weights'. (A norm is never given rows that are longer than its own weights.)
+    """
+    large, width = len(rows) * weight.numel() >= HALVED_FROM, weight.shape[1]
+    if not (large and halves) or rows.shape[1] != padded(width):
+        return weight
+    if weight.dtype == torch.bfloat16 and width == padded(width):
+        return weight
+    halved: Tensor = operators.halve(weight)
+    return halved
 
 
 def multiply(
@@ -88,7 +102,8 @@ def feed_forward_and_wide(
 ) -> tuple[Tensor, Tensor]:
     """Do the same, and give the rows that are convolved as well."""
     rows, halves = rows_of(x), computing_dtype(x) == torch.bfloat16
-    hidden, weight = layer.project_out.in_channels, layer.project_in.weight.flatten(1)
+    hidden = layer.project_out.in_channels
+    weight = prepared(layer.project_in.weight.flatten(1), rows, halves)
     bias = layer.project_in.bias
     first, second = (None, None) if bias is None else (bias[:hidden], bias[hidden:])
     wide = multiply(rows, weight[:hidden], first, halves, norm, second=(weight[hidden:], second))
@@ -155,9 +170,11 @@ def gate_and_mask(
     """Compute what is convolved to a mask, the gate, and the mask: (P, C) each, three launches."""
     halves, dim = computing_dtype(like) == torch.bfloat16, rows.shape[1]
     gate_layer = cast(nn.Conv2d, layer.gate[0])
+    own = layer.project_in.weight, gate_layer.weight
+    weights = [prepared(one.flatten(1), rows, halves) for one in own]
     both = multiply(
-        rows, layer.project_in.weight.flatten(1), layer.project_in.bias, halves, norm,
-        second=(gate_layer.weight.flatten(1), gate_layer.bias), activation='sigmoid',
+        rows, weights[0], layer.project_in.bias, halves, norm,
+        second=(weights[1], gate_layer.bias), activation='sigmoid',
     )  # fmt: skip
     wide, gate = (half[:, :dim] for half in both.chunk(2, dim=1))
     conv, *pointwise = cast('list[nn.Conv2d]', list(layer.dwconv))

@@ -66,6 +66,15 @@ Returns:
 """
 
 
+def _halve_out(weight: Tensor) -> Tensor:
+    size = len(weight), padded(weight.shape[1])
+    return weight.new_empty(size, dtype=torch.bfloat16)
+
+
+halve = define('halve(Tensor weight) -> Tensor', 'halve_kernel', twins.halve, _halve_out)
+"""Give weights (C_out, C_in) in bfloat16, their rows in whole vectors that end with zeros."""
+
+
 def _depthwise_out(
     rows: Tensor,
     weight: Tensor,

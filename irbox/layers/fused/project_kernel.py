@@ -12,13 +12,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.sizes import PROGRAMS_AT_ONCE
+from irbox.layers.fused.sizes import LANES, PROGRAMS_AT_ONCE
 from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
 
 WIDEST = 256
 """Rows that are read once, whatever the columns."""
 NARROW = 128
-"""Rows that four warps hold."""
+"""Rows that four warps hold beside weights in float32."""
 # Ignored types: Triton has no stubs, and its compiler reads the kernels' annotations.
 
 
@@ -202,9 +202,14 @@ def project(
     # In bfloat16 a row fits.
     whole = halves and given <= WIDEST
     tile_in = tile_of(given, WIDEST if whole else 64 if halves else 32)
-    # As measured (an H100): small tiles have more programs at work, large ones read weights less.
+    is_halved = weight.dtype == torch.bfloat16 and weight.stride(-2) % LANES == 0
+    # As measured (an H100): small tiles have more programs at work, large ones read weights less
+    # often, which pays where those are in float32.
     small = tile_in <= 64 if second is not None else tile_in <= NARROW
-    small = whole and (small or (norms and tile_in > NARROW))
+    small = halves and (is_halved or (whole and small))
+    stages = 1
+    if halves and is_halved:
+        stages = 3 if not whole else 2 if second is not None else 1
     tile = {
         'tile_pixels': tile_of(pixels, 128 if halves and not small else 64),
         'tile_in': tile_in,
@@ -254,8 +259,8 @@ def project(
         halves=halves,
         **products_in(torch.bfloat16 if halves else torch.float32),
         **tile,
-        num_warps=8 if halves and (not small or tile_in > NARROW) else 4,
-        # Weights are no whole vectors where a width is odd: fetched ahead, number by number, they
-        # took ten times as long (an H100, 127 and 255 channels).
-        num_stages=1,
+        num_warps=8 if halves and not small else 4,
+        # Weights in float32 are no whole vectors where a width is odd: fetched ahead, number by
+        # number, they took ten times as long (an H100, 127 and 255 channels).
+        num_stages=stages,
     )

@@ -15,6 +15,8 @@ PIXELS_PER_PART = 64
 """At least."""
 ROWS = 64
 """Of a head's matrix, which a program holds at once."""
+HALVED_FROM = 5 * 2**29
+"""Multiply-accumulates of a product from which its weights are given in bfloat16 first."""
 ROUTED_PIXELS = 128
 """Whose best experts a program chooses."""
 EXPERT_BLOCK = 1024

@@ -75,6 +75,11 @@ def depthwise(
     return F.pad(x, (0, -channels % LANES)).to(rows.dtype)
 
 
+def halve(weight: Tensor) -> Tensor:
+    """See ``operators.halve``."""
+    return F.pad(weight, (0, -weight.shape[1] % LANES)).to(torch.bfloat16)
+
+
 def gram(query: Tensor, key: Tensor, images: int, heads: int) -> tuple[Tensor, Tensor]:
     """See ``operators.gram``; all in the first part."""
     q, k = (x.float().view(images, -1, heads, x.shape[1] // heads) for x in (query, key))

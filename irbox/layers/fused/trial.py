@@ -45,7 +45,7 @@ def calls(dtype: torch.dtype) -> Iterator[Call]:
     height, width = SIZE
     pixels, halves = 2 * height * width, dtype == torch.bfloat16
     x = draw(pixels, 40, as_map=True) + 1
-    none: tuple[None, ...] = (None,) * 9
+    none: tuple[None, ...] = (None,) * 8
     weights = 0.1 * draw(33, 40), draw(33), draw(40), draw(40)
     yield operators.project, twins.project, (
         x, *weights, 0.1 * draw(33, 40), draw(33), *none[:3], 1, 1e-5, halves,
@@ -57,6 +57,13 @@ def calls(dtype: torch.dtype) -> Iterator[Call]:
     yield operators.project, twins.project, (
         x, 0.1 * draw(70, 40), draw(2, 70), draw(40), *none[:6], 2, 1e-5, halves,
     )  # fmt: skip
+    uneven = 0.1 * draw(24, 25)
+    if halves:
+        yield operators.halve, twins.halve, (uneven,)
+    rows = draw(pixels, 32, as_map=True)
+    rows[:, 25:] = 0
+    matrix = twins.halve(uneven) if halves else uneven
+    yield operators.project, twins.project, (rows, matrix, *none, 0, 0.0, halves)
     wide = draw(pixels, 2, 64, as_map=True)
     wide[:, :, 50:] = 0
     yield operators.depthwise, twins.depthwise, (

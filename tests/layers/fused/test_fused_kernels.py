@@ -18,8 +18,8 @@ HERE = Path(__file__)
 KERNELS = {
     'project_kernel': 1, 'depthwise_kernel': 1, 'attention_kernels': 2, 'routing_kernels': 2,
     'expert_kernels': 2, 'sequence_kernels': 2, 'blend_kernel': 1,
-    'depthwise_gradient_kernel': 1, 'norm_gradient_kernel': 1, 'attention_gradient_kernels': 2,
-    'gating_gradient_kernel': 1, 'column_sums_kernel': 1,
+    'depthwise_gradient_kernel': 1, 'norm_gradient_kernel': 1, 'attention_gradient_kernels': 3,
+    'gating_gradient_kernel': 1, 'column_sums_kernel': 1, 'halve_kernel': 1,
 }  # fmt: skip
 """Files, and how many kernels each starts."""
 SHARED_MEMORY = 99 * 1024
@@ -139,7 +139,8 @@ def launches_of_a_network():
     """Run layers of the widths in use with launches recorded: one a call. Give them."""
     from irbox.benchmark.launches import CountLaunches
     from irbox.blocks import ADEC, MambaCNNBlock, MSTBlock, TransformerBlock
-    from irbox.layers.fused import define
+    from irbox.layers.fused import define, layers
+    from irbox.layers.fused.sizes import HALVED_FROM
     from irbox.layers.fused.switch import fused_on
     from irbox.structures import Context, DegradationPrior, Stage
 
@@ -163,6 +164,8 @@ def launches_of_a_network():
     expert = {'type': 'MLPExpert', 'ratio': 1.5}
     router = {'type': 'ContextualPriorRouter'}
     for learns, dtype in product((False, True), (torch.float32, torch.bfloat16)):
+        # With weights in bfloat16 as well, which small products do without.
+        layers.HALVED_FROM = 0 if learns else HALVED_FROM
         for build, dim, heads in (
             (TransformerBlock, 48, 1),
             (TransformerBlock, 96, 1),

@@ -17,7 +17,7 @@ from irbox.blocks.dder import DDER
 from irbox.blocks.mamba_cnn_block import MambaCNNBlock
 from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
 from irbox.layers.feed_forward import GatedFeedForward
-from irbox.layers.fused import switch
+from irbox.layers.fused import layers, switch
 from irbox.layers.fused.switch import can_run_fused, fused_on
 from irbox.layers.mamba_style_attention import MambaStyleAttention
 from irbox.layers.mixture_of_experts import MixtureOfExperts
@@ -61,6 +61,22 @@ def assert_near(fused, plain, tolerance):
     assert fused.shape == plain.shape
     assert fused.dtype == plain.dtype
     assert (fused.float() - plain.float()).abs().max() <= tolerance * plain.float().std() + 1e-7
+
+
+@pytest.mark.parametrize('ratio', [2, 2.66])
+def test_large_products_are_given_weights_in_bfloat16(ratio, monkeypatch):
+    """Once each, to the same bits: what a kernel is given in float32 it rounds as well."""
+    ffn, norm = stirred(GatedFeedForward(48, ratio)), stirred(LayerNorm2d(48))
+    x = torch.randn(2, 48, 9, 7).to(torch.bfloat16, memory_format=torch.channels_last)
+    found, counts = [], []
+    for least in (layers.HALVED_FROM, 0):
+        monkeypatch.setattr(layers, 'HALVED_FROM', least)
+        half = torch.autocast('cpu', torch.bfloat16)
+        with torch.no_grad(), half, fused_on('cpu'), CountLaunches() as counting:
+            found.append(ffn.add_to(x, norm))
+        counts.append(counting.found.by_name['halve'])
+    assert torch.equal(*found)
+    assert counts == [0, 2]
 
 
 LAYERS = {

@@ -54,13 +54,13 @@ def _causal_kernel(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _join(decay, value, later_decay, later_value):  # type: ignore[no-untyped-def]
+def join(decay, value, later_decay, later_value):  # type: ignore[no-untyped-def]
     """Two stretches of a linear recurrence as one."""
     return decay * later_decay, value * later_decay + later_value
 
 
 @triton.jit
-def _softplus(x):  # type: ignore[no-untyped-def]
+def softplus_of(x):  # type: ignore[no-untyped-def]
     """``log(1 + exp(x))``, exact for small steps too, where a device's logarithm is not."""
     y = tl.exp(tl.minimum(x, 20.0))
     z = y / (2.0 + y)
@@ -109,7 +109,7 @@ def _scan_kernel(  # type: ignore[no-untyped-def]
         inside = is_channel[:, None] & is_step[None, :]  # (channel, time)
         place = row[None, :] * delta_stride + ch[:, None]
         raw = tl.load(delta + place, mask=inside, other=0.0).to(tl.float32)
-        step = tl.where(inside, _softplus(raw), 0.0)  # 0 beyond the end keeps the state
+        step = tl.where(inside, softplus_of(raw), 0.0)  # 0 beyond the end keeps the state
         place = row[None, :] * u_stride + ch[:, None]
         x = tl.load(u + place, mask=inside, other=0.0).to(tl.float32)
         is_line = is_state[:, None] & is_step[None, :]  # (state, time)
@@ -119,7 +119,7 @@ def _scan_kernel(  # type: ignore[no-untyped-def]
         read = tl.load(c + place, mask=is_line, other=0.0).to(tl.float32)
         decay = tl.exp(rate[:, :, None] * step[:, None, :])  # (channel, state, time)
         entered = (step * x)[:, None, :] * write[None, :, :]
-        total, value = tl.associative_scan((decay, entered), 2, _join)
+        total, value = tl.associative_scan((decay, entered), 2, join)
         states = value + total * state[:, :, None]
         answer = tl.sum(states * read[None, :, :], axis=1) + direct[:, None] * x
         place = row[None, :] * gate_stride + ch[:, None]

@@ -20,6 +20,8 @@ from irbox.native.library import native
 from irbox.utils.precision import full_precision
 
 STEPS_PER_CHUNK = 32
+TRITON_STEPS = 16
+"""Of a chunk, all of which a thread of the Triton kernels holds."""
 ELEMENTS_PER_CHUNK = 2**24
 # Without the kernels, which a file that was written with them may lack: torch, in the same order.
 _RECURRENCES = {'native': recur_in_steps, 'steps': recur_in_steps, 'levels': recur_in_levels}
@@ -27,6 +29,8 @@ _RECURRENCES = {'native': recur_in_steps, 'steps': recur_in_steps, 'levels': rec
 
 def chunk_length(path: str, batch: int, num_states: int, channels: int) -> int:
     """Choose the steps per chunk: 32, which fit a cache; in parallel as many as 64 MiB hold."""
+    if path == 'triton':
+        return TRITON_STEPS
     if path == 'levels':
         return max(STEPS_PER_CHUNK, ELEMENTS_PER_CHUNK // (batch * num_states * channels))
     return STEPS_PER_CHUNK

@@ -28,10 +28,10 @@ def check_in_interpreter():
         y = module.selective_scan(*tensors, delta_softplus=True)
         assert_near([y, *gradients(y, tensors)], [expected, *gradients(expected, tensors)])
 
-    compare(make(1, 33, dim=3, state=16))  # as in use, in whole tiles of 32 steps
+    compare(make(1, 33, dim=3, state=16))  # as in use, in whole tiles of 16 steps
     # A tile costs by its size here: from now on small ones, which also make more chunks.
     triton_scan.TILE_ROWS = 8
-    operator.STEPS_PER_CHUNK = 8
+    operator.TRITON_STEPS = 8
     for batch, length, dim, state in ((1, 1, 1, 1), (2, 7, 5, 3), (2, 8, 2, 4), (1, 61, 3, 5)):
         for largest_step in (0.1, 70.0):
             compare(make(batch, length, dim, state, largest_step))
@@ -50,20 +50,24 @@ def check_that_they_compile():
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from irbox.layers.selective_scan import triton_scan
+    from irbox.layers.selective_scan import triton_kernels, triton_scan
 
-    _, tile = triton_scan._layout(1, 768, 16, 32)
-    for kernel in (triton_scan._forward_kernel, triton_scan._backward_kernel):
+    _, tile = triton_scan._layout(1, 768, 16, 16)
+    options = {'num_warps': tile.pop('num_warps'), 'maxnreg': triton_scan.REGISTERS}
+    tile.update(softplus=True, has_skip=True, has_gate=True, has_bias=True)
+    for kernel in (triton_kernels.scan_kernel, triton_kernels.scan_gradient_kernel):
         types = {
             name: 'constexpr' if name in tile
-            else 'i32' if name in ('length', 'channels', 'num_states')
+            else 'i32' if name in ('length', 'channels', 'num_states') or 'stride' in name
             else '*fp32'
             for name in kernel.arg_names
         }  # fmt: skip
         constants = {(kernel.arg_names.index(name),): value for name, value in tile.items()}
         source = ASTSource(kernel, types, constexprs=constants)
         for capability in (80, 90):
-            binary = triton.compile(source, target=GPUTarget('cuda', capability, 32))
+            binary = triton.compile(
+                source, target=GPUTarget('cuda', capability, 32), options=options
+            )
             assert binary.asm['cubin']
 
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
 from irbox.layers import mamba
+from irbox.layers.fused.switch import fused_on
 from irbox.layers.mamba import Mamba
 
 
@@ -201,6 +202,19 @@ def test_the_fused_convolution_gets_what_it_expects(layer, x, monkeypatch):
     kernel = mamba._causal_conv1d_fn.__wrapped__()
     monkeypatch.setattr(mamba, 'causal_convolution_kernel', lambda *_: kernel)
     torch.testing.assert_close(layer(x), expected)
+
+
+def test_the_convolution_learns_by_fused_kernels(layer, x):
+    inputs = [x.requires_grad_(), *layer.parameters()]
+    layer.backend = 'torch'
+    expected = torch.autograd.grad(layer(x).square().sum(), inputs)
+    layer.backend = 'auto'
+    with fused_on('cpu', learns=True):
+        u = layer.in_proj(x).chunk(2, dim=-1)[0]
+        assert type(layer._convolve(u).grad_fn.next_functions[0][0]).__name__ == '_FusedBackward'
+        found = torch.autograd.grad(layer(x).square().sum(), inputs)
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).abs().max() <= 1e-5 * other.abs().max()
 
 
 def test_the_convolution_stays_on_torch_without_the_package(monkeypatch):

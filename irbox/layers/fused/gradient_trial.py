@@ -10,13 +10,14 @@ from torch import Tensor
 
 from irbox.layers.fused import gradient_operators as operators
 from irbox.layers.fused import gradient_twins as twins
-from irbox.layers.fused import torch_twins
+from irbox.layers.fused import mamba_operators, torch_twins
 from irbox.layers.fused.trial import SIZE, Call, differing, drawing
 
 SUMMED = {
     operators.depthwise_gradient: (1, 2),
     operators.norm_gradient: (2,),
     operators.column_sums: (0,),
+    mamba_operators.causal_gradient: (1,),
 }
 """Which answers of an operator are parts of sums: how the pixels are shared is free."""
 
@@ -63,6 +64,10 @@ def calls(dtype: torch.dtype) -> Iterator[Call]:
     gate = draw(pixels, 64, as_map=True).sigmoid()[:, :40]
     yield operators.column_sums, twins.column_sums, (both[:, 40:80],)
     yield operators.gating_gradient, twins.gating_gradient, (of_normed, x, gate)
+    for shift in (draw(40), None):
+        yield mamba_operators.causal_gradient, twins.causal_gradient, (
+            both[:, :40], draw(40, 4), shift, of_normed, height * width,
+        )  # fmt: skip
 
 
 def read(operator: Callable[..., Any], arguments: tuple[Any, ...], answer: Any) -> list[Tensor]:

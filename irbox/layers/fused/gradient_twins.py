@@ -146,3 +146,21 @@ def gating_gradient(of_gated: Tensor, gated: Tensor, gate: Tensor) -> tuple[Tens
     answers = given * opened, given * gated.float() * (1 - opened)
     of_map, of_logits = (one.to(gated.dtype) for one in answers)
     return of_map, of_logits
+
+
+def causal_gradient(
+    rows: Tensor, weight: Tensor, bias: Tensor | None, given: Tensor, length: int
+) -> tuple[Tensor, Tensor]:
+    """See ``mamba_operators.causal_gradient``; all is summed in the first part."""
+    channels, taps = weight.shape
+    x, grad = (one.float().view(-1, length, channels).transpose(1, 2) for one in (rows, given))
+    x, factors = F.pad(x, (taps - 1, 0)), weight.float().unsqueeze(1)
+    made = F.conv1d(x, factors, None if bias is None else bias.float(), groups=channels)
+    share = made.sigmoid()
+    grad = grad * share * (1 + made * (1 - share))
+    of_x, of_weight, of_bias = torch.ops.aten.convolution_backward(
+        grad, x, factors, [channels], [1], [0], [1], False, [0], channels, [True, True, True]
+    )
+    of_rows = of_x[:, :, taps - 1 :].transpose(1, 2).reshape(-1, channels)
+    sums = torch.cat([of_weight.squeeze(1).t(), of_bias[None]])
+    return of_rows.to(rows.dtype), sums[None]

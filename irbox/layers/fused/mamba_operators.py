@@ -6,10 +6,15 @@ rows may lie further apart than they are long. See `define`.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from irbox.layers.fused import gradient_twins
 from irbox.layers.fused import torch_twins as twins
 from irbox.layers.fused.define import define
+
+CAUSAL_STEPS = 32
+"""Of a program that differentiates the convolution."""
 
 
 def _causal_out(rows: Tensor, weight: Tensor, bias: Tensor | None, length: int) -> Tensor:
@@ -32,6 +37,36 @@ Args:
 
 Returns:
     (B L, C).
+"""
+
+
+def _causal_gradient_out(
+    rows: Tensor, weight: Tensor, bias: Tensor | None, given: Tensor, length: int
+) -> tuple[Tensor, Tensor]:
+    channels, taps = weight.shape
+    sums = rows.new_empty(-(-len(rows) // CAUSAL_STEPS), taps + 1, channels, dtype=torch.float32)
+    return rows.new_empty(len(rows), channels), sums
+
+
+causal_gradient = define(
+    'causal_gradient(Tensor rows, Tensor weight, Tensor? bias, Tensor given, int length) '
+    '-> (Tensor, Tensor)',
+    'causal_gradient_kernel',
+    gradient_twins.causal_gradient,
+    _causal_gradient_out,
+)
+"""Differentiate ``causal``.
+
+Args:
+    rows: (B L, C).
+    weight: (C, taps).
+    bias: (C,), or None.
+    given: (B L, C), the gradient of its answer.
+    length: L.
+
+Returns:
+    The gradient of the rows, and, by parts of the steps, those of the taps and behind them of the
+    bias, (parts, taps + 1, C), float32.
 """
 
 

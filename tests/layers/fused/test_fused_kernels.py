@@ -20,6 +20,7 @@ KERNELS = {
     'expert_kernels': 2, 'sequence_kernels': 2, 'blend_kernel': 1,
     'depthwise_gradient_kernel': 1, 'norm_gradient_kernel': 1, 'attention_gradient_kernels': 3,
     'gating_gradient_kernel': 1, 'column_sums_kernel': 1, 'halve_kernel': 1,
+    'causal_gradient_kernel': 1,
 }  # fmt: skip
 """Files, and how many kernels each starts."""
 SHARED_MEMORY = 99 * 1024
@@ -173,8 +174,6 @@ def launches_of_a_network():
             (MSTBlock, 96, 2),
             (MambaCNNBlock, 384, 8),
         ):
-            if learns and build is MambaCNNBlock:
-                continue
             stage = Stage(dim, heads, prior_dim=512, num_degradations=5)
             x = torch.zeros(1, dim, 16, 16).to(dtype, memory_format=torch.channels_last)
             before = len(calls)

@@ -186,7 +186,13 @@ def _peaks(x: Tensor) -> Tensor:
     if wants_standard_operators():
         return x.amax((2, 3), keepdim=True)
     # Among equal values one gets the gradient, as in the public code; amax would share it.
-    return F.adaptive_max_pool2d(x, 1)
+    return first_peaks(x) if x.device.type == 'cuda' else F.adaptive_max_pool2d(x, 1)
+
+
+def first_peaks(x: Tensor) -> Tensor:
+    """Do what ``adaptive_max_pool2d(x, 1)`` does, which walks a channel alone on CUDA devices."""
+    values: Tensor = x.flatten(2).max(2, keepdim=True).values
+    return values.unsqueeze(3)
 
 
 class FrequencyModulation(nn.Module):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from irbox.layers.frequency import BandSplit, FrequencyModulation
+from irbox.layers.frequency import BandSplit, FrequencyModulation, first_peaks
 from irbox.layers.standard_operators import standard_operators
 
 
@@ -121,3 +121,13 @@ def test_sizes_are_not_asked_for_while_exporting():
     assert split.leaves_low_empty(x)
     with standard_operators():
         assert not split.leaves_low_empty(x)
+
+
+@pytest.mark.parametrize('memory', [torch.contiguous_format, torch.channels_last])
+def test_both_ways_to_find_peaks_agree_among_equals_too(memory):
+    x = torch.randint(0, 4, (2, 5, 7, 6)).float().contiguous(memory_format=memory).requires_grad_()
+    ways = (first_peaks, lambda x: F.adaptive_max_pool2d(x, 1))
+    found, expected = (way(x) for way in ways)
+    assert torch.equal(found, expected)
+    grads = [torch.autograd.grad((peaks * 3).sum(), x)[0] for peaks in (found, expected)]
+    assert torch.equal(*grads)

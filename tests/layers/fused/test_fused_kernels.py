@@ -197,7 +197,12 @@ def check_that_they_compile():
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    pointers = {torch.float32: '*fp32', torch.bfloat16: '*bf16', torch.int32: '*i32'}
+    pointers = {
+        torch.float32: '*fp32',
+        torch.bfloat16: '*bf16',
+        torch.int32: '*i32',
+        torch.int64: '*i64',
+    }
     seen = {}
     for kernel, args, options in launches_of_a_network():
         values = dict(zip(kernel.arg_names, args, strict=False)) | options

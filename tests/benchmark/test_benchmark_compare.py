@@ -104,6 +104,18 @@ def test_what_is_no_graph_is_said(described, weights):
         Here().ask('build', **request(described, weights, runtime='captured'))
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_a_captured_step_has_the_gradients_of_an_eager_one(described, weights, tmp_path):
+    """After steps were timed, too: they start anew from the same weights."""
+    eager, captured = (
+        answer_of(tmp_path, described, weights, device='cuda', task='train', runtime=runtime)
+        for runtime in ('eager', 'captured')
+    )
+    assert eager.std() > 0
+    assert (eager - captured).abs().max() < 1e-3 * eager.std()
+
+
 @pytest.mark.slow
 def test_an_exported_network_runs(described):
     block = {'block': {'type': 'TransformerBlock'}}

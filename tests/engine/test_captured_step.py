@@ -11,15 +11,16 @@ from torch import nn
 from irbox.config.load_config import load_config
 from irbox.engine import captured_step
 from irbox.engine.captured_step import CapturedStep
+from irbox.engine.checkpoint import read_checkpoint
+from irbox.engine.hooks import capture_hook
 from irbox.engine.hooks.capture_hook import CaptureHook
 from irbox.engine.optim import AmpOptimWrapper, AutocastOptimWrapper, OptimWrapper
+from irbox.engine.train import train
 from irbox.engine.wrapping import check_wrapping
 from irbox.registry import MODELS
 from irbox.utils.cuda_graph import Recording
-from support.paths import CONFIGS
+from support.paths import CONFIGS, TINY
 from support.small_model import NAMES, small_config
-
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 
 
 def model_of(losses=None, device='cpu', **network):
@@ -254,9 +255,19 @@ def test_on_a_cpu_steps_are_taken_as_ever():
     hook.on_exit(runner)
 
 
-def test_a_model_gets_its_own_step_back(monkeypatch):
-    from irbox.engine.hooks import capture_hook
+def test_a_training_with_the_switch_on_a_cpu(tmp_path):
+    found = []
+    for captures in (False, True):
+        options = {'work_dir': str(tmp_path / str(captures)), 'capture_steps': captures}
+        assert train(load_config(TINY, options)) == 0
+        found.append(read_checkpoint(tmp_path / str(captures) / 'iter_12.pth')['state_dict'])
+        log = next((tmp_path / str(captures)).rglob('*.log')).read_text()
+        assert ('there are no CUDA graphs on cpu' in log) == captures
+        assert ('captured as CUDA graphs' in log) == captures
+    assert all(torch.equal(found[0][name], value) for name, value in found[1].items())
 
+
+def test_a_model_gets_its_own_step_back(monkeypatch):
     monkeypatch.setattr(capture_hook, 'DEVICES', ('cpu',))
     model = model_of()
     names = list(model.state_dict())
@@ -297,7 +308,7 @@ def test_what_takes_steps_in_its_own_way_is_refused():
     ],
 )
 def test_what_does_not_go_together(options, said):
-    check_wrapping(options | {'capture_steps': False} if 'launcher' not in options else {})
+    check_wrapping(options)
     with pytest.raises(ValueError, match=said):
         check_wrapping({'capture_steps': True} | options)
 

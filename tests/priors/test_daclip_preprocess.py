@@ -8,6 +8,7 @@ from skimage import data
 from torchvision import transforms
 
 from irbox.priors.daclip.preprocess import STATISTICS, prepare
+from support.waits import Waits
 
 
 def photo(name):
@@ -52,3 +53,9 @@ def test_overshoot_is_clipped():
     pixels = prepare(edge, 224, 'bicubic', 'none')
     assert pixels.min() == 0
     assert pixels.max() == 1
+
+
+def test_a_device_is_sent_nothing():
+    with Waits() as waits:
+        prepare(torch.zeros(1, 3, 40, 50, device='meta'), 32, 'bicubic', 'clip')
+    assert waits.found == []

@@ -186,11 +186,11 @@ class CapturedStep:
             for name, value in given.items()
             if name not in inputs
         }
-        reading = [part for part in self.model.modules() if hasattr(part, 'wanted')]
+        reading = [part for part in self.model.modules() if hasattr(part, 'wanted_of_labels')]
         like = torch.zeros((), device=self._device)
         names = given.get('label')
         labels: list[tuple[Any, Tensor]] = [
-            (part, part.wanted(names, like)) for part in reading if names is not None
+            (part, part.wanted_of_labels(names, like)) for part in reading if names is not None
         ]
 
         def run() -> Passes:
@@ -214,7 +214,7 @@ class CapturedStep:
         for name, kept in found.inputs.items():
             kept.copy_(given[name])
         for part, kept in found.labels:
-            kept.copy_(part.wanted(given['label'], kept))
+            kept.copy_(part.wanted_of_labels(given['label'], kept))
         passes = found.recording.replay()
         # Losses are read later, when further replays have written over them.
         total, *values = passes.losses.clone().unbind()
@@ -275,9 +275,9 @@ def _restored(model: nn.Module, weights: list[nn.Parameter]) -> Iterator[None]:
 def _wanting(labels: list[tuple[Any, Tensor]]) -> Iterator[None]:
     """Let losses take what they want of labels as it stands in memory."""
     for part, kept in labels:
-        vars(part)['wanted'] = lambda *_, kept=kept: kept
+        vars(part)['wanted_of_labels'] = lambda *_, kept=kept: kept
     try:
         yield
     finally:
         for part, _ in labels:
-            del vars(part)['wanted']
+            del vars(part)['wanted_of_labels']

@@ -56,10 +56,10 @@ class DegradationLabelLoss(nn.Module):
                 f'the loss names {len(self.names)}: {", ".join(self.names)}. '
                 'Set num_degradations to match.'
             )
-        wanted = self.wanted(context.labels, probabilities)
+        wanted = self.wanted_of_labels(context.labels, probabilities)
         return -self.weight * (wanted * probabilities.clamp_min(1e-30).log()).sum(1).mean()
 
-    def wanted(self, labels: list[str], like: Tensor) -> Tensor:
+    def wanted_of_labels(self, labels: list[str], like: Tensor) -> Tensor:
         """Say what the probabilities of images with these labels should be.
 
         What reads words cannot be part of a CUDA graph: a step that is captured as one asks for

@@ -64,7 +64,11 @@ class FakeGraphs:
                 one.fill_(torch.nan)  # nothing is computed while a graph is recorded
 
         # What a graph reads of labels are the tensors that losses took while it was recorded.
-        wants = [(part, vars(part)['wanted']) for part in self.parts if 'wanted' in vars(part)]
+        wants = [
+            (part, vars(part)['wanted_of_labels'])
+            for part in self.parts
+            if 'wanted_of_labels' in vars(part)
+        ]
 
         def play():
             self.replayed += 1

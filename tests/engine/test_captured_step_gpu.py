@@ -111,7 +111,7 @@ def test_a_graph_gives_the_gradients_of_single_launches(name, half, fused, monke
     assert any(not torch.equal(*pair) for pair in zip(found, gradients(network), strict=True))
     training.step()
     moved = [not torch.equal(*pair) for pair in zip(network.parameters(), weights, strict=True)]
-    assert sum(moved) > 0.9 * len(moved)
+    assert sum(moved) > 0.7 * len(moved)
 
 
 @pytest.mark.parametrize('kind', [OptimWrapper, AutocastOptimWrapper])

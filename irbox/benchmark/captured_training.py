@@ -13,16 +13,16 @@ from irbox.utils.cuda_graph import casts_not_kept, record
 
 
 class CapturedTraining:
-    """Both passes of a step and their loss as one graph, AdamW's step as another.
+    """Both passes of a step and their loss as one graph, the optimiser's step as another.
 
     Apart, so that gradients can be looked at without a step; together they are two launches of the
     host. Weights and the optimiser's state are what they were, and zero, when it is built.
 
     Args:
         network: In training mode, on a CUDA device.
+        optimizer: Of its weights, without a state yet; ``capturable``.
         image: (B, 3, H, W).
         target: Same shape.
-        lr: AdamW's.
         casting: Gives the context of the precision.
 
     Raises:
@@ -32,13 +32,12 @@ class CapturedTraining:
     def __init__(
         self,
         network: nn.Module,
+        optimizer: torch.optim.Optimizer,
         image: Tensor,
         target: Tensor,
-        lr: float,
         casting: Callable[[], AbstractContextManager[Any]],
     ) -> None:
         trained = [weight for weight in network.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=lr, fused=True, capturable=True)
 
         def passes() -> None:
             # What a backward pass finds it adds to; what it makes stays where it is.
@@ -62,5 +61,5 @@ class CapturedTraining:
         self._passes.replay()
 
     def step(self) -> None:
-        """Let AdamW take a step."""
+        """Let the optimiser take a step."""
         self._step.replay()

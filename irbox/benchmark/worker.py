@@ -24,8 +24,6 @@ from torch import Tensor, nn
 
 Request = dict[str, Any]
 Run = Callable[[Tensor], Any]
-RATE = 1e-6
-"""AdamW's learning rate."""
 
 
 class Worker:
@@ -39,7 +37,6 @@ class Worker:
         self.built: Request | None = None
         self.run: Run | None = None
         self.optimizer: Any = None
-        """What takes a step; a step that is captured as graphs has its gradients as well."""
 
     def build(self, request: Request) -> Request:
         """Build the network with the given weights, and make the input."""
@@ -68,18 +65,19 @@ class Worker:
         for weight, learns in zip(network.parameters(), self.learning, strict=True):
             weight.requires_grad_(learns and self.train)
         captured = self.train and request['runtime'] == 'captured'
-        if self.train and not captured:
+        if self.train:
             trained = [weight for weight in network.parameters() if weight.requires_grad]
-            self.optimizer = torch.optim.AdamW(trained, lr=RATE)
+            options = {'fused': True, 'capturable': True} if captured else {}
+            self.optimizer = torch.optim.AdamW(trained, lr=1e-6, **options)
         give_back_free_memory()
         self.before = memory('VmRSS', self.device)
         reset_peak(self.device)
         start = time.perf_counter()
         self.run = prepared(self.network, self.image, request['runtime'], self.casting)
         if captured:
-            from irbox.benchmark.captured_training import CapturedTraining
+            from irbox.benchmark.captured_training import CapturedTraining as Step
 
-            self.optimizer = CapturedTraining(network, self.image, self.target, RATE, self.casting)
+            self.optimizer = Step(network, self.optimizer, self.image, self.target, self.casting)
         return {'seconds': time.perf_counter() - start}
 
     def _network(self, request: Request) -> nn.Module:
@@ -130,7 +128,6 @@ class Worker:
         wall, cpu = time.perf_counter(), time.process_time()
         if self.train:
             self._backward()
-            assert self.optimizer is not None
             self.optimizer.step()
         else:
             assert self.run is not None
@@ -164,8 +161,8 @@ class Worker:
         return found
 
     def _backward(self) -> None:
-        assert self.optimizer is not None and self.run is not None
-        if hasattr(self.optimizer, 'backward'):
+        assert self.run is not None
+        if hasattr(self.optimizer, 'backward'):  # a step that is captured
             self.optimizer.backward()
             return
         self.optimizer.zero_grad(set_to_none=True)

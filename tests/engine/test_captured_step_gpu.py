@@ -93,7 +93,8 @@ def test_a_graph_gives_the_gradients_of_single_launches(name, half, fused, monke
         passes(network, image, target, half)
         expected.append(gradients(network))
     weights = [weight.detach().clone() for weight in network.parameters()]
-    training = CapturedTraining(network, image, target, 1e-3, lambda: casting(half))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True, capturable=True)
+    training = CapturedTraining(network, optimizer, image, target, lambda: casting(half))
     for one, other in zip(network.parameters(), weights, strict=True):
         assert torch.equal(one, other)
     torch.manual_seed(2)

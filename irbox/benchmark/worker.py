@@ -67,8 +67,8 @@ class Worker:
         captured = self.train and request['runtime'] == 'captured'
         if self.train:
             trained = [weight for weight in network.parameters() if weight.requires_grad]
-            options = {'fused': True, 'capturable': True} if captured else {}
-            self.optimizer = torch.optim.AdamW(trained, lr=1e-6, **options)
+            way = captured or None  # torch's own choice where it is not
+            self.optimizer = torch.optim.AdamW(trained, lr=1e-6, fused=way, capturable=captured)
         give_back_free_memory()
         self.before = memory('VmRSS', self.device)
         reset_peak(self.device)

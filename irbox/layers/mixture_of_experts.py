@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from irbox.layers.fused import experts as fused
-from irbox.layers.fused.row_operators import add_rows, spread_rows, take_rows
-from irbox.layers.fused.switch import can_learn_fused
 from irbox.layers.mixture_gradient import can_mix_by_kernels, mix
 from irbox.layers.mixture_in_blocks import can_mix_in_blocks, mix_in_blocks
 from irbox.layers.strips import can_run_in_strips, pixels_in_strip
@@ -120,7 +118,6 @@ class MixtureOfExperts(nn.Module):
             weights: (B, N, H, W).
         """
         batch, dim, height, width = x.shape
-        by_kernels = can_learn_fused(x, self)
         pixels = x.permute(0, 2, 3, 1).reshape(-1, dim)
         weights = weights.permute(0, 2, 3, 1).reshape(-1, len(self.experts))
         if can_run_in_strips(x, self):
@@ -128,12 +125,12 @@ class MixtureOfExperts(nn.Module):
             out = pixels.new_empty(pixels.shape, dtype=torch.float32)
             for start in range(0, len(pixels), length):
                 rows = slice(start, start + length)
-                out[rows] = self._mix(pixels[rows], weights[rows], by_kernels)
+                out[rows] = self._mix(pixels[rows], weights[rows])
         else:
-            out = self._mix(pixels, weights, by_kernels)
+            out = self._mix(pixels, weights)
         return out.view(batch, height, width, dim).permute(0, 3, 1, 2)
 
-    def _mix(self, pixels: Tensor, weights: Tensor, by_kernels: bool) -> Tensor:
+    def _mix(self, pixels: Tensor, weights: Tensor) -> Tensor:
         """Mix what the experts make of pixels (P, C), routed by (P, N): (P, C), float32.
 
         All are gathered at once, in the order of the experts: a device is waited for twice, not
@@ -145,15 +142,7 @@ class MixtureOfExperts(nn.Module):
         expert, pixel = used.nonzero().unbind(1)
         order = used.cumsum(0, dtype=torch.int32)  # of an expert among those of its pixel, from 1
         *counts, places = torch.cat([used.sum(1), order[-1].amax().view(1)]).tolist()
-        # Where each answer goes, and which of them is there.
-        place = (order[expert, pixel].long() - 1) * len(pixels) + pixel
-        if by_kernels:
-            answered = pixel.new_full((max(places, 1), len(pixels)), -1)
-            answered.view(-1)[place] = torch.arange(len(pixel), device=pixel.device)
-            gathered = take_rows(pixels, pixel, answered)
-        else:
-            gathered = pixels.index_select(0, pixel)
-        chosen = torch.split(gathered, counts)
+        chosen = torch.split(pixels.index_select(0, pixel), counts)
         # An expert that no pixel chose still runs, on no pixels, so that its weights get a gradient
         # of zero: distributed training waits for every gradient.
         answers = torch.cat(
@@ -162,15 +151,10 @@ class MixtureOfExperts(nn.Module):
         weight = weights[pixel, expert].unsqueeze(1)
         adds = self.combine == 'sum'
         shares = weight * answers if adds else answers + weight.log()
-        if by_kernels and adds:
-            return add_rows(shares, pixel, answered)
         size = max(places, 1), *pixels.shape
-        if by_kernels:
-            found = spread_rows(shares, place, answered, -torch.inf)
-        else:
-            found = shares.new_full(size, 0 if adds else -torch.inf)
-            found = found.flatten(0, 1).index_copy_(0, place, shares)
-        parts = found.view(size).unbind(0)
+        place = (order[expert, pixel].long() - 1) * len(pixels) + pixel
+        found = shares.new_full(size, 0 if adds else -torch.inf)
+        parts = found.flatten(0, 1).index_copy_(0, place, shares).view(size).unbind(0)
         return reduce(torch.add if adds else torch.logaddexp, parts)
 
 

@@ -17,8 +17,8 @@ from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
 
 WIDEST = 256
 """Rows that are read once, whatever the columns."""
-NARROW = 128
-"""Rows that four warps hold beside weights in float32."""
+LEAST_MANY, MOST_MANY = 64, 128
+"""Rows, above the first, up to the second, whose two products in float32 take larger tiles."""
 # Ignored types: Triton has no stubs, and its compiler reads the kernels' annotations.
 
 
@@ -204,9 +204,9 @@ def project(
     tile_in = tile_of(given, WIDEST if whole else 64 if halves else 32)
     is_halved = weight.dtype == torch.bfloat16 and weight.stride(-2) % LANES == 0
     # As measured (an H100): small tiles have more programs at work, large ones read weights less
-    # often, which pays where those are in float32.
-    small = tile_in <= 64 if second is not None else tile_in <= NARROW
-    small = halves and (is_halved or (whole and small))
+    # often, which pays where those are many and in float32.
+    many = second is not None and LEAST_MANY < tile_in <= MOST_MANY
+    small = halves and (is_halved or (whole and not many))
     stages = 1
     if halves and is_halved:
         stages = 3 if not whole else 2 if second is not None else 1

@@ -209,7 +209,8 @@ def project(
     small = halves and (is_halved or (whole and not many))
     stages = 1
     if halves and is_halved:
-        stages = 3 if not whole else 2 if second is not None else 1
+        # Two of the widest would be more than a program may have on every device.
+        stages = 3 if not whole else 2 if second is not None and tile_in <= MOST_MANY else 1
     tile = {
         'tile_pixels': tile_of(pixels, 128 if halves and not small else 64),
         'tile_in': tile_in,

@@ -140,7 +140,7 @@ def launches_of_a_network():
     """Run layers of the widths in use with launches recorded: one a call. Give them."""
     from irbox.benchmark.launches import CountLaunches
     from irbox.blocks import ADEC, MambaCNNBlock, MSTBlock, TransformerBlock
-    from irbox.layers.fused import define, layers
+    from irbox.layers.fused import define, gradients, layers
     from irbox.layers.fused.sizes import HALVED_FROM
     from irbox.layers.fused.switch import fused_on
     from irbox.structures import Context, DegradationPrior, Stage
@@ -165,8 +165,9 @@ def launches_of_a_network():
     expert = {'type': 'MLPExpert', 'ratio': 1.5}
     router = {'type': 'ContextualPriorRouter'}
     for learns, dtype in product((False, True), (torch.float32, torch.bfloat16)):
-        # With weights in bfloat16 as well, which small products do without.
+        # With weights in bfloat16 as well, and sums in parts, which small maps do without.
         layers.HALVED_FROM = 0 if learns else HALVED_FROM
+        gradients.SUMMED_IN_PARTS = 0
         for build, dim, heads in (
             (TransformerBlock, 48, 1),
             (TransformerBlock, 96, 1),

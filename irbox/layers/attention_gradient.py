@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from irbox.layers import image_by_image
 from irbox.layers.channel_attention import add_products, fold, inverse_norms, kernels_for
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pixel_linear import LEAST_PRODUCTS, PixelLinear
@@ -16,6 +17,7 @@ from irbox.layers.strips import computing_dtype
 from irbox.layers.summed_gradients import differentiate
 from irbox.native import matrices
 from irbox.native.grouped import grouped
+from irbox.native.image_layers import Kept
 from irbox.native.library import LANES, native
 from irbox.utils.precision import full_precision
 
@@ -50,9 +52,18 @@ class _Attention(torch.autograd.Function):
     ) -> Tensor:
         ctx.attention, ctx.norm, ctx.dtype = attention, norm, computing_dtype(x)
         wide = attention.wide_map(x) if keeps else None
+        ctx.library = None
+        if attention.project_out is not None and norm is not None:
+            convs = attention.qkv, attention.qkv_dwconv, attention.project_out
+            ctx.library = image_by_image.library_for(x, wide, norm, *convs)
         if x.is_meta:
             ctx.save_for_backward(x, wide, torch.empty_like(x, dtype=ctx.dtype), *weights)
             return torch.empty_like(x, dtype=ctx.dtype if norm is None else x.dtype)
+        if ctx.library is not None:
+            assert norm is not None and wide is not None
+            answer, kept = image_by_image.self_attention(ctx.library, x, norm, weights, wide)
+            ctx.save_for_backward(x, *kept, *weights)
+            return answer
         answer, *found = attention.in_strips(x, norm, wide)
         ctx.save_for_backward(x, wide, *found, *weights)
         return answer
@@ -64,6 +75,9 @@ class _Attention(torch.autograd.Function):
             with torch.autocast(x.device.type, ctx.dtype, enabled=ctx.dtype != x.dtype):
                 answer = ctx.attention.as_a_whole(x, ctx.norm)
             return None, None, None, *differentiate(answer, [x, *weights], grad, again=True)
+        if ctx.library is not None:
+            given = ctx.library, x, ctx.norm, weights, Kept(wide, values, product, squares), grad
+            return None, None, None, *image_by_image.self_attention_gradient(*given)
         with full_precision(x):
             small = values, product, squares
             found = attention_gradients(ctx.attention, ctx.norm, x, grad, small, wide)

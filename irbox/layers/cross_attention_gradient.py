@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from irbox.layers import image_by_image
 from irbox.layers.attention_gradient import OfThree, of_small
 from irbox.layers.channel_attention import add_products, attention_matrix, multiply
 from irbox.layers.pixel_linear import PixelLinear, add_outer_product
@@ -14,6 +15,7 @@ from irbox.layers.strip_gradients import can_learn_by_kernels
 from irbox.layers.strips import computing_dtype, pixels_of
 from irbox.layers.summed_gradients import differentiate
 from irbox.native import operators
+from irbox.native.image_layers import Kept
 from irbox.native.library import LANES, native
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def can_learn(attention: TransposedCrossAttention, query: Tensor, source: Tensor
 def cross_attention(attention: TransposedCrossAttention, query: Tensor, source: Tensor) -> Tensor:
     """Compute ``attention(query, source)``, of the shape of both.
 
-    It keeps queries, keys and values before and after their 3x3.
+    It keeps queries, keys and values before their 3x3, and values after it, too.
     """
     answer: Tensor = _Cross.apply(attention, query, source, *attention.parameters())
     return answer
@@ -56,7 +58,7 @@ class _Cross(torch.autograd.Function):
         source: Tensor,
         *weights: Tensor,
     ) -> Tensor:
-        ctx.attention, library = attention, native()
+        ctx.attention, ctx.library, library = attention, None, native()
         batch, dim, height, width = source.shape
         heads = len(attention.temperature)
         wide = source.new_empty(batch, height, width, 3 * dim)
@@ -64,6 +66,13 @@ class _Cross(torch.autograd.Function):
         if source.is_meta or library is None:
             ctx.save_for_backward(query, source, wide, wide, values, values, values, *weights)
             return torch.empty_like(source)
+        convs = attention.q, attention.q_dwconv, attention.kv, attention.kv_dwconv
+        ctx.library = image_by_image.library_for(source, wide, None, *convs, attention.project_out)
+        if ctx.library is not None:
+            given = ctx.library, query, source, weights, wide
+            answer, found = image_by_image.cross_attention(*given)
+            ctx.save_for_backward(query, source, *found, *weights)
+            return answer
         # Side by side they are a map as self-attention's.
         flat = wide.view(-1, 3 * dim)
         _linear(attention.q)(pixels_of(query), flat[:, :dim])
@@ -80,11 +89,16 @@ class _Cross(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         (grad,), (query, source, *kept) = grads, ctx.saved_tensors
         attention = ctx.attention
+        many = len(kept) - len(list(attention.parameters()))
+        kept, weights = kept[:many], kept[many:]
         if torch.is_grad_enabled():
             answer = attention.as_a_whole(query, source)
-            inputs = [query, source, *kept[5:]]
+            inputs = [query, source, *weights]
             return None, *differentiate(answer, inputs, grad, again=True)
-        return None, *_gradients(attention, query, source, grad, kept[:5])
+        if ctx.library is not None:
+            given = ctx.library, query, source, weights, Kept(*kept), grad
+            return None, *image_by_image.cross_attention_gradient(*given)
+        return None, *_gradients(attention, query, source, grad, kept)
 
 
 def _gradients(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from irbox.layers import image_by_image
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.strip_gradients import WideStrips
 from irbox.layers.strips import computing_dtype
@@ -42,9 +43,14 @@ class _FeedForward(torch.autograd.Function):
     ) -> Tensor:
         ctx.ffn, ctx.norm, ctx.dtype = ffn, norm, computing_dtype(x)
         wide = ffn.wide_map(x) if keeps else None
+        convs = ffn.project_in, ffn.dwconv, ffn.project_out
+        ctx.library = image_by_image.library_for(x, wide, norm, *convs) if norm else None
         ctx.save_for_backward(x, wide, *weights)
         if x.is_meta:
             return torch.empty_like(x, dtype=ctx.dtype if norm is None else x.dtype)
+        if ctx.library is not None:
+            assert norm is not None and wide is not None
+            return image_by_image.feed_forward(ctx.library, x, norm, weights, wide)
         return ffn.in_strips(x, norm, wide)
 
     @staticmethod
@@ -54,6 +60,9 @@ class _FeedForward(torch.autograd.Function):
             with torch.autocast(x.device.type, ctx.dtype, enabled=ctx.dtype != x.dtype):
                 answer = ctx.ffn.as_a_whole(x, ctx.norm)
             return None, None, None, *differentiate(answer, [x, *weights], grad, again=True)
+        if ctx.library is not None:
+            given = ctx.library, x, ctx.norm, weights, wide, grad
+            return None, None, None, *image_by_image.feed_forward_gradient(*given)
         with full_precision(x):
             return None, None, None, *_gradients(ctx.ffn, ctx.norm, x, grad, ctx.dtype, wide)
 

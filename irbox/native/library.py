@@ -26,9 +26,18 @@ LANES = 16
 FOLDER = Path(__file__).parent
 SOURCES = (
     'kernels.cpp', 'gradients.cpp', 'norms.cpp', 'products.cpp', 'scans.cpp', 'scan_gradients.cpp',
-    'experts.cpp', 'grouped.cpp', 'matrices.cpp', 'routes.cpp',
+    'experts.cpp', 'grouped.cpp', 'matrices.cpp', 'routes.cpp', 'image_feed_forward.cpp',
+    'image_attention.cpp',
 )  # fmt: skip
-HEADERS = 'lanes.h', 'maps.h', 'pairs.h', 'scans.h', 'tiles.h'
+HEADERS = (
+    'lanes.h',
+    'maps.h',
+    'pairs.h',
+    'scans.h',
+    'tiles.h',
+    'image_layers.h',
+    'image_attention.h',
+)
 COMPILERS = 'c++', 'g++', 'clang++'
 SECONDS = 120
 FLAGS = (
@@ -41,6 +50,11 @@ _POINTER = ctypes.c_void_p
 _ROWS = _POINTER, ctypes.c_int64
 _CAUSAL = (*_ROWS, *[ctypes.c_int64] * 4, *[_POINTER] * 2)
 _SCAN = (*_ROWS * 5, *[ctypes.c_int64] * 4, *[_POINTER] * 3, ctypes.c_int, ctypes.c_int64)
+_PARTS = ctypes.c_int64, ctypes.c_int, ctypes.c_int
+_NORM = _POINTER, _POINTER, ctypes.c_float
+_FEED_FORWARD = (_POINTER, *[ctypes.c_int64] * 5, *_NORM, *[_POINTER] * 3, *_PARTS)
+_SELF = (_POINTER, *_NORM, *[_POINTER] * 4, *[ctypes.c_int64] * 5, *_PARTS)
+_CROSS = (*[_POINTER] * 8, *[ctypes.c_int64] * 5, *_PARTS)
 _ARGUMENTS: dict[str, tuple[type, ...]] = {
     'gate': (*_STRIP, *[_POINTER] * 3, ctypes.c_int),
     'attend': (*_STRIP, ctypes.c_int64, *[_POINTER] * 5, ctypes.c_int),
@@ -88,6 +102,12 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
         _POINTER, ctypes.c_int, *[_POINTER] * 2, *[ctypes.c_int64] * 4, *[_POINTER] * 8,
         ctypes.c_int,
     ),
+    'image_feed_forward': (*_FEED_FORWARD, *[_POINTER] * 2),
+    'image_feed_forward_gradient': (*_FEED_FORWARD, *[_POINTER] * 7),
+    'image_self_attention': (*_SELF, *[_POINTER] * 5),
+    'image_self_attention_gradient': (*_SELF, *[_POINTER] * 11),
+    'image_cross_attention': (*_CROSS, *[_POINTER] * 5),
+    'image_cross_attention_gradient': (*_CROSS, *[_POINTER] * 13),
 }  # fmt: skip
 
 _ANSWERS: dict[str, type] = {'multiplies': ctypes.c_int, 'squares': ctypes.c_double}
@@ -209,6 +229,12 @@ def _declared(path: Path) -> ctypes.CDLL:
         'route': ('float32',),
         'experts': ('float32',),
         'experts_gradient': ('float32',),
+        'image_feed_forward': ('float32',),
+        'image_feed_forward_gradient': ('float32',),
+        'image_self_attention': ('float32',),
+        'image_self_attention_gradient': ('float32',),
+        'image_cross_attention': ('float32',),
+        'image_cross_attention_gradient': ('float32',),
     }
     for name, endings in kinds.items():
         for ending in endings:

@@ -9,7 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from irbox.native import expert_operators, operators, products, scan_operators, scan_twins
+from irbox.native import (
+    expert_operators,
+    image_layer_trial,
+    image_parts,
+    operators,
+    products,
+    scan_operators,
+    scan_twins,
+)
 from irbox.native import torch_twins as twins
 from irbox.native.expert_operators import Perceptrons
 from irbox.native.grouped import add_grouped_outer, grouped
@@ -101,6 +109,8 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
     if dtype == torch.float32:
         yield from _sequences(library, draw)
         yield from _routed(library, draw)
+        if image_parts.can_learn(library):
+            yield from image_layer_trial.calls(library, draw)
 
 
 def _sequences(

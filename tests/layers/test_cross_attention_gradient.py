@@ -7,6 +7,7 @@ import torch
 
 from irbox.layers import cross_attention_gradient, strip_gradients
 from irbox.layers.attention import TransposedCrossAttention
+from irbox.native import image_layers
 from irbox.native.library import native
 
 
@@ -38,12 +39,13 @@ def gradients(layer, query, source, grad):
 def test_gradients_by_kernels(heads, bias, size, monkeypatch):
     """Beside those of the layer in float64, which no kernel computes."""
     layer, query, source, grad = case(heads, bias, size)
-    asked, kernel = [], cross_attention_gradient.operators.depthwise_gradient
-    monkeypatch.setattr(
-        cross_attention_gradient.operators,
-        'depthwise_gradient',
-        lambda *a: asked.append(1) or kernel(*a),
-    )
+    asked = []
+    for module, name in (
+        (cross_attention_gradient.operators, 'depthwise_gradient'),
+        (image_layers, 'cross_attention_gradient'),
+    ):
+        kernel = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, k=kernel: asked.append(1) or k(*a))
     found = gradients(layer, query, source, grad)
     again = gradients(layer, query, source, grad)
     assert asked == [1, 1]

@@ -11,7 +11,7 @@ from irbox.layers import strips as strips_module
 from irbox.layers.attention import TransposedAttention
 from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.norm import LayerNorm2d
-from irbox.native import operators
+from irbox.native import image_layers, operators
 from irbox.native.library import native
 
 LAYERS = {
@@ -176,9 +176,14 @@ def test_gradients_by_kernels(layer, bias, size, kept, monkeypatch):
     x = torch.randn(size).contiguous(memory_format=torch.channels_last)
     grad = torch.randn_like(x)
     asked = []
-    for name in ('gate_gradient', 'depthwise_gradient'):
-        kernel = getattr(operators, name)
-        monkeypatch.setattr(operators, name, lambda *a, k=kernel: asked.append(k) or k(*a))
+    for module, name in (
+        (operators, 'gate_gradient'),
+        (operators, 'depthwise_gradient'),
+        (image_layers, 'feed_forward_gradient'),
+        (image_layers, 'self_attention_gradient'),
+    ):
+        kernel = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, k=kernel: asked.append(k) or k(*a))
     found = gradients(built, norm, x, grad, run)
     assert asked
     exact = [one and copy.deepcopy(one).double() for one in (built, norm)]

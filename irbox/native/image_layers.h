@@ -1,0 +1,138 @@
+// Layers that learn in one call: images side by side on all threads, each from the first to the last of its kernels.
+//
+// A call of a kernel from Python costs as much as what it computes of a small map. Here maps of one image, or of some, go from
+// kernel to kernel on one thread, and never leave its cache. Sums for weights are kept apart for each of these parts and added
+// in their order: the same bits each time.
+
+#pragma once
+
+#include <new>
+
+#include "maps.h"
+
+extern "C" {
+void normalize_float32_float32(const float* pixels, int64_t count, int64_t channels, const float* weight, const float* bias,
+                               float eps, float* answer, int threads);
+void normalize_gradient_float32(const float* pixels, int64_t count, int64_t channels, const float* weight, int centred, float eps,
+                                const float* of_answer, const float* base, float* of_pixels, float* of_both, int threads);
+void product_float32(const float* pixels, int64_t step, int64_t count, int64_t given, const float* weight, int64_t made,
+                     const float* bias, int squash, float* opened, int64_t opened_step, const float* times, int64_t times_step,
+                     const float* plus, int64_t plus_step, const float* factor, float* answer, int64_t answer_step, int threads);
+void outer_float32(const float* left, int64_t left_step, const float* right, int64_t right_step, int64_t count, int64_t of_left,
+                   int64_t of_right, float* sums, float* totals, int threads);
+void gate_float32(STRIP(float), const float* weight, const float* bias, float* answer, int threads);
+void gate_gradient_float32(STRIP(float), const float* weight, const float* bias, const float* of_answer, float* answer,
+                           float* of_map, float* of_weight, int threads);
+void attend_float32(STRIP(float), int64_t dim, const float* weight, const float* bias, float* both, float* values, float* squares,
+                    int threads);
+void depthwise_gradient_float32(STRIP(float), const float* weight, const float* of_answer, float* of_map, float* of_weight,
+                                int threads);
+void attention_matrix_float32(const float* product, const float* squares, const float* temperature, const float* kernel,
+                              int64_t images, int64_t heads, int64_t size, int64_t made, float* matrix, int threads);
+void attention_matrix_gradient_float32(const float* product, const float* squares, const float* temperature, const float* kernel,
+                                       int64_t images, int64_t heads, int64_t size, int64_t made, const float* of_matrix,
+                                       float* matrix, float* of_product, float* of_squares, float* of_temperature,
+                                       float* of_kernel, int threads);
+}
+
+namespace {
+
+// Room for numbers, handed out piece by piece, each beginning with a line of the caches.
+class Room {
+  public:
+    explicit Room(int64_t size) : memory(static_cast<float*>(operator new(4 * size, LINE))), next(memory) {}
+    ~Room() { operator delete(memory, LINE); }
+    Room(const Room&) = delete;
+    Room& operator=(const Room&) = delete;
+
+    // What a piece takes.
+    static int64_t whole(int64_t size) { return (size + 15) / 16 * 16; }
+
+    float* take(int64_t size) {
+        float* const piece = next;
+        next += whole(size);
+        return piece;
+    }
+
+    float* take_zeros(int64_t size) {
+        float* const piece = take(size);
+        std::fill(piece, piece + size, 0.0f);
+        return piece;
+    }
+
+  private:
+    static constexpr std::align_val_t LINE{64};
+    float* const memory;
+    float* next;
+};
+
+// Pieces of the same sizes for each of several parts, side by side.
+class Pieces {
+  public:
+    // The place of a piece in each part.
+    int64_t add(int64_t size) {
+        const int64_t at = whole;
+        whole += Room::whole(size);
+        return at;
+    }
+
+    int64_t size() const { return whole; }
+
+  private:
+    int64_t whole = 0;
+};
+
+// Some images of a batch after the others: ``across`` threads take one part each, in which ``within`` threads work.
+struct Parts {
+    int64_t images, together;
+    int across, within;
+
+    int64_t count() const { return (images + together - 1) / together; }
+
+    // Calls ``f(part, thread, first, images)``.
+    template <typename F>
+    void each(F f) const {
+        #pragma omp parallel for num_threads(across) schedule(dynamic)
+        for (int64_t part = 0; part < count(); ++part) {
+            const int64_t first = part * together;
+            f(part, thread(), first, std::min(together, images - first));
+        }
+    }
+};
+
+// Adds up what the parts have in the same place.
+inline void add_parts(const float* from, int64_t apart, int64_t parts, int64_t size, float* to) {
+    memcpy(to, from, 4 * size);
+    for (int64_t part = 1; part < parts; ++part) {
+        const float* const more = from + part * apart;
+        for (int64_t i = 0; i < size; ++i) to[i] += more[i];
+    }
+}
+
+// Turns a matrix (rows, columns), one row ``step`` behind the other, into (columns, rows) with ``to_step``.
+inline void turn(const float* from, int64_t rows, int64_t columns, int64_t step, float* to, int64_t to_step) {
+    constexpr int64_t BLOCK = 16;
+    for (int64_t i = 0; i < rows; i += BLOCK) {
+        const int64_t last = std::min(i + BLOCK, rows);
+        for (int64_t j = 0; j < columns; ++j) {
+            for (int64_t k = i; k < last; ++k) to[j * to_step + k] = from[k * step + j];
+        }
+    }
+}
+
+// Pixels times ``weight`` (given, made), and nothing else.
+inline void multiply_pixels(const float* pixels, int64_t step, int64_t count, int64_t given, const float* weight, int64_t made,
+                            float* answer, int64_t answer_step, int threads) {
+    product_float32(pixels, step, count, given, weight, made, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, answer,
+                    answer_step, threads);
+}
+
+// The same, plus ``plus``, whose channels are multiplied by ``factor`` unless that is null.
+inline void multiply_and_add(const float* pixels, int64_t step, int64_t count, int64_t given, const float* weight, int64_t made,
+                             const float* plus, int64_t plus_step, const float* factor, float* answer, int64_t answer_step,
+                             int threads) {
+    product_float32(pixels, step, count, given, weight, made, nullptr, 0, nullptr, 0, nullptr, 0, plus, plus_step, factor, answer,
+                    answer_step, threads);
+}
+
+}  // namespace

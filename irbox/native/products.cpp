@@ -140,6 +140,9 @@ void product(const Pixels<const T>& pixels, int64_t count, int64_t given, const 
         for (; channel + VECTORS * LANES <= made; channel += VECTORS * LANES) {
             columns<VECTORS>(pixels, first, last, given, weight, made, channel, after);
         }
+        for (; channel + 2 * LANES <= made; channel += 2 * LANES) {
+            columns<2>(pixels, first, last, given, weight, made, channel, after);
+        }
         for (; channel < made; channel += LANES) {
             columns<1>(pixels, first, last, given, weight, made, channel, after);
         }

@@ -13,7 +13,7 @@ from irbox.layers.channel_attention import add_products, attention_matrix, multi
 from irbox.layers.pixel_linear import PixelLinear, add_outer_product
 from irbox.layers.strip_gradients import can_learn_by_kernels
 from irbox.layers.strips import computing_dtype, pixels_of
-from irbox.layers.summed_gradients import differentiate
+from irbox.layers.summed_gradients import apart, differentiate
 from irbox.native import operators
 from irbox.native.image_layers import Kept
 from irbox.native.library import LANES, native
@@ -92,6 +92,7 @@ class _Cross(torch.autograd.Function):
         many = len(kept) - len(list(attention.parameters()))
         kept, weights = kept[:many], kept[many:]
         if torch.is_grad_enabled():
+            query, source = apart(query, source)
             answer = attention.as_a_whole(query, source)
             inputs = [query, source, *weights]
             return None, *differentiate(answer, inputs, grad, again=True)

@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional as F
 
 from irbox.layers.strips import computing_dtype, is_watched
-from irbox.layers.summed_gradients import differentiate
+from irbox.layers.summed_gradients import apart, differentiate
 from irbox.native import expert_operators as operators
 from irbox.native.expert_operators import Perceptrons
 from irbox.native.library import LANES, native
@@ -80,6 +80,7 @@ class _Mixture(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         (grad,), (x, weights, *parameters) = grads, ctx.saved_tensors
         if torch.is_grad_enabled():
+            x, weights = apart(x, weights)
             answer = ctx.mixture.one_by_one(x, weights)
             answer = x + answer if ctx.adds else answer
             inputs = [x, weights, *parameters]

@@ -71,6 +71,15 @@ class Summed:
         ]
 
 
+def apart(*maps: Tensor) -> tuple[Tensor, ...]:
+    """Give views of maps, none of which is made of another one.
+
+    Of maps that are, such as a query that was made of its source, ``differentiate`` would count
+    what comes by one of them in the gradient of the other as well.
+    """
+    return tuple(one.view_as(one) for one in maps)
+
+
 def differentiate(
     answer: Tensor, inputs: Sequence[Tensor], grad: Tensor, again: bool = False
 ) -> tuple[Tensor | None, ...]:

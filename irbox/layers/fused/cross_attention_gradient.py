@@ -12,7 +12,7 @@ from irbox.layers.fused.attention_gradient import of_weights, summed_gram, write
 from irbox.layers.fused.gradients import Gradients, of_depthwise, of_given, of_pointwise
 from irbox.layers.fused.switch import can_learn_fused, fused_on
 from irbox.layers.strips import computing_dtype
-from irbox.layers.summed_gradients import differentiate
+from irbox.layers.summed_gradients import apart, differentiate
 from irbox.utils.precision import full_precision
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class _FusedCross(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         (grad,), (query, source, *kept) = grads, ctx.saved_tensors
         if torch.is_grad_enabled():
+            query, source = apart(query, source)
             casts = torch.autocast(query.device.type, ctx.dtype, enabled=ctx.dtype != query.dtype)
             with casts, fused_on(learns=False):
                 answer = ctx.attention(query, source)

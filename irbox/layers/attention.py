@@ -33,7 +33,8 @@ from irbox.layers.strips import (
     pixels_of,
     weights_of,
 )
-from irbox.layers.widen import widen_in_strips
+from irbox.layers.widen import widen_in_strips, widening
+from irbox.native import layers
 from irbox.native.library import LANES
 from irbox.utils.precision import full_precision
 
@@ -182,6 +183,10 @@ class TransposedAttention(nn.Module):
         product = pixels.new_zeros(batch, heads, dim // heads, dim // heads, dtype=exact)
         squares = pixels.new_zeros(batch, 2 * dim, dtype=exact)
         attended = Attended(*weights_of(self.qkv_dwconv, dtype, made=1), values)
+        known = widening(pixels, self.qkv, attended, wide, norm=norm)
+        if known is not None and not dim // heads % LANES:
+            layers.attention_sums(*known, values, product, squares)
+            return product, squares
         # A strip's values are written after the rows below it have been read.
         parts = widen_in_strips(pixels, self.qkv, attended, norm=norm, kept=wide)
         for images, _, (both, found) in parts:

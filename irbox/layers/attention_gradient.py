@@ -15,7 +15,7 @@ from irbox.layers.pixel_linear import LEAST_PRODUCTS, PixelLinear
 from irbox.layers.strip_gradients import WideStrips
 from irbox.layers.strips import computing_dtype
 from irbox.layers.summed_gradients import differentiate
-from irbox.native import matrices
+from irbox.native import layer_gradients, matrices
 from irbox.native.grouped import grouped
 from irbox.native.image_layers import Kept
 from irbox.native.library import LANES, native
@@ -117,11 +117,14 @@ def attention_gradients(
     )
     # (B, heads, c, c) and (B, 2 C): of ``q^T k`` and of the squares of queries and keys.
     of_product, twice = of_product.to(dtype), (2 * of_squares).to(dtype)
-    of_three = OfThree(matrix.to(dtype), of_product, twice)
     layers = attention.qkv, attention.qkv_dwconv
     wide_strips = WideStrips(pixels, of_pixels, *layers, dtype, 1, norm, wide, base)
+    with wide_strips.at_once(of_product.shape[-1]) as known:
+        if known is not None:
+            layer_gradients.attention_gradient(*known, of_answer, matrix, of_product, twice)
+    of_three = OfThree(matrix.to(dtype), of_product, twice)
     width = len(wide_strips.depthwise.weight)
-    for images, rows in wide_strips:
+    for images, rows in wide_strips if known is None else ():
         both, of_out = wide_strips.attend(dim), of_answer[images, rows].to(dtype)
         of_wide = both.new_empty(*both.shape[:3], width)
         if width > 3 * dim:

@@ -12,6 +12,7 @@ from irbox.layers.norm import LayerNorm2d
 from irbox.layers.strip_gradients import WideStrips
 from irbox.layers.strips import computing_dtype
 from irbox.layers.summed_gradients import Summed, differentiate
+from irbox.native import layer_gradients
 from irbox.utils.precision import full_precision
 
 if TYPE_CHECKING:
@@ -83,7 +84,11 @@ def _gradients(
     layers = ffn.project_in, ffn.dwconv
     wide_strips = WideStrips(pixels, of_pixels, *layers, dtype, 2, norm, kept, base)
     narrow = Summed(ffn.project_out, dtype, given=1)
-    for images, rows in wide_strips:
+    with wide_strips.at_once(narrow.weight.shape[1]) as known:
+        if known is not None:
+            weight = narrow.weight.contiguous()
+            layer_gradients.feed_forward_gradient(*known, of_answer, weight, *narrow.sums)
+    for images, rows in wide_strips if known is None else ():
         strip = of_answer[images, rows]
         of_out = strip.flatten(0, 2).to(dtype)
         of_gated = narrow.of_given(of_out).view(*strip.shape[:3], -1)

@@ -23,12 +23,14 @@ from irbox.layers.strip_gradients import can_learn_by_kernels, can_learn_in_stri
 from irbox.layers.strips import (
     can_run_in_strips,
     computing_dtype,
+    pixels_in_strip,
     pixels_of,
     size_of,
     strips,
     weights_of,
 )
-from irbox.layers.widen import convolve_in_strips, normalize
+from irbox.layers.widen import convolve_in_strips, norm_for_kernels, normalize, widening
+from irbox.native import layers
 from irbox.native.library import LANES
 from irbox.utils.precision import full_precision
 
@@ -167,6 +169,11 @@ class MambaStyleAttention(nn.Module):
         alone = not pointwise and self.mask_mode == 'input'
         depthwise: Any = Masked(*taps, mask) if alone else Convolved(*taps)
 
+        known = widening(pixels, self.project_in, depthwise, kept, norm=norm) if alone else None
+        if known is not None:
+            layers.mask(*known, mask)
+            return mask
+
         def fill(images: slice, rows: slice, out: Tensor) -> None:
             strip = normalize(pixels[images, rows], norm, dtype)
             first(strip, out)
@@ -214,6 +221,14 @@ class MambaStyleAttention(nn.Module):
         last = PixelLinear(*weights_of(self.project_out, dtype))
         opening = PixelLinear(*weights_of(cast(nn.Conv2d, self.gate[0]), dtype))
         attention = [PixelLinear(one, bias) for one in folded]
+        library = opening.library
+        plain = dtype == pixels.dtype == norm.weight.dtype == torch.float32
+        if plain and library is not None and gate is not None and attended is not None:
+            return layers.gated_answer(
+                library, pixels, norm_for_kernels(norm), values, (folded.contiguous(), bias),
+                (opening.weight.contiguous(), opening.bias), (last.weight.contiguous(), last.bias),
+                pixels_in_strip(2 * pixels.shape[3], dtype), (attended, gate),
+            )  # fmt: skip
         answer = torch.empty_like(pixels)
         for images, rows in strips(size_of(pixels), 2 * pixels.shape[3], dtype):
             for image in range(len(pixels))[images]:

@@ -11,8 +11,19 @@ from irbox.layers.attention_gradient import attention_gradients
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.norm_sums import NormSums
 from irbox.layers.strip_gradients import WideStrips
-from irbox.layers.strips import TIMES, computing_dtype, kept_map, pixels_of, size_of, strips
+from irbox.layers.strips import (
+    TIMES,
+    computing_dtype,
+    kept_map,
+    pixels_in_strip,
+    pixels_of,
+    size_of,
+    strips,
+)
 from irbox.layers.summed_gradients import Summed, differentiate
+from irbox.native import layer_gradients
+from irbox.native.library import LANES, native
+from irbox.native.products import taken_at_once
 from irbox.utils.precision import full_precision
 
 if TYPE_CHECKING:
@@ -89,7 +100,10 @@ class _Gated(torch.autograd.Function):
                 pixels, of_pixels, layer.project_in, conv, dtype, norm=norm, kept=first
             )
             of_mask = of_mask.permute(0, 2, 3, 1)
-            for place in masked:
+            with masked.at_once() as known:
+                if known is not None:
+                    layer_gradients.mask_gradient(*known, mask, of_mask)
+            for place in masked if known is None else ():
                 masked.learn(torch.ops.aten.sigmoid_backward(of_mask[place], mask[place]))
             of_norm = zip(normed.gradients(), masked.norm.gradients(), strict=True)
         return (
@@ -119,6 +133,19 @@ def _of_gated(
     """
     dtype, dim = attended.dtype, attended.shape[3]
     gate, last = Summed(cast(nn.Conv2d, layer.gate[0]), dtype), Summed(layer.project_out, dtype)
+    known = normed.for_kernels() if dtype == torch.float32 and not dim % LANES else None
+    library = None if known is None else native()
+    multiplies = library is not None and taken_at_once(library, dtype)
+    if library is not None and known is not None and kept_gate is not None and multiplies:
+        of_norm = attended.new_zeros(2, dim)
+        of_attended = layer_gradients.gated_gradient(
+            library, normed.pixels.contiguous(), known, (of_answer, attended, kept_gate),
+            (gate.weight.contiguous(), last.weight.contiguous()),
+            TIMES * pixels_in_strip(2 * dim, dtype), normed.of_pixels,
+            (*gate.sums, *last.sums, of_norm),
+        )  # fmt: skip
+        normed.add_sums(of_norm)
+        return of_attended, [*gate.gradients(), *last.gradients()]
     of_attended = torch.empty_like(attended)
     for place in strips(size_of(attended), 2 * dim // TIMES, dtype):
         given, kept = normed.normalize(place), attended[place]

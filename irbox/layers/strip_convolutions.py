@@ -34,8 +34,8 @@ class StripConvolution(ABC, Generic[Answer]):
         fits = weight.dtype in operators.KINDS and not whole % LANES and not len(weight) % LANES
         self.library = native() if fits and weight.device.type == 'cpu' else None
         if self.library is not None:
-            self._taps = operators.taps(weight)
-            self._shift = None if bias is None else bias.float()
+            self.taps = operators.taps(weight)
+            self.shift = None if bias is None else bias.float()
 
     @abstractmethod
     def __call__(self, window: Tensor, margin: bool, place: Place) -> Answer:
@@ -83,7 +83,7 @@ class Gated(StripConvolution[Tensor]):
         """Give the strip's answer, (images, rows, W, C / 2), valid until the next call."""
         if self.library is None:
             return self._gate(self.convolve(window, margin))
-        return operators.gate(self.library, window, self._taps, self._shift, margin)
+        return operators.gate(self.library, window, self.taps, self.shift, margin)
 
 
 class Attended(StripConvolution[tuple[Tensor, Tensor]]):
@@ -103,7 +103,7 @@ class Attended(StripConvolution[tuple[Tensor, Tensor]]):
         """Give queries and keys, (images, rows, W, 2 dim), and their squares' sums over pixels."""
         values = self.values[place]
         if self.library is not None:
-            given = window, self._taps, self._shift, margin, values.shape[-1], values
+            given = window, self.taps, self.shift, margin, values.shape[-1], values
             return operators.attend(self.library, *given)
         dim = values.shape[-1]
         wide = self.convolve(window, margin)
@@ -131,7 +131,7 @@ class Masked(StripConvolution[None]):
         if self.library is None:
             torch.sigmoid(self.convolve(window, margin)[..., : out.shape[-1]], out=out)
         else:
-            operators.mask(self.library, window, self._taps, self._shift, margin, out)
+            operators.mask(self.library, window, self.taps, self.shift, margin, out)
 
 
 def normalized(

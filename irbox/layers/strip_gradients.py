@@ -7,7 +7,9 @@ cost less than large maps that leave the caches, where the map is large.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +24,16 @@ from irbox.layers.strips import (
     is_watched,
     learns,
     size_of,
+    strip_of_kept,
     strips,
     whole_images,
 )
 from irbox.layers.summed_gradients import Summed
 from irbox.native import operators
+from irbox.native.layer_gradients import Gradients
+from irbox.native.layers import Layer
 from irbox.native.library import LANES, native
+from irbox.native.products import taken_at_once
 from irbox.utils.keep_memory import keeps_memory
 
 LEAST_PIXELS = 2**14
@@ -122,6 +128,35 @@ class WideStrips:
         if self.library is not None:
             self._taps = operators.taps(weight)
             self._shift = None if bias is None else bias.float()
+
+    @contextmanager
+    def at_once(self, whole: int = LANES) -> Iterator[tuple[ctypes.CDLL, Layer, Gradients] | None]:
+        """Give the layer to a kernel that learns from all strips; None where none does.
+
+        That is so where the wide map was not kept, and where channels are no whole vectors.
+
+        Args:
+            whole: Of the wide map, what has to be whole vectors as well.
+        """
+        pixels, norm, kept = self.norm.pixels, self.norm.for_kernels(), self.kept
+        plain = self.dtype == pixels.dtype == torch.float32
+        fits = plain and not pixels.shape[3] % LANES and not whole % LANES
+        fits = fits and (norm is not None or self.norm.is_none)
+        library = self.library if fits and kept is not None else None
+        if kept is None or library is None or not taken_at_once(library, self.dtype):
+            yield None
+            return
+        together, channels = strip_of_kept(kept, self.shape[1], TIMES), kept.shape[3]
+        layer = Layer(pixels.contiguous(), kept, together, self._taps, self._shift, norm)
+        of_taps, of_pixels = self._taps.new_zeros(10, channels), self.norm.of_pixels
+        of_norm = None if norm is None else pixels.new_zeros(2, pixels.shape[3])
+        yield library, layer, Gradients(
+            self.widen.weight.contiguous(), self.norm.base, of_pixels, *self.widen.sums, of_taps,
+            of_norm,
+        )  # fmt: skip
+        self.depthwise.add(of_taps[:9].t().reshape(channels, 1, 3, 3), of_taps[9])
+        if of_norm is not None:
+            self.norm.add_sums(of_norm)
 
     def __iter__(self) -> Iterator[tuple[slice, slice]]:
         """Give images and rows, one strip after the other.

@@ -192,3 +192,17 @@ def kept_map(x: Tensor, channels: int) -> Tensor:
     if not whole:
         kept[:, 0] = kept[:, -1] = 0
     return kept
+
+
+def strip_of_kept(kept: Tensor, height: int, times: int = 1) -> int:
+    """Say how long strips of a kept map are: whole images, or rows where it has some around it.
+
+    Args:
+        kept: See ``kept_map``.
+        height: H.
+        times: How many times as long as those of a forward pass.
+    """
+    _, rows, width, channels = kept.shape
+    if rows > height:
+        return max(1, pixels_in_strip(max(channels // times, 1), kept.dtype) // width)
+    return max(1, times * pixels_in_strip(channels, kept.dtype) // (height * width))

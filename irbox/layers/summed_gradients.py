@@ -29,6 +29,11 @@ class Summed:
         padded = [self.weight] if self.bias is None else [self.weight, self.bias]
         self._sums = [torch.zeros_like(one, dtype=exact) for one in padded]
 
+    @property
+    def sums(self) -> tuple[Tensor, Tensor | None]:
+        """Of the weight and of the bias, to be added to."""
+        return self._sums[0], None if self.bias is None else self._sums[1]
+
     @cached_property
     def linear(self) -> PixelLinear:
         """A 1x1 convolution of pixels, (..., in) -> (..., out)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -11,7 +12,10 @@ from torch import Tensor, nn
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pixel_linear import PixelLinear
 from irbox.layers.strip_convolutions import StripConvolution, normalized
-from irbox.layers.strips import size_of, strips, weights_of, whole_images
+from irbox.layers.strips import size_of, strip_of_kept, strips, weights_of, whole_images
+from irbox.native.layers import Layer, Norm, Widening
+from irbox.native.library import LANES
+from irbox.native.products import taken_at_once
 
 Answer = TypeVar('Answer')
 Fill = Callable[[slice, slice, Tensor], object]
@@ -113,3 +117,39 @@ def normalize(pixels: Tensor, norm: LayerNorm2d, dtype: torch.dtype) -> Tensor:
     """Normalise pixels (..., C), with nothing to differentiate, -> same shape, in ``dtype``."""
     found = normalized(pixels, norm.weight, norm.bias, norm.eps, dtype)
     return norm.normalize(pixels).to(dtype) if found is None else found
+
+
+def norm_for_kernels(norm: LayerNorm2d) -> Norm:
+    """Give a norm's weights as kernels of whole layers take them."""
+    bias = None if norm.bias is None else norm.bias.detach()
+    return Norm(norm.weight.detach(), bias, norm.eps)
+
+
+def widening(
+    pixels: Tensor,
+    widen: nn.Conv2d,
+    convolve: StripConvolution[Answer],
+    kept: Tensor | None,
+    branches: int = 1,
+    norm: LayerNorm2d | None = None,
+) -> tuple[ctypes.CDLL, Widening] | None:
+    """Give what ``widen_in_strips`` does to a kernel that computes the whole layer.
+
+    Returns:
+        The kernels and the first half of the layer; None where strips are to be computed one by
+        one: where the wide map is not kept, and where channels are no whole vectors.
+    """
+    library, plain = convolve.library, pixels.dtype == convolve.weight.dtype == torch.float32
+    if kept is None or library is None or not plain or pixels.shape[3] % LANES:
+        return None
+    if not taken_at_once(library, torch.float32):
+        return None
+    if norm is not None and norm.weight.dtype != torch.float32:
+        return None
+    together = strip_of_kept(kept, pixels.shape[1])
+    own = None if norm is None else norm_for_kernels(norm)
+    layer = Layer(pixels.contiguous(), kept, together, convolve.taps, convolve.shift, own)
+    weight, bias = weights_of(widen, torch.float32, made=branches)
+    with torch.no_grad():
+        weight = weight.contiguous()
+    return library, Widening(layer, weight, bias)

@@ -26,18 +26,13 @@ LANES = 16
 FOLDER = Path(__file__).parent
 SOURCES = (
     'kernels.cpp', 'gradients.cpp', 'norms.cpp', 'products.cpp', 'scans.cpp', 'scan_gradients.cpp',
-    'experts.cpp', 'grouped.cpp', 'matrices.cpp', 'routes.cpp', 'image_feed_forward.cpp',
-    'image_attention.cpp',
+    'experts.cpp', 'grouped.cpp', 'matrices.cpp', 'routes.cpp', 'layers.cpp',
+    'layer_gradients.cpp', 'image_feed_forward.cpp', 'image_attention.cpp',
 )  # fmt: skip
 HEADERS = (
-    'lanes.h',
-    'maps.h',
-    'pairs.h',
-    'scans.h',
-    'tiles.h',
-    'image_layers.h',
+    'lanes.h', 'layers.h', 'maps.h', 'pairs.h', 'scans.h', 'tiles.h', 'image_layers.h',
     'image_attention.h',
-)
+)  # fmt: skip
 COMPILERS = 'c++', 'g++', 'clang++'
 SECONDS = 120
 FLAGS = (
@@ -100,6 +95,20 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     'experts': (*[_POINTER] * 3, *[ctypes.c_int64] * 4, *[_POINTER] * 5, ctypes.c_int),
     'experts_gradient': (
         _POINTER, ctypes.c_int, *[_POINTER] * 2, *[ctypes.c_int64] * 4, *[_POINTER] * 8,
+        ctypes.c_int,
+    ),
+    'feed_forward': (_POINTER,) * 5,
+    'attention_sums': (*[_POINTER] * 2, ctypes.c_int64, *[_POINTER] * 3),
+    'mask_layer': (_POINTER,) * 3,
+    'gated_answer': (
+        _POINTER, *[ctypes.c_int64] * 4, *[_POINTER] * 2, ctypes.c_double, *[_POINTER] * 10,
+        ctypes.c_int,
+    ),
+    'feed_forward_gradient': (_POINTER,) * 6,
+    'attention_gradient': (*[_POINTER] * 4, ctypes.c_int64, *[_POINTER] * 3),
+    'mask_gradient': (_POINTER,) * 4,
+    'gated_gradient': (
+        _POINTER, *[ctypes.c_int64] * 3, *[_POINTER] * 2, ctypes.c_double, *[_POINTER] * 12,
         ctypes.c_int,
     ),
     'image_feed_forward': (*_FEED_FORWARD, *[_POINTER] * 2),
@@ -229,6 +238,14 @@ def _declared(path: Path) -> ctypes.CDLL:
         'route': ('float32',),
         'experts': ('float32',),
         'experts_gradient': ('float32',),
+        'feed_forward': ('float32',),
+        'attention_sums': ('float32',),
+        'mask_layer': ('float32',),
+        'gated_answer': ('float32',),
+        'feed_forward_gradient': ('float32',),
+        'attention_gradient': ('float32',),
+        'mask_gradient': ('float32',),
+        'gated_gradient': ('float32',),
         'image_feed_forward': ('float32',),
         'image_feed_forward_gradient': ('float32',),
         'image_self_attention': ('float32',),

@@ -21,6 +21,7 @@ from irbox.native import (
 from irbox.native import torch_twins as twins
 from irbox.native.expert_operators import Perceptrons
 from irbox.native.grouped import add_grouped_outer, grouped
+from irbox.native.layer_trial import trials
 from irbox.native.matrices import attention_matrix, attention_matrix_gradient
 from irbox.native.norm_gradient import normalize_gradient
 from irbox.native.routes import route
@@ -111,6 +112,9 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
         yield from _routed(library, draw)
         if image_parts.can_learn(library):
             yield from image_layer_trial.calls(library, draw)
+        if products.taken_at_once(library, dtype):
+            for rows in (2, 0):
+                yield from trials(library, draw, (2, 5, 7, 32), 2, rows)
 
 
 def _sequences(

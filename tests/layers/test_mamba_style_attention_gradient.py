@@ -10,10 +10,13 @@ from irbox.layers import strip_gradients
 from irbox.layers import strips as strips_module
 from irbox.layers.mamba_style_attention import MambaStyleAttention
 from irbox.layers.norm import LayerNorm2d
-from irbox.native import library
+from irbox.native import layer_gradients, layers, library, products
 
 NAME = '_GatedBackward'
-SIZES = pytest.mark.parametrize('size', [(2, 16, 17, 9), (3, 16, 2, 3), (1, 16, 1, 1)], ids=str)
+# Heads of 16 channels, which are whole vectors, and of 8.
+SIZES = pytest.mark.parametrize(
+    'size', [(2, 32, 17, 9), (2, 16, 17, 9), (3, 16, 2, 3), (1, 16, 1, 1)], ids=str
+)
 PROJECTION = pytest.mark.parametrize('projection', [True, False])
 
 
@@ -80,6 +83,38 @@ def test_gradients_by_kernels(short_strips, size, projection):
         assert (one - other).abs().max() <= 2e-5 * other.abs().max() + 1e-6
     again = gradients(layer.add_to(x, norm), x, layer, norm, grad)
     assert all(torch.equal(*pair) for pair in zip(found, again, strict=True)), 'the same bits'
+
+
+@pytest.mark.parametrize('layout', [torch.channels_last, torch.contiguous_format], ids=str)
+@pytest.mark.parametrize('bias', [True, False])
+def test_what_was_kept_is_learned_from_at_once(layout, bias, monkeypatch):
+    """One call for each part of the layer and each way, however the map lies in memory."""
+    kernels = library.native()
+    if kernels is None or not products.taken_at_once(kernels, torch.float32):
+        pytest.skip('torch multiplies on this machine')
+    monkeypatch.setattr(strip_gradients, 'LEAST_KEPT', 0)
+    monkeypatch.setattr(strips_module, 'BYTES', 2**13 // torch.get_num_threads())
+    asked = []
+    for module, names in (
+        (layers, ('mask', 'attention_sums', 'gated_answer')),
+        (layer_gradients, ('gated_gradient', 'attention_gradient', 'mask_gradient')),
+    ):
+        for name in names:
+            given = getattr(module, name), name
+            monkeypatch.setattr(
+                module, name, lambda *a, k=given: asked.append(k[1]) or k[0](*a)
+            )  # fmt: skip
+    layer, norm, x = case((2, 32, 17, 9), bias=bias)
+    x = x.detach().contiguous(memory_format=layout).requires_grad_()
+    grad = torch.randn_like(x)
+    found = gradients(layer.add_to(x, norm), x, layer, norm, grad)
+    assert asked == [
+        'mask', 'attention_sums', 'gated_answer', 'gated_gradient', 'attention_gradient',
+        'mask_gradient',
+    ]  # fmt: skip
+    wanted = gradients(as_a_whole(layer, norm, x), x, layer, norm, grad)
+    for one, other in zip(found, wanted, strict=True):
+        assert (one - other).abs().max() <= 5e-5 * other.abs().max() + 1e-6
 
 
 def test_they_can_be_differentiated_again(short_strips):

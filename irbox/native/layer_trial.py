@@ -1,0 +1,102 @@
+"""The kernels of whole layers beside their twins, on small maps."""
+
+from __future__ import annotations
+
+import copy
+import ctypes
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from irbox.native import layer_gradients, layer_twins, layers
+from irbox.native.layer_gradients import Gradients
+from irbox.native.layers import Layer, Norm, Widening
+
+Draw = Callable[..., Tensor]
+
+
+def trials(
+    library: ctypes.CDLL, draw: Draw, size: tuple[int, int, int, int], heads: int, rows: int
+) -> Iterator[tuple[str, list[Tensor], list[Tensor]]]:
+    """Give each kernel's name, its answers and those of its twin.
+
+    Args:
+        library: It multiplies (``products.taken_at_once``).
+        draw: Gives a tensor of a size.
+        size: B, H, W and C of the layers' input; C by heads is a multiple of 16.
+        heads: Of attention.
+        rows: Of a strip; 0: whole images, one after the other, without a norm and biases.
+    """
+    batch, _, _, dim = size
+    norm = Norm(draw(dim), draw(dim), 1e-5) if rows else None
+    square = draw(dim, dim), draw(dim) if rows else None
+
+    def layer(wide: int) -> Widening:
+        shape = batch, size[1] + 2 * bool(rows), size[2], wide
+        kept, shift = torch.zeros(shape), draw(wide) if rows else None
+        inside = Layer(draw(*size), kept, rows or 1, draw(9, wide), shift, norm)
+        return Widening(inside, draw(wide, dim) / dim**0.5, draw(wide) if rows else None)
+
+    def gradients(by: Widening) -> Gradients:
+        wide = by.layer.wide
+        base, bias = draw(*size), None if by.bias is None else draw(wide)
+        of_norm = None if norm is None else draw(2, dim)
+        of_pixels, of_weight = torch.empty(size), draw(wide, dim)
+        return Gradients(by.weight, base, of_pixels, of_weight, bias, draw(10, wide), of_norm)
+
+    def both(name: str, *given: Any) -> tuple[str, list[Tensor], list[Tensor]]:
+        """Of a kernel that writes into what it is given."""
+        other = copy.deepcopy(given)
+        here = layers if hasattr(layers, name) else layer_gradients
+        getattr(here, name)(library, *given)
+        getattr(layer_twins, name)(*other)
+        return name, _tensors(given), _tensors(other)
+
+    half = 2 * dim
+    by = layer(2 * half)
+    narrow = draw(dim, half) / half**0.5
+    yield both('feed_forward', by, narrow, square[1], torch.empty(size))
+    of_narrow = draw(dim, half), square[1]
+    learned = by.layer, gradients(by), draw(*size)
+    yield both('feed_forward_gradient', *learned, narrow, *of_narrow)
+    by = layer(3 * dim)
+    product, squares = draw(batch, heads, dim // heads, dim // heads), draw(batch, 2 * dim)
+    yield both('attention_sums', by, torch.empty(size), product, squares)
+    learned = by.layer, gradients(by), draw(*size)
+    yield both('attention_gradient', *learned, draw(batch, dim, dim), product, squares)
+    by = layer(dim)
+    yield both('mask', by, torch.empty(size))
+    yield both('mask_gradient', by.layer, gradients(by), draw(*size).sigmoid(), draw(*size))
+    if norm is None:
+        return
+    matrices, together = (draw(batch, dim, dim), square[1]), max(1, rows * size[2] - 1)
+    pixels, values, gated = draw(*size), draw(*size), (square, (draw(dim, dim), draw(dim)))
+    kept, twin_kept = ((torch.empty(size), torch.empty(size)) for _ in range(2))
+    given = pixels, norm, values, matrices, *gated
+    found = [layers.gated_answer(library, *given, together, kept), *kept]
+    expected = [layer_twins.gated_answer(*given, twin_kept), *twin_kept]
+    yield 'gated_answer', found, expected
+    maps, weights = (draw(*size), values, kept[1]), (square[0], gated[1][0])
+    sums = draw(dim, dim), draw(dim), draw(dim, dim), draw(dim), draw(2, dim)
+    twin_sums = copy.deepcopy(sums)
+    of_pixels, of_twin = torch.empty(size), torch.empty(size)
+    of_attended = layer_gradients.gated_gradient(
+        library, pixels, norm, maps, weights, together, of_pixels, sums
+    )
+    other = layer_twins.gated_gradient(pixels, norm, maps, weights, of_twin, twin_sums)
+    yield 'gated_gradient', [of_attended, of_pixels, *sums], [other, of_twin, *twin_sums]
+
+
+def _tensors(given: Any) -> list[Tensor]:
+    """All tensors in some arguments."""
+    if isinstance(given, Tensor):
+        return [given]
+    if isinstance(given, (Layer, Widening, Gradients)):
+        return _tensors(list(vars(given).values()))
+    return [one for part in given for one in _tensors(part)] if _has_parts(given) else []
+
+
+def _has_parts(given: Any) -> bool:
+    return isinstance(given, (list, tuple))

@@ -1,0 +1,117 @@
+// What layers call one after the other on strips of rows, without a call from outside between them.
+
+#pragma once
+
+#include <memory>
+
+#include "maps.h"
+
+// Which rows of a strip's gradient are made, counted from the strip's first answer: from ``first`` to before ``last``. Where a
+// strip ``follows`` one of the same image or ``goes_on`` in another, two rows of what the convolution's answers add are
+// ``carried`` (2, width, channels) from strip to strip, and rows are made once all that they depend on is known.
+template <typename T>
+struct Flow {
+    int64_t first, last;
+    bool follows, goes_on;
+    T* carried;
+
+    // The first row whose answers' gradients are known.
+    int64_t known() const { return follows ? -2 : 0; }
+};
+
+// All rows of a strip, of its margins too, as far as its own answers go.
+template <typename T>
+Flow<T> whole(int64_t rows, int64_t margin) {
+    return {-margin, rows + margin, false, false, nullptr};
+}
+
+// One strip: ``rows`` from ``row`` on of each of ``images`` from ``image`` on.
+struct Place {
+    int64_t image, images, row, rows, pixels;
+};
+
+// A layer's input (images, height, width, channels), a norm, and a wide map that is made of it and convolved, 3x3. As
+// ``layers.Layer`` has it.
+struct Layer {
+    const float* pixels;
+    int64_t images, height, width, channels, wide;
+    // (images, height + 2 margin, width, wide).
+    float* kept;
+    int64_t margin;
+    // Images of a strip; rows of it where an image is more than that, which then has margins.
+    int64_t together;
+    // (9, wide), (wide) or null.
+    const float *taps, *shift;
+    // (channels), null where there is no norm or it has no bias.
+    const float *scale, *offset;
+    double eps;
+    int64_t threads;
+
+    // Calls ``f(place)`` for one strip after the other.
+    template <typename F>
+    void each(F f) const {
+        const int64_t in_turn = margin ? 1 : together, most = margin ? together : height;
+        for (int64_t image = 0; image < images; image += in_turn) {
+            for (int64_t row = 0; row < height; row += most) {
+                const int64_t some = std::min(in_turn, images - image), rows = std::min(most, height - row);
+                f(Place{image, some, row, rows, some * rows * width});
+            }
+        }
+    }
+
+    // The strip's first pixel in a map of some channels.
+    int64_t start(const Place& place, int64_t of_map) const { return (place.image * height + place.row) * width * of_map; }
+
+    // The wide map from the row above the strip on, if it has one.
+    float* window(const Place& place) const {
+        return kept + (place.image * (height + 2 * margin) + place.row) * width * wide;
+    }
+};
+
+// Memory that is not written before it is used.
+struct Room {
+    std::unique_ptr<float[]> memory;
+    int64_t size = 0;
+
+    float* of(int64_t count) {
+        if (count > size) {
+            memory.reset(new float[count]);
+            size = count;
+        }
+        return memory.get();
+    }
+};
+
+extern "C" {
+
+void product_float32(const float* pixels, int64_t step, int64_t count, int64_t given, const float* weight, int64_t made,
+                     const float* bias, int squash, float* opened, int64_t opened_step, const float* times, int64_t times_step,
+                     const float* plus, int64_t plus_step, const float* factor, float* answer, int64_t answer_step, int threads);
+void open_gradient_float32(const float* pixels, int64_t step, int64_t count, int64_t given, const float* weight, int64_t made,
+                           const float* opened, const float* value, float* both, float* of_value, float* of_opened,
+                           int threads);
+void outer_float32(const float* left, int64_t left_step, const float* right, int64_t right_step, int64_t count, int64_t of_left,
+                   int64_t of_right, float* sums, float* totals, int threads);
+void gate_float32(STRIP(float), const float* weight, const float* bias, float* answer, int threads);
+void attend_float32(STRIP(float), int64_t dim, const float* weight, const float* bias, float* both, float* values,
+                    float* squares, int threads);
+void mask_float32(STRIP(float), int64_t dim, const float* weight, const float* bias, float* answer, int threads);
+void normalize_float32_float32(const float* pixels, int64_t count, int64_t channels, const float* weight, const float* bias,
+                               float eps, float* answer, int threads);
+void normalize_gradient_float32(const float* pixels, int64_t count, int64_t channels, const float* weight, int centred,
+                                float eps, const float* of_answer, const float* base, float* of_pixels, float* of_both,
+                                int threads);
+}
+
+// Pixels by a matrix, alone.
+inline void multiply(const float* pixels, int64_t step, int64_t count, int64_t given, const float* matrix, int64_t made,
+                     float* answer, int64_t answer_step, int threads) {
+    product_float32(pixels, step, count, given, matrix, made, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, answer,
+                    answer_step, threads);
+}
+
+// ``gate_gradient`` and ``depthwise_gradient`` of strips that follow each other.
+void flowing_gate_gradient(STRIP(float), const Flow<float>& flow, const float* weight, const float* bias, const float* of_answer,
+                           float* answer, float* of_map, float* of_weight, int threads);
+void flowing_depthwise_gradient(STRIP(float), const Flow<float>& flow, const float* weight, const float* of_answer,
+                                float* of_map, float* of_weight, int threads);

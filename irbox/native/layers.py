@@ -1,0 +1,217 @@
+"""Forward passes of whole layers that keep their wide map, strip by strip, in one call. float32."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from irbox.native.library import LANES
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A ``LayerNorm2d`` in front of a layer.
+
+    Attributes:
+        weight: (C,).
+        bias: The same, or None, where the mean is not subtracted either.
+        eps: Added to the variance.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    eps: float
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A map that is normalised and widened by a 1x1 convolution, and the 3x3 of the wide map.
+
+    All float32 and contiguous; C and C' are multiples of 16.
+
+    Attributes:
+        pixels: (B, H, W, C), the layer's input.
+        kept: (B, H, W, C'), the wide map, or (B, H + 2, W, C'), see ``strips.kept_map``.
+        together: Images of a strip; where the map has rows around it, rows of a strip.
+        taps: (9, C'), see ``operators.taps``.
+        shift: (C',), the 3x3's bias, or None.
+        norm: Applied to the pixels first, or None.
+    """
+
+    pixels: Tensor
+    kept: Tensor
+    together: int
+    taps: Tensor
+    shift: Tensor | None
+    norm: Norm | None
+
+    @property
+    def wide(self) -> int:
+        """Give C'."""
+        return self.kept.shape[3]
+
+    def as_kernels_have_it(self) -> _Layer:
+        """Lay it out for a call, during which this must live."""
+        batch, height, width, channels = self.pixels.shape
+        margin = (self.kept.shape[1] - height) // 2
+        assert not channels % LANES and not self.wide % LANES and self.together > 0
+        check(self.pixels.shape, self.pixels)
+        check((batch, height + 2 * margin, width, self.wide), self.kept)
+        check((9, self.wide), self.taps)
+        check((self.wide,), self.shift)
+        norm = self.norm
+        if norm is not None:
+            check((channels,), norm.weight, norm.bias)
+        return _Layer(
+            at(self.pixels), batch, height, width, channels, self.wide, at(self.kept), margin,
+            self.together, at(self.taps), at(self.shift), None if norm is None else at(norm.weight),
+            None if norm is None else at(norm.bias), 0.0 if norm is None else norm.eps,
+            torch.get_num_threads(),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Widening:
+    """The 1x1 convolution of a ``Layer``.
+
+    Attributes:
+        layer: With memory for the wide map.
+        weight: (C', C).
+        bias: (C',), or None.
+    """
+
+    layer: Layer
+    weight: Tensor
+    bias: Tensor | None
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = (
+        ('pixels', ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ('images', 'height', 'width', 'channels', 'wide')),
+        ('kept', ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ('margin', 'together')),
+        *((name, ctypes.c_void_p) for name in ('taps', 'shift', 'scale', 'offset')),
+        ('eps', ctypes.c_double),
+        ('threads', ctypes.c_int64),
+    )
+
+
+def feed_forward(
+    library: ctypes.CDLL, by: Widening, narrow: Tensor, bias: Tensor | None, answer: Tensor
+) -> None:
+    """Compute a feed-forward layer: a wide map, a gate, and a 1x1 convolution back.
+
+    Args:
+        library: See ``native``; it multiplies (``products.taken_at_once``).
+        by: Its first half.
+        narrow: (C, C' / 2), of the last convolution.
+        bias: (C,), or None.
+        answer: (B, H, W, C), contiguous, written to; with a norm the input is added.
+    """
+    channels = by.layer.pixels.shape[3]
+    assert not by.layer.wide // 2 % LANES
+    check((channels, by.layer.wide // 2), narrow)
+    check((channels,), bias)
+    check(by.layer.pixels.shape, answer)
+    turned = narrow.t().contiguous()
+    _call(library.feed_forward_float32, by, at(turned), at(bias), at(answer))
+
+
+def attention_sums(
+    library: ctypes.CDLL, by: Widening, values: Tensor, product: Tensor, squares: Tensor
+) -> None:
+    """Compute values, and what attention across channels weighs them by.
+
+    Args:
+        library: See ``feed_forward``.
+        by: The first half of the layer, C' = 3 C: queries, keys and values.
+        values: (B, H, W, C), contiguous, written to.
+        product: (B, heads, c, c), what ``q^T k`` is added to; c is a multiple of 16.
+        squares: (B, 2 C), what the squares of queries and keys are added to.
+    """
+    batch, _, _, channels = by.layer.pixels.shape
+    heads, size = product.shape[1:3]
+    assert by.layer.wide == 3 * channels and heads * size == channels and not size % LANES
+    check(by.layer.pixels.shape, values)
+    check((batch, heads, size, size), product)
+    check((batch, 2 * channels), squares)
+    _call(library.attention_sums_float32, by, heads, at(values), at(product), at(squares))
+
+
+def mask(library: ctypes.CDLL, by: Widening, answer: Tensor) -> None:
+    """Compute the sigmoid of a convolved map into ``answer``, (B, H, W, C'), contiguous."""
+    check((*by.layer.pixels.shape[:3], by.layer.wide), answer)
+    _call(library.mask_layer_float32, by, at(answer))
+
+
+def gated_answer(
+    library: ctypes.CDLL,
+    pixels: Tensor,
+    norm: Norm,
+    values: Tensor,
+    attention: tuple[Tensor, Tensor | None],
+    gate: tuple[Tensor, Tensor | None],
+    last: tuple[Tensor, Tensor | None],
+    together: int,
+    kept: tuple[Tensor, Tensor],
+) -> Tensor:
+    """Compute ``pixels + last(attention * sigmoid(gate(norm(pixels))))``.
+
+    Args:
+        library: See ``feed_forward``.
+        pixels: (B, H, W, C), contiguous.
+        norm: Of the pixels.
+        values: As ``pixels``.
+        attention: What each image's values are multiplied by, (B, C_out, C), C_out = C, and a bias.
+        gate: Weight (C, C) and bias (C,) or None.
+        last: The same.
+        together: How many pixels are a strip.
+        kept: As ``pixels``, written to: attention's answer and the gate.
+
+    Returns:
+        As ``pixels``.
+    """
+    batch, height, width, channels = pixels.shape
+    answer = torch.empty_like(pixels)
+    assert not channels % LANES and together > 0
+    check(pixels.shape, pixels, values, *kept)
+    check((batch, channels, channels), attention[0])
+    check((channels, channels), gate[0], last[0])
+    check((channels,), norm.weight, norm.bias, attention[1], gate[1], last[1])
+    weights = [one[0].mT.contiguous() for one in (attention, gate, last)]
+    library.gated_answer_float32(
+        at(pixels), batch, height * width, channels, together, at(norm.weight), at(norm.bias),
+        norm.eps, at(values), at(weights[0]), at(attention[1]), at(weights[1]), at(gate[1]),
+        at(weights[2]), at(last[1]), *map(at, kept), at(answer), torch.get_num_threads(),
+    )  # fmt: skip
+    return answer
+
+
+def check(shape: Any, *tensors: Tensor | None) -> None:
+    """See that tensors are what a kernel reads: of a shape, float32 and contiguous."""
+    for one in tensors:
+        assert one is None or (one.is_contiguous() and one.dtype == torch.float32)
+        assert one is None or one.shape == shape
+
+
+def at(x: Tensor | None) -> int | None:
+    """Say where a tensor is."""
+    return None if x is None else x.data_ptr()
+
+
+def _call(kernel: Any, by: Widening, *rest: int | None) -> None:
+    wide, channels = by.layer.wide, by.layer.pixels.shape[3]
+    check((wide, channels), by.weight)
+    check((wide,), by.bias)
+    turned = by.weight.t().contiguous()
+    matrix = _Matrix(at(turned), at(by.bias))
+    kernel(ctypes.byref(by.layer.as_kernels_have_it()), ctypes.byref(matrix), *rest)
+
+
+class _Matrix(ctypes.Structure):
+    _fields_ = (('matrix', ctypes.c_void_p), ('bias', ctypes.c_void_p))

@@ -227,7 +227,7 @@ class MambaStyleAttention(nn.Module):
             return layers.gated_answer(
                 library, pixels, norm_for_kernels(norm), values, (folded.contiguous(), bias),
                 (opening.weight.contiguous(), opening.bias), (last.weight.contiguous(), last.bias),
-                pixels_in_strip(2 * pixels.shape[3], dtype), (attended, gate),
+                pixels_in_strip(4 * pixels.shape[3], dtype), (attended, gate),
             )  # fmt: skip
         answer = torch.empty_like(pixels)
         for images, rows in strips(size_of(pixels), 2 * pixels.shape[3], dtype):

@@ -141,7 +141,7 @@ def _of_gated(
         of_attended = layer_gradients.gated_gradient(
             library, normed.pixels.contiguous(), known, (of_answer, attended, kept_gate),
             (gate.weight.contiguous(), last.weight.contiguous()),
-            TIMES * pixels_in_strip(2 * dim, dtype), normed.of_pixels,
+            pixels_in_strip(4 * dim, dtype), normed.of_pixels,
             (*gate.sums, *last.sums, of_norm),
         )  # fmt: skip
         normed.add_sums(of_norm)

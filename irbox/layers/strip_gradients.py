@@ -146,7 +146,7 @@ class WideStrips:
         if kept is None or library is None or not taken_at_once(library, self.dtype):
             yield None
             return
-        together, channels = strip_of_kept(kept, self.shape[1], TIMES), kept.shape[3]
+        together, channels = strip_of_kept(kept, self.shape[1]), kept.shape[3]
         layer = Layer(pixels.contiguous(), kept, together, self._taps, self._shift, norm)
         of_taps, of_pixels = self._taps.new_zeros(10, channels), self.norm.of_pixels
         of_norm = None if norm is None else pixels.new_zeros(2, pixels.shape[3])

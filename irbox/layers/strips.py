@@ -194,15 +194,19 @@ def kept_map(x: Tensor, channels: int) -> Tensor:
     return kept
 
 
-def strip_of_kept(kept: Tensor, height: int, times: int = 1) -> int:
-    """Say how long strips of a kept map are: whole images, or rows where it has some around it.
+def strip_of_kept(kept: Tensor, height: int) -> int:
+    """Say how long strips are where a kernel goes through all of them in one call.
+
+    Half as long as others, which Python calls for: what a strip is made of, several maps as wide,
+    is to stay in the second cache.
 
     Args:
         kept: See ``kept_map``.
         height: H.
-        times: How many times as long as those of a forward pass.
+
+    Returns:
+        Whole images, or rows where the map has some around it.
     """
     _, rows, width, channels = kept.shape
-    if rows > height:
-        return max(1, pixels_in_strip(max(channels // times, 1), kept.dtype) // width)
-    return max(1, times * pixels_in_strip(channels, kept.dtype) // (height * width))
+    pixels = pixels_in_strip(2 * channels, kept.dtype)
+    return max(2, pixels // width) if rows > height else max(1, pixels // (height * width))

@@ -32,7 +32,8 @@ class WideStrips {
         of.each([&](const Place& next) {
             place = next;
             const bool follows = place.row > 0, goes_on = place.row + place.rows < of.height;
-            flow = {-int64_t(follows), place.rows - goes_on, follows, goes_on, carried.data()};
+            const int64_t first = -int64_t(follows);
+            flow = {first, place.rows - goes_on, follows, goes_on, carried.data()};
             f(place);
         });
     }

@@ -160,16 +160,25 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch):
         ('grouped.cpp', 'adds ? load(at) + sum', 'adds ? load(at) - sum'),
         ('matrices.cpp', '-0.5f * temperature * of_keys', '-0.4f * temperature * of_keys'),
         ('routes.cpp', '= other / (1 + other)', '= other / (1.1f + other)'),
+        ('layers.cpp', '? of.pixels + at : nullptr', '? of.pixels : nullptr'),
+        ('layer_gradients.cpp', '= -int64_t(follows)', '= 0'),
+        ('layer_gradients.cpp', 'm * (1 - m)', 'm * (1.1f - m)'),
         ('pairs.h', '{nothing, tap[0]}, {tap[1]', '{nothing, tap[1]}, {tap[1]'),
     ],
     ids=['gate', 'gate_gradient', 'depthwise_gradient', 'causal', 'causal_gradient']
     + ['scan', 'scan_gradient', 'normalize_gradient', 'product', 'open_gradient']
-    + ['experts_gradient', 'grouped', 'attention_matrix_gradient', 'route', 'pairs'],
+    + ['experts_gradient', 'grouped', 'attention_matrix_gradient', 'route']
+    + ['feed_forward', 'carried rows', 'mask_gradient', 'pairs'],
 )
 def test_kernels_that_differ_are_not_used(
     tmp_path, monkeypatch, compile_once, name, found, instead
 ):
-    needed = {'products.cpp': 'avx512f', 'pairs.h': 'avx512_bf16'}.get(name, '')
+    needed = {
+        'products.cpp': 'avx512f',
+        'layers.cpp': 'avx512f',
+        'layer_gradients.cpp': 'avx512f',
+        'pairs.h': 'avx512_bf16',
+    }.get(name, '')
     if needed not in Path('/proc/cpuinfo').read_text(encoding='utf-8'):
         pytest.skip(f'this is compiled for processors with {needed}')
     fresh(monkeypatch, tmp_path)

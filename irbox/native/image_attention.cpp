@@ -40,7 +40,7 @@ void forward(const SelfAttention& layer, const Parts& parts, float* wide, float*
         const float* const from = layer.pixels + pixel * dim;
         float* const map = wide + pixel * 3 * dim;
         normalize_float32_float32(from, count, dim, layer.norm, layer.norm_bias, layer.eps, mine + normed, parts.within);
-        multiply_pixels(mine + normed, dim, count, dim, widen, 3 * dim, map, 3 * dim, parts.within);
+        multiply(mine + normed, dim, count, dim, widen, 3 * dim, map, 3 * dim, parts.within);
         attention.forward(map, images, from, values + pixel * dim, product + first * dim * attention.size(),
                           squares + first * 2 * dim, answer + pixel * dim, mine + inside, parts.within);
     });
@@ -65,8 +65,8 @@ void forward(const CrossAttention& layer, const Parts& parts, float* wide, float
     parts.each([&](int64_t, int worker, int64_t first, int64_t images) {
         const int64_t pixel = first * in_image, count = images * in_image;
         float* const map = wide + pixel * 3 * dim;
-        multiply_pixels(layer.query + pixel * dim, dim, count, dim, ask, dim, map, 3 * dim, parts.within);
-        multiply_pixels(layer.source + pixel * dim, dim, count, dim, tell, 2 * dim, map + dim, 3 * dim, parts.within);
+        multiply(layer.query + pixel * dim, dim, count, dim, ask, dim, map, 3 * dim, parts.within);
+        multiply(layer.source + pixel * dim, dim, count, dim, tell, 2 * dim, map + dim, 3 * dim, parts.within);
         attention.forward(map, images, nullptr, values + pixel * dim, product + first * dim * attention.size(),
                           squares + first * 2 * dim, answer + pixel * dim, of_threads + worker * inside, parts.within);
     });
@@ -114,7 +114,7 @@ void backward(const SelfAttention& layer, const Parts& parts, const Kept& kept, 
         normalize_float32_float32(from, count, dim, layer.norm, layer.norm_bias, layer.eps, mine + normed, threads);
         std::fill(own + sums.widen, own + sums.widen + 3 * dim * dim, 0.0f);
         outer_float32(mine + of_map, 3 * dim, mine + normed, dim, count, 3 * dim, dim, own + sums.widen, nullptr, threads);
-        multiply_pixels(mine + of_map, 3 * dim, count, 3 * dim, layer.widen, dim, mine + of_normed, dim, threads);
+        multiply(mine + of_map, 3 * dim, count, 3 * dim, layer.widen, dim, mine + of_normed, dim, threads);
         normalize_gradient_float32(from, count, dim, layer.norm, layer.norm_bias != nullptr, layer.eps, mine + of_normed, grad,
                                    of_pixels + pixel * dim, own + sums.norm, threads);
     });
@@ -157,8 +157,8 @@ void backward(const CrossAttention& layer, const Parts& parts, const Kept& kept,
         outer_float32(grad, 3 * dim, layer.query + pixel * dim, dim, count, dim, dim, own + sums.widen, nullptr, threads);
         outer_float32(grad + dim, 3 * dim, layer.source + pixel * dim, dim, count, 2 * dim, dim, own + sums.widen + dim * dim,
                       nullptr, threads);
-        multiply_pixels(grad, 3 * dim, count, dim, layer.ask, dim, of_query + pixel * dim, dim, threads);
-        multiply_pixels(grad + dim, 3 * dim, count, 2 * dim, layer.tell, dim, of_source + pixel * dim, dim, threads);
+        multiply(grad, 3 * dim, count, dim, layer.ask, dim, of_query + pixel * dim, dim, threads);
+        multiply(grad + dim, 3 * dim, count, 2 * dim, layer.tell, dim, of_source + pixel * dim, dim, threads);
     });
     float* const all = room.take(apart);
     add_parts(of_parts, apart, parts.count(), apart, all);

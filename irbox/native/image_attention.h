@@ -92,7 +92,7 @@ struct Attention {
         for (int64_t image = 0; image < images; ++image) {
             float* const to = of_wide + image * count * 3 * dim;
             turn(matrix + image * dim * dim, dim, dim, dim, turned, dim);
-            multiply_pixels(of_answer + image * count * dim, dim, count, dim, turned, dim, to + 2 * dim, 3 * dim, threads);
+            ::multiply(of_answer + image * count * dim, dim, count, dim, turned, dim, to + 2 * dim, 3 * dim, threads);
             float* const twice = of_squares + image * 2 * dim;
             for (int64_t i = 0; i < 2 * dim; ++i) twice[i] *= 2;
             of_both(both + image * count * 2 * dim, of_product + image * dim * size(), twice, to, turned, whole, threads);

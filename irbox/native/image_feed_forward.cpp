@@ -44,7 +44,7 @@ void forward(const Layer& layer, const Parts& parts, float* wide, float* answer)
         const float* const from = layer.pixels + pixel * channels;
         float* const map = wide + pixel * 2 * half;
         layer.normalize(pixel, count, mine + normed, parts.within);
-        multiply_pixels(mine + normed, channels, count, channels, widen, 2 * half, map, 2 * half, parts.within);
+        multiply(mine + normed, channels, count, channels, widen, 2 * half, map, 2 * half, parts.within);
         gate_float32(map, images, layer.height, layer.width, 2 * half, 0, taps, nullptr, mine + gated, parts.within);
         multiply_and_add(mine + gated, half, count, half, narrow, channels, from, channels, nullptr, answer + pixel * channels,
                          channels, parts.within);
@@ -82,7 +82,7 @@ void backward(const Layer& layer, const Parts& parts, const float* wide, const f
         const int64_t pixel = first * layer.in_image(), count = images * layer.in_image();
         const float *const grad = of_answer + pixel * channels, *const map = wide + pixel * 2 * half;
         const int threads = parts.within;
-        multiply_pixels(grad, channels, count, channels, narrow, half, mine + of_gated, half, threads);
+        multiply(grad, channels, count, channels, narrow, half, mine + of_gated, half, threads);
         gate_gradient_float32(map, images, layer.height, layer.width, 2 * half, 0, taps, nullptr, mine + of_gated, mine + gated,
                               mine + of_wide, own_sums + of_taps, threads);
         outer_float32(grad, channels, mine + gated, half, count, channels, half, own_sums + of_narrow, nullptr, threads);
@@ -90,7 +90,7 @@ void backward(const Layer& layer, const Parts& parts, const float* wide, const f
         outer_float32(mine + of_wide, 2 * half, mine + normed, channels, count, 2 * half, channels, own_sums + of_widen, nullptr,
                       threads);
         float* const of_normed = mine + of_gated;
-        multiply_pixels(mine + of_wide, 2 * half, count, 2 * half, widen, channels, of_normed, channels, threads);
+        multiply(mine + of_wide, 2 * half, count, 2 * half, widen, channels, of_normed, channels, threads);
         normalize_gradient_float32(layer.pixels + pixel * channels, count, channels, layer.norm, layer.norm_bias != nullptr,
                                    layer.eps, of_normed, grad, found.pixels + pixel * channels, own_sums + of_norm, threads);
     });

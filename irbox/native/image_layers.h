@@ -8,32 +8,7 @@
 
 #include <new>
 
-#include "maps.h"
-
-extern "C" {
-void normalize_float32_float32(const float* pixels, int64_t count, int64_t channels, const float* weight, const float* bias,
-                               float eps, float* answer, int threads);
-void normalize_gradient_float32(const float* pixels, int64_t count, int64_t channels, const float* weight, int centred, float eps,
-                                const float* of_answer, const float* base, float* of_pixels, float* of_both, int threads);
-void product_float32(const float* pixels, int64_t step, int64_t count, int64_t given, const float* weight, int64_t made,
-                     const float* bias, int squash, float* opened, int64_t opened_step, const float* times, int64_t times_step,
-                     const float* plus, int64_t plus_step, const float* factor, float* answer, int64_t answer_step, int threads);
-void outer_float32(const float* left, int64_t left_step, const float* right, int64_t right_step, int64_t count, int64_t of_left,
-                   int64_t of_right, float* sums, float* totals, int threads);
-void gate_float32(STRIP(float), const float* weight, const float* bias, float* answer, int threads);
-void gate_gradient_float32(STRIP(float), const float* weight, const float* bias, const float* of_answer, float* answer,
-                           float* of_map, float* of_weight, int threads);
-void attend_float32(STRIP(float), int64_t dim, const float* weight, const float* bias, float* both, float* values, float* squares,
-                    int threads);
-void depthwise_gradient_float32(STRIP(float), const float* weight, const float* of_answer, float* of_map, float* of_weight,
-                                int threads);
-void attention_matrix_float32(const float* product, const float* squares, const float* temperature, const float* kernel,
-                              int64_t images, int64_t heads, int64_t size, int64_t made, float* matrix, int threads);
-void attention_matrix_gradient_float32(const float* product, const float* squares, const float* temperature, const float* kernel,
-                                       int64_t images, int64_t heads, int64_t size, int64_t made, const float* of_matrix,
-                                       float* matrix, float* of_product, float* of_squares, float* of_temperature,
-                                       float* of_kernel, int threads);
-}
+#include "calls.h"
 
 namespace {
 
@@ -120,14 +95,7 @@ inline void turn(const float* from, int64_t rows, int64_t columns, int64_t step,
     }
 }
 
-// Pixels times ``weight`` (given, made), and nothing else.
-inline void multiply_pixels(const float* pixels, int64_t step, int64_t count, int64_t given, const float* weight, int64_t made,
-                            float* answer, int64_t answer_step, int threads) {
-    product_float32(pixels, step, count, given, weight, made, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, answer,
-                    answer_step, threads);
-}
-
-// The same, plus ``plus``, whose channels are multiplied by ``factor`` unless that is null.
+// ``multiply``, plus ``plus``, whose channels are multiplied by ``factor`` unless that is null.
 inline void multiply_and_add(const float* pixels, int64_t step, int64_t count, int64_t given, const float* weight, int64_t made,
                              const float* plus, int64_t plus_step, const float* factor, float* answer, int64_t answer_step,
                              int threads) {

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "maps.h"
+#include "calls.h"
 
 // Which rows of a strip's gradient are made, counted from the strip's first answer: from ``first`` to before ``last``. Where a
 // strip ``follows`` one of the same image or ``goes_on`` in another, two rows of what the convolution's answers add are
@@ -81,34 +81,6 @@ struct Room {
         return memory.get();
     }
 };
-
-extern "C" {
-
-void product_float32(const float* pixels, int64_t step, int64_t count, int64_t given, const float* weight, int64_t made,
-                     const float* bias, int squash, float* opened, int64_t opened_step, const float* times, int64_t times_step,
-                     const float* plus, int64_t plus_step, const float* factor, float* answer, int64_t answer_step, int threads);
-void open_gradient_float32(const float* pixels, int64_t step, int64_t count, int64_t given, const float* weight, int64_t made,
-                           const float* opened, const float* value, float* both, float* of_value, float* of_opened,
-                           int threads);
-void outer_float32(const float* left, int64_t left_step, const float* right, int64_t right_step, int64_t count, int64_t of_left,
-                   int64_t of_right, float* sums, float* totals, int threads);
-void gate_float32(STRIP(float), const float* weight, const float* bias, float* answer, int threads);
-void attend_float32(STRIP(float), int64_t dim, const float* weight, const float* bias, float* both, float* values,
-                    float* squares, int threads);
-void mask_float32(STRIP(float), int64_t dim, const float* weight, const float* bias, float* answer, int threads);
-void normalize_float32_float32(const float* pixels, int64_t count, int64_t channels, const float* weight, const float* bias,
-                               float eps, float* answer, int threads);
-void normalize_gradient_float32(const float* pixels, int64_t count, int64_t channels, const float* weight, int centred,
-                                float eps, const float* of_answer, const float* base, float* of_pixels, float* of_both,
-                                int threads);
-}
-
-// Pixels by a matrix, alone.
-inline void multiply(const float* pixels, int64_t step, int64_t count, int64_t given, const float* matrix, int64_t made,
-                     float* answer, int64_t answer_step, int threads) {
-    product_float32(pixels, step, count, given, matrix, made, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, answer,
-                    answer_step, threads);
-}
 
 // ``gate_gradient`` and ``depthwise_gradient`` of strips that follow each other.
 void flowing_gate_gradient(STRIP(float), const Flow<float>& flow, const float* weight, const float* bias, const float* of_answer,

@@ -30,7 +30,7 @@ SOURCES = (
     'layer_gradients.cpp', 'image_feed_forward.cpp', 'image_attention.cpp',
 )  # fmt: skip
 HEADERS = (
-    'lanes.h', 'layers.h', 'maps.h', 'pairs.h', 'scans.h', 'tiles.h', 'image_layers.h',
+    'calls.h', 'lanes.h', 'layers.h', 'maps.h', 'pairs.h', 'scans.h', 'tiles.h', 'image_layers.h',
     'image_attention.h',
 )  # fmt: skip
 COMPILERS = 'c++', 'g++', 'clang++'

@@ -17,7 +17,7 @@ from irbox.layers.fused.sizes import CONVOLVED_CHANNELS, CONVOLVED_PIXELS, rows_
 from irbox.layers.fused.tiles import row_stride, tile_of
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _read_two(place, stride: tl.constexpr, is_row, even, odd):  # type: ignore[no-untyped-def]
     """Read an even and an odd pixel of a row."""
     a = tl.load(place, mask=is_row & even, other=0.0)

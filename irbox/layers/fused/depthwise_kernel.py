@@ -24,7 +24,7 @@ from irbox.layers.fused.sizes import (
 from irbox.layers.fused.tiles import row_stride, tile_of
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def read_four(place, stride: tl.constexpr, is_row, before, even, odd, after):  # type: ignore[no-untyped-def]
     """Read pixels of a row: an even and an odd one, what is left of them and what is right."""
     a = tl.load(place - stride, mask=is_row & before, other=0.0)

@@ -81,9 +81,15 @@ def test_a_block_learns_as_by_torchs_operators(block, dim, heads, size, dtype, m
     layer.double()
     exact = [x.detach().double().requires_grad_(), *layer.parameters()]
     right = torch.autograd.grad(layer(exact[0], Context(exact[0])), exact, grad.double())
+    close = 1e-5 if dtype == torch.float32 else 0.01
+    # A temperature's gradient, of one pixel, is what is left of a sum that cancels: noise of either
+    # side in half precision, which nothing relates to the other's.
+    noise = (
+        0 if dtype == torch.float32 else 1e-4 * torch.cat([one.flatten() for one in right]).norm()
+    )
     for one, other, best in zip(fused, plain, right, strict=True):
         error, allowed = ((a.double() - best).norm() for a in (one, other))
-        assert error <= 2 * allowed + (1e-5 if dtype == torch.float32 else 0.01) * best.norm()
+        assert error <= 2 * allowed + close * best.norm() + noise
 
 
 @pytest.mark.parametrize('name', ['unet', 'm2ir', 'm2restore_official', 'm2restore'])

@@ -21,21 +21,16 @@ from irbox.layers.channel_attention import (
 from irbox.layers.cross_attention_gradient import can_learn, cross_attention
 from irbox.layers.fused import attention_gradient, cross_attention_gradient
 from irbox.layers.fused import layers as fused
-from irbox.layers.fused.switch import WIDEST_HEAD, can_learn_fused, can_run_fused
+from irbox.layers.fused.switch import can_learn_fused, can_run_fused
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d
 from irbox.layers.strip_convolutions import Attended, Convolved
 from irbox.layers.strip_gradients import can_learn_by_kernels, can_learn_in_strips
-from irbox.layers.strips import (
-    can_run_in_strips,
-    computing_dtype,
-    kept_map,
-    pixels_of,
-    weights_of,
-)
+from irbox.layers.strips import can_run_in_strips, computing_dtype, kept_map, pixels_of, weights_of
 from irbox.layers.widen import widen_in_strips, widening
 from irbox.native import layers
 from irbox.native.library import LANES
+from irbox.triton_kernels.sizes import WIDEST_HEAD
 from irbox.utils.precision import full_precision
 
 
@@ -113,8 +108,8 @@ class TransposedAttention(nn.Module):
         return type(self).forward is TransposedAttention.forward
 
     def _learns_by_kernels(self, x: Tensor, norm: LayerNorm2d | None = None) -> bool:
-        whole = not x.shape[1] % LANES
-        return whole and can_learn_by_kernels(x, self.qkv.out_channels, self, norm)
+        channels, made = x.shape[1], self.qkv.out_channels
+        return channels % LANES == 0 and can_learn_by_kernels(x, made, self, norm)
 
     def _fits(self) -> bool:
         return self._is_ours() and self.qkv.in_channels <= WIDEST_HEAD * len(self.temperature)

@@ -52,10 +52,8 @@ class _Attention(torch.autograd.Function):
     ) -> Tensor:
         ctx.attention, ctx.norm, ctx.dtype = attention, norm, computing_dtype(x)
         wide = attention.wide_map(x) if keeps else None
-        ctx.library = None
-        if attention.project_out is not None and norm is not None:
-            convs = attention.qkv, attention.qkv_dwconv, attention.project_out
-            ctx.library = image_by_image.library_for(x, wide, norm, *convs)
+        convs = attention.qkv, attention.qkv_dwconv, attention.project_out
+        ctx.library = image_by_image.library_for(x, wide, norm, *convs) if norm else None
         if x.is_meta:
             ctx.save_for_backward(x, wide, torch.empty_like(x, dtype=ctx.dtype), *weights)
             return torch.empty_like(x, dtype=ctx.dtype if norm is None else x.dtype)
@@ -75,11 +73,11 @@ class _Attention(torch.autograd.Function):
             with torch.autocast(x.device.type, ctx.dtype, enabled=ctx.dtype != x.dtype):
                 answer = ctx.attention.as_a_whole(x, ctx.norm)
             return None, None, None, *differentiate(answer, [x, *weights], grad, again=True)
+        small = values, product, squares
         if ctx.library is not None:
-            given = ctx.library, x, ctx.norm, weights, Kept(wide, values, product, squares), grad
+            given = ctx.library, x, ctx.norm, weights, Kept(wide, *small), grad
             return None, None, None, *image_by_image.self_attention_gradient(*given)
         with full_precision(x):
-            small = values, product, squares
             found = attention_gradients(ctx.attention, ctx.norm, x, grad, small, wide)
         return None, None, None, *found
 

@@ -17,7 +17,7 @@ from irbox.native.library import LANES, native
 
 
 def library_for(
-    x: Tensor, wide: Tensor | None, norm: LayerNorm2d | None, *convs: nn.Conv2d
+    x: Tensor, wide: Tensor | None, norm: LayerNorm2d | None, *convs: nn.Conv2d | None
 ) -> ctypes.CDLL | None:
     """Give the kernels, where they take a layer from end to end; None elsewhere.
 
@@ -25,15 +25,16 @@ def library_for(
         x: (B, C, H, W), its input.
         wide: Memory of its wide map, see ``kept_map``: that of whole images, which stay in caches.
         norm: The layer's, if it has one.
-        *convs: Its convolutions.
+        *convs: Its convolutions; None of them may be missing.
     """
     if x.is_meta or wide is None or wide.shape[1] != x.shape[2] or x.shape[1] % LANES:
         return None
     if not computing_dtype(x) == x.dtype == torch.float32:
         return None
-    if any(conv.bias is not None for conv in convs):
+    there = [conv for conv in convs if conv is not None and conv.bias is None]
+    if len(there) < len(convs):
         return None
-    weights = [*(conv.weight for conv in convs), *(norm.parameters() if norm else ())]
+    weights = [*(conv.weight for conv in there), *(norm.parameters() if norm else ())]
     if not all(one.dtype == torch.float32 and one.is_contiguous() for one in weights):
         return None
     library = native()

@@ -13,7 +13,7 @@ from irbox.layers.channel_attention import fold
 from irbox.layers.depthwise_conv import DepthwiseConv
 from irbox.layers.fused import gated_attention_gradient as fused_gradient
 from irbox.layers.fused import layers as fused
-from irbox.layers.fused.switch import WIDEST_HEAD, can_learn_fused, can_run_fused
+from irbox.layers.fused.switch import can_learn_fused, can_run_fused
 from irbox.layers.mamba_style_attention_gradient import gated_attention
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pixel_linear import PixelLinear
@@ -32,6 +32,7 @@ from irbox.layers.strips import (
 from irbox.layers.widen import convolve_in_strips, norm_for_kernels, normalize, widening
 from irbox.native import layers
 from irbox.native.library import LANES
+from irbox.triton_kernels.sizes import WIDEST_HEAD
 from irbox.utils.precision import full_precision
 
 MaskMode = Literal['input', 'multiply']

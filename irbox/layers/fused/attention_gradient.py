@@ -18,10 +18,10 @@ from irbox.layers.fused.gradients import (
     summed_products,
     summed_rows,
 )
-from irbox.layers.fused.sizes import PARTS_AT_ONCE
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.strips import computing_dtype
 from irbox.layers.summed_gradients import differentiate
+from irbox.triton_kernels.sizes import PARTS_AT_ONCE
 from irbox.utils.precision import full_precision
 
 if TYPE_CHECKING:

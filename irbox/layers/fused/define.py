@@ -28,7 +28,7 @@ Answer = Tensor | tuple[Tensor, ...]
 @cache
 def _kernel(file: str, name: str) -> Callable[..., None]:
     """Find a kernel. Triton is imported by the first one that is run."""
-    found: Callable[..., None] = getattr(import_module(f'irbox.layers.fused.{file}'), name)
+    found: Callable[..., None] = getattr(import_module(f'irbox.triton_kernels.{file}'), name)
     return found
 
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from irbox.layers.fused import routing_operators as operators
 from irbox.layers.fused.layers import map_of, project, rows_of
-from irbox.layers.fused.sizes import ROUTES
 from irbox.layers.fused.switch import can_run_fused
 from irbox.layers.strips import computing_dtype
 from irbox.structures import Routing
+from irbox.triton_kernels.sizes import ROUTES
 
 if TYPE_CHECKING:
     from irbox.layers.mixture_of_experts import MixtureOfExperts

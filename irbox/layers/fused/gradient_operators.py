@@ -7,7 +7,7 @@ from torch import Tensor
 
 from irbox.layers.fused import gradient_twins as twins
 from irbox.layers.fused.define import define
-from irbox.layers.fused.sizes import convolved_parts, norm_parts, padded, rows_each
+from irbox.triton_kernels.sizes import convolved_parts, norm_parts, padded, rows_each
 
 
 def _gate_out(

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from irbox.layers.channel_attention import inverse_norms
-from irbox.layers.fused.sizes import LANES
 from irbox.layers.fused.torch_twins import convolve
+from irbox.triton_kernels.sizes import LANES
 
 
 def gate_gradient(

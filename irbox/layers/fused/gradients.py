@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from irbox.layers.fused import gradient_operators as operators
-from irbox.layers.fused.sizes import LANES
 from irbox.layers.norm import LayerNorm2d
+from irbox.triton_kernels.sizes import LANES
 
 Gradients = list[Tensor | None]
 """Of a layer's weight, and of its bias if it has one."""

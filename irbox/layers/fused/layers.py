@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from irbox.layers.fused import operators
-from irbox.layers.fused.sizes import ACTIVATIONS, HALVED_FROM, padded
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.strips import computing_dtype
+from irbox.triton_kernels.sizes import ACTIVATIONS, HALVED_FROM, padded
 
 if TYPE_CHECKING:
     from irbox.layers.attention import TransposedAttention, TransposedCrossAttention

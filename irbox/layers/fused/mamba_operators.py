@@ -12,9 +12,7 @@ from torch import Tensor
 from irbox.layers.fused import gradient_twins
 from irbox.layers.fused import torch_twins as twins
 from irbox.layers.fused.define import define
-
-CAUSAL_STEPS = 32
-"""Of a program that differentiates the convolution."""
+from irbox.triton_kernels.sizes import CAUSAL_STEPS
 
 
 def _causal_out(rows: Tensor, weight: Tensor, bias: Tensor | None, length: int) -> Tensor:

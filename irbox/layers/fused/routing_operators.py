@@ -11,7 +11,7 @@ from torch import Tensor
 
 from irbox.layers.fused import torch_twins as twins
 from irbox.layers.fused.define import define
-from irbox.layers.fused.sizes import (
+from irbox.triton_kernels.sizes import (
     EXPERT_BLOCK,
     EXPERT_TILE,
     ROUTED_PIXELS,

@@ -20,8 +20,6 @@ SWITCH = 'IRBOX_FUSED'
 """Environment variable: ``0`` leaves all layers to torch's own operators."""
 TRAINING_SWITCH = 'IRBOX_FUSED_TRAINING'
 """Environment variable: ``1`` lets layers that learn take their fused path as well."""
-WIDEST_HEAD = 128
-"""Channels of an attention head whose sums a program holds at once."""
 _DEVICES: ContextVar[tuple[str, ...]] = ContextVar('fused_devices', default=('cuda',))
 _LEARNS: ContextVar[bool | None] = ContextVar('fused_learning', default=None)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from irbox.layers.channel_attention import QueryNorm, inverse_norms, weigh
-from irbox.layers.fused.sizes import EXPERT_BLOCK, EXPERT_TILE, LANES, ROUTED_PIXELS, parts_of
+from irbox.triton_kernels.sizes import EXPERT_BLOCK, EXPERT_TILE, LANES, ROUTED_PIXELS, parts_of
 
 
 def project(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from irbox.layers.fused import mamba_operators, operators, routing_operators
 from irbox.layers.fused import torch_twins as twins
-from irbox.layers.fused.sizes import ROUTES
+from irbox.triton_kernels.sizes import ROUTES
 
 Call = tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...]]
 Read = Callable[[Callable[..., Any], tuple[Any, ...], Any], list[Tensor]]

@@ -7,7 +7,7 @@ import triton
 from torch import Tensor
 
 from irbox.layers.selective_scan import torch_scan as plain
-from irbox.layers.selective_scan.triton_kernels import scan_gradient_kernel, scan_kernel
+from irbox.triton_kernels.scan_kernels import scan_gradient_kernel, scan_kernel
 
 TILE_ROWS = 64
 """Channels times states of one program, which is one warp: it waits for no other."""

@@ -141,9 +141,9 @@ def launches_of_a_network():
     from irbox.benchmark.launches import CountLaunches
     from irbox.blocks import ADEC, MambaCNNBlock, MSTBlock, TransformerBlock
     from irbox.layers.fused import define, gradients, layers
-    from irbox.layers.fused.sizes import HALVED_FROM
     from irbox.layers.fused.switch import fused_on
     from irbox.structures import Context, DegradationPrior, Stage
+    from irbox.triton_kernels.sizes import HALVED_FROM
 
     calls = []
 
@@ -155,7 +155,7 @@ def launches_of_a_network():
             return lambda *args, **options: calls.append((self.kernel, args, options))
 
     for file, count in KERNELS.items():
-        module = import_module(f'irbox.layers.fused.{file}')
+        module = import_module(f'irbox.triton_kernels.{file}')
         names = [name for name in vars(module) if name.endswith('_kernel')]
         for name in names:
             setattr(module, name, Recorder(getattr(module, name)))

@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.tiles import row_stride
+from irbox.triton_kernels.tiles import row_stride
 
 TILE = 1024
 

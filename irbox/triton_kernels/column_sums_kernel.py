@@ -10,8 +10,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.sizes import pixels_normed
-from irbox.layers.fused.tiles import row_stride, tile_of
+from irbox.triton_kernels.sizes import pixels_normed
+from irbox.triton_kernels.tiles import row_stride, tile_of
 
 
 @triton.jit(do_not_specialize=['pixels', 'share'])  # type: ignore[untyped-decorator]

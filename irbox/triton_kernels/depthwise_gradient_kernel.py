@@ -12,9 +12,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.depthwise_kernel import inside_of, read_four, read_taps
-from irbox.layers.fused.sizes import CONVOLVED_CHANNELS, CONVOLVED_PIXELS, rows_each
-from irbox.layers.fused.tiles import row_stride, tile_of
+from irbox.triton_kernels.depthwise_kernel import inside_of, read_four, read_taps
+from irbox.triton_kernels.sizes import CONVOLVED_CHANNELS, CONVOLVED_PIXELS, rows_each
+from irbox.triton_kernels.tiles import row_stride, tile_of
 
 
 @triton.jit  # type: ignore[untyped-decorator]

@@ -10,8 +10,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.mamba_operators import CAUSAL_STEPS
-from irbox.layers.fused.tiles import row_stride, tile_of
+from irbox.triton_kernels.sizes import CAUSAL_STEPS
+from irbox.triton_kernels.tiles import row_stride, tile_of
 
 
 @triton.jit(do_not_specialize=['steps'])  # type: ignore[untyped-decorator]

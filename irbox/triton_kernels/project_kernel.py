@@ -12,8 +12,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.sizes import LANES, PROGRAMS_AT_ONCE
-from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
+from irbox.triton_kernels.sizes import LANES, PROGRAMS_AT_ONCE
+from irbox.triton_kernels.tiles import product, products_in, row_stride, tile_of
 
 WIDEST = 256
 """Rows that are read once, whatever the columns."""

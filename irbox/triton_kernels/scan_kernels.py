@@ -17,7 +17,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from irbox.layers.fused.sequence_kernels import join, softplus_of
+from irbox.triton_kernels.sequence_kernels import join, softplus_of
 
 LOG2_E = tl.constexpr(1.4426950408889634)
 # Ignored types: Triton has no stubs, and its compiler reads the kernels' annotations.

@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.tiles import row_stride, tile_of
+from irbox.triton_kernels.tiles import row_stride, tile_of
 
 
 @triton.jit(do_not_specialize=['pixels'])  # type: ignore[untyped-decorator]

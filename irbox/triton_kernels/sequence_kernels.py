@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.tiles import row_stride, tile_of
+from irbox.triton_kernels.tiles import row_stride, tile_of
 
 STEPS = 32
 """Of a chunk, scanned at once."""

@@ -12,14 +12,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.attention_kernels import (
+from irbox.triton_kernels.attention_kernels import (
     WIDEST,
     lines_of,
     scores_of,
     softmax,
 )
-from irbox.layers.fused.sizes import ROWS
-from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
+from irbox.triton_kernels.sizes import ROWS
+from irbox.triton_kernels.tiles import product, products_in, row_stride, tile_of
 
 
 @triton.jit  # type: ignore[untyped-decorator]

@@ -12,8 +12,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.sizes import EXPERT_TILE
-from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
+from irbox.triton_kernels.sizes import EXPERT_TILE
+from irbox.triton_kernels.tiles import product, products_in, row_stride, tile_of
 
 
 @triton.jit  # type: ignore[untyped-decorator]

@@ -15,13 +15,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.sizes import (
+from irbox.triton_kernels.sizes import (
     ACTIVATIONS,
     CONVOLVED_CHANNELS,
     CONVOLVED_PIXELS,
     rows_each,
 )
-from irbox.layers.fused.tiles import row_stride, tile_of
+from irbox.triton_kernels.tiles import row_stride, tile_of
 
 
 @triton.jit  # type: ignore[untyped-decorator]

@@ -12,8 +12,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused.sizes import EXPERT_BLOCK, EXPERT_TILE, ROUTED_PIXELS
-from irbox.layers.fused.tiles import row_stride
+from irbox.triton_kernels.sizes import EXPERT_BLOCK, EXPERT_TILE, ROUTED_PIXELS
+from irbox.triton_kernels.tiles import row_stride
 
 
 @triton.jit  # type: ignore[untyped-decorator]

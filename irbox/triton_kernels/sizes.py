@@ -7,6 +7,10 @@ LANES = 16
 ACTIVATIONS = {'none': 0, 'sigmoid': 1, 'gelu': 2}
 ROUTES = {'selected': 0, 'single': 1, 'with_shared': 2, 'without_shared': 3}
 """How weights are made of scores, see ``routing_operators.route``."""
+WIDEST_HEAD = 128
+"""Channels of an attention head whose sums a program holds at once."""
+CAUSAL_STEPS = 32
+"""Of a program that differentiates the convolution."""
 PROGRAMS = 128
 """That sum over the pixels of an image: enough for a device, few enough to be added up."""
 PARTS_AT_ONCE = 4

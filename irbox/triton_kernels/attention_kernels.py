@@ -13,10 +13,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from irbox.layers.fused import sizes
-from irbox.layers.fused.sizes import ROWS
-from irbox.layers.fused.switch import WIDEST_HEAD
-from irbox.layers.fused.tiles import product, products_in, row_stride, tile_of
+from irbox.triton_kernels import sizes
+from irbox.triton_kernels.sizes import ROWS, WIDEST_HEAD
+from irbox.triton_kernels.tiles import product, products_in, row_stride, tile_of
 
 WIDEST = triton.next_power_of_2(WIDEST_HEAD)
 PARTS_AT_ONCE = tl.constexpr(sizes.PARTS_AT_ONCE)

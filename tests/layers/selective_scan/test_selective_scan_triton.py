@@ -50,12 +50,13 @@ def check_that_they_compile():
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from irbox.layers.selective_scan import triton_kernels, triton_scan
+    from irbox.layers.selective_scan import triton_scan
+    from irbox.triton_kernels import scan_kernels
 
     _, tile = triton_scan._layout(1, 768, 16, 16)
     options = {'num_warps': tile.pop('num_warps'), 'maxnreg': triton_scan.REGISTERS}
     tile.update(softplus=True, has_skip=True, has_gate=True, has_bias=True)
-    for kernel in (triton_kernels.scan_kernel, triton_kernels.scan_gradient_kernel):
+    for kernel in (scan_kernels.scan_kernel, scan_kernels.scan_gradient_kernel):
         types = {
             name: 'constexpr' if name in tile
             else 'i32' if name in ('length', 'channels', 'num_states') or 'stride' in name

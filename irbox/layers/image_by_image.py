@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.strips import computing_dtype, pixels_of
+from irbox.layers.widen import norm_for_kernels
 from irbox.native import image_layers
-from irbox.native.image_layers import Kept, Norm
+from irbox.native.image_layers import Kept
 from irbox.native.image_parts import can_learn
 from irbox.native.library import LANES, native
 
@@ -53,7 +54,7 @@ def feed_forward(
         weights: Of its convolutions, then of the norm.
         wide: Memory of the wide map, written to.
     """
-    given = pixels_of(x), _numbers(norm), _own(weights[:3]), wide
+    given = pixels_of(x), norm_for_kernels(norm), _own(weights[:3]), wide
     return _map(image_layers.feed_forward(library, *given))
 
 
@@ -75,7 +76,7 @@ def feed_forward_gradient(
         wide: What was written.
         grad: The answer's gradient.
     """
-    given = pixels_of(x), _numbers(norm), _own(weights[:3]), wide, pixels_of(grad)
+    given = pixels_of(x), norm_for_kernels(norm), _own(weights[:3]), wide, pixels_of(grad)
     of_pixels, own, of_norm = image_layers.feed_forward_gradient(library, *given)
     return [_map(of_pixels), *own, *of_norm[: len(weights) - 3]]
 
@@ -92,7 +93,7 @@ def self_attention(
         weights: The temperature, those of the convolutions, then of the norm.
         wide: See ``feed_forward``.
     """
-    given = pixels_of(x), _numbers(norm), _own(weights[:4]), wide
+    given = pixels_of(x), norm_for_kernels(norm), _own(weights[:4]), wide
     answer, kept = image_layers.self_attention(library, *given)
     return _map(answer), kept
 
@@ -106,7 +107,7 @@ def self_attention_gradient(
     grad: Tensor,
 ) -> list[Tensor]:
     """Differentiate ``self_attention``, as ``feed_forward_gradient`` does."""
-    given = pixels_of(x), _numbers(norm), _own(weights[:4]), kept, pixels_of(grad)
+    given = pixels_of(x), norm_for_kernels(norm), _own(weights[:4]), kept, pixels_of(grad)
     of_pixels, own, of_norm = image_layers.self_attention_gradient(library, *given)
     return [_map(of_pixels), *own, *of_norm[: len(weights) - 4]]
 
@@ -144,11 +145,6 @@ def cross_attention_gradient(
 
 def _own(weights: Sequence[Tensor]) -> list[Tensor]:
     return [one.detach() for one in weights]
-
-
-def _numbers(norm: LayerNorm2d) -> Norm:
-    bias = None if norm.bias is None else norm.bias.detach()
-    return Norm(norm.weight.detach(), bias, norm.eps)
 
 
 def _map(pixels: Tensor) -> Tensor:

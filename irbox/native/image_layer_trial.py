@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from torch import Tensor
 
 from irbox.native import image_layer_twins as twins
 from irbox.native import image_layers
-from irbox.native.image_layers import Norm
+from irbox.native.layers import Norm
 
 
 def calls(
@@ -21,7 +22,7 @@ def calls(
     norm, bias = Norm(draw(32), None, 1e-5), draw(32)
     weights = [draw(36, 32, 1, 1), draw(36, 1, 3, 3), draw(32, 18, 1, 1)]
     inputs = [pixels, norm.weight, bias, *weights]
-    norm = norm._replace(bias=bias)
+    norm = replace(norm, bias=bias)
 
     def normed(given: list[Tensor]) -> Norm:
         return Norm(given[1], given[2], norm.eps)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from irbox.native.image_layers import Norm
+from irbox.native.layers import Norm
 
 
 def feed_forward(pixels: Tensor, norm: Norm, weights: Sequence[Tensor]) -> Tensor:

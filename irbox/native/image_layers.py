@@ -14,15 +14,8 @@ import torch
 from torch import Tensor
 
 from irbox.native.image_parts import parts
+from irbox.native.layers import Norm
 from irbox.native.library import LANES
-
-
-class Norm(NamedTuple):
-    """A ``LayerNorm2d``: weight and bias, (C,) each, and what is added to the variance."""
-
-    weight: Tensor
-    bias: Tensor | None
-    eps: float
 
 
 class Kept(NamedTuple):

@@ -5,7 +5,7 @@ import torch
 
 from irbox.native import image_layer_twins as twins
 from irbox.native import image_layers, image_parts
-from irbox.native.image_layers import Norm
+from irbox.native.layers import Norm
 
 SIZES = {
     'an image for each thread and some more': (5, 9, 7, 32),

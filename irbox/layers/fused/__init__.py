@@ -1,1 +1,1 @@
-"""Layers on CUDA devices, without gradients, as few launches of Triton kernels."""
+"""Layers on CUDA devices as few launches of Triton kernels, and their gradients where asked for."""

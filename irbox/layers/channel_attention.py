@@ -132,6 +132,10 @@ def add_multiplied(
         grouped(library, flat, matrix.unsqueeze(1), out, adds=True)
         return added
     answer, mixing = torch.empty_like(pixels), [PixelLinear(one, bias) for one in folded]
+    if mixing[0].library_for(values[0], answer[0], pixels[0]) is not None:
+        for mix, *maps in zip(mixing, values, answer, pixels, strict=True):
+            mix(maps[0], maps[1], plus=maps[2])
+        return answer
     for images, rows in strips(size_of(pixels), pixels.shape[3], values.dtype):
         for image in range(len(pixels))[images]:
             place = image, rows

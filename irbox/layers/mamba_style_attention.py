@@ -224,7 +224,7 @@ class MambaStyleAttention(nn.Module):
         attention = [PixelLinear(one, bias) for one in folded]
         library = opening.library
         plain = dtype == pixels.dtype == norm.weight.dtype == torch.float32
-        if plain and library is not None and gate is not None and attended is not None:
+        if plain and library is not None:
             return layers.gated_answer(
                 library, pixels, norm_for_kernels(norm), values, (folded.contiguous(), bias),
                 (opening.weight.contiguous(), opening.bias), (last.weight.contiguous(), last.bias),

@@ -195,7 +195,7 @@ def kept_map(x: Tensor, channels: int) -> Tensor:
 
 
 def strip_of_kept(kept: Tensor, height: int) -> int:
-    """Say how long strips are where a kernel goes through all of them in one call.
+    """Say how long strips are where a kernel goes through all of them in one call and keeps them.
 
     Half as long as others, which Python calls for: what a strip is made of, several maps as wide,
     is to stay in the second cache.
@@ -210,3 +210,16 @@ def strip_of_kept(kept: Tensor, height: int) -> int:
     _, rows, width, channels = kept.shape
     pixels = pixels_in_strip(2 * channels, kept.dtype)
     return max(2, pixels // width) if rows > height else max(1, pixels // (height * width))
+
+
+def strip_of_ring(width: int, channels: int) -> int:
+    """Say how long strips are where a kernel goes through all of them and keeps nothing.
+
+    Args:
+        width: W.
+        channels: C' of the wide map, float32, of which two rows beside the strip stay as well.
+
+    Returns:
+        Rows.
+    """
+    return max(1, BYTES // (4 * width * channels) - 2)

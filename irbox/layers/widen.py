@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pixel_linear import PixelLinear
 from irbox.layers.strip_convolutions import StripConvolution, normalized
-from irbox.layers.strips import size_of, strip_of_kept, strips, weights_of, whole_images
+from irbox.layers.strips import (
+    size_of,
+    strip_of_kept,
+    strip_of_ring,
+    strips,
+    weights_of,
+    whole_images,
+)
 from irbox.native.layers import Layer, Norm, Widening
 from irbox.native.library import LANES
 from irbox.native.products import taken_at_once
@@ -137,16 +144,20 @@ def widening(
 
     Returns:
         The kernels and the first half of the layer; None where strips are to be computed one by
-        one: where the wide map is not kept, and where channels are no whole vectors.
+        one: in half precision, and where channels are no whole vectors.
     """
     library, plain = convolve.library, pixels.dtype == convolve.weight.dtype == torch.float32
-    if kept is None or library is None or not plain or pixels.shape[3] % LANES:
+    if library is None or not plain or pixels.shape[3] % LANES:
         return None
     if not taken_at_once(library, torch.float32):
         return None
     if norm is not None and norm.weight.dtype != torch.float32:
         return None
-    together = strip_of_kept(kept, pixels.shape[1])
+    _, height, width, _ = pixels.shape
+    if kept is None:
+        together = strip_of_ring(width, len(convolve.weight))
+    else:
+        together = strip_of_kept(kept, height)
     own = None if norm is None else norm_for_kernels(norm)
     layer = Layer(pixels.contiguous(), kept, together, convolve.taps, convolve.shift, own)
     weight, bias = weights_of(widen, torch.float32, made=branches)

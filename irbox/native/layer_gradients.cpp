@@ -1,8 +1,6 @@
 // Backward passes of layers that kept their wide map, all strips in one call: what strips are made of stays in the caches, and
 // nobody outside is asked for memory, views and numbers between the kernels. float32.
 
-#include <memory>
-
 #include "layers.h"
 
 // What is added to, but for ``of_pixels``, which is written: without a norm, or with ``base`` plus that.

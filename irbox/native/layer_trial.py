@@ -18,7 +18,12 @@ Draw = Callable[..., Tensor]
 
 
 def trials(
-    library: ctypes.CDLL, draw: Draw, size: tuple[int, int, int, int], heads: int, rows: int
+    library: ctypes.CDLL,
+    draw: Draw,
+    size: tuple[int, int, int, int],
+    heads: int,
+    rows: int,
+    keeps: bool = True,
 ) -> Iterator[tuple[str, list[Tensor], list[Tensor]]]:
     """Give each kernel's name, its answers and those of its twin.
 
@@ -28,6 +33,8 @@ def trials(
         size: B, H, W and C of the layers' input; C by heads is a multiple of 16.
         heads: Of attention.
         rows: Of a strip; 0: whole images, one after the other, without a norm and biases.
+        keeps: The wide map is kept; else there are forward passes alone, of which two write where
+            their input is.
     """
     batch, _, _, dim = size
     norm = Norm(draw(dim), draw(dim), 1e-5) if rows else None
@@ -35,8 +42,9 @@ def trials(
 
     def layer(wide: int) -> Widening:
         shape = batch, size[1] + 2 * bool(rows), size[2], wide
-        kept, shift = torch.zeros(shape), draw(wide) if rows else None
-        inside = Layer(draw(*size), kept, rows or 1, draw(9, wide), shift, norm)
+        kept, shift = torch.zeros(shape) if keeps else None, draw(wide) if rows else None
+        together = rows or (1 if keeps else size[1])
+        inside = Layer(draw(*size), kept, together, draw(9, wide), shift, norm)
         return Widening(inside, draw(wide, dim) / dim**0.5, draw(wide) if rows else None)
 
     def gradients(by: Widening) -> Gradients:
@@ -45,6 +53,9 @@ def trials(
         of_norm = None if norm is None else draw(2, dim)
         of_pixels, of_weight = torch.empty(size), draw(wide, dim)
         return Gradients(by.weight, base, of_pixels, of_weight, bias, draw(10, wide), of_norm)
+
+    def answer(by: Widening) -> Tensor:
+        return torch.empty(size) if keeps else by.layer.pixels
 
     def both(name: str, *given: Any) -> tuple[str, list[Tensor], list[Tensor]]:
         """Of a kernel that writes into what it is given."""
@@ -57,24 +68,31 @@ def trials(
     half = 2 * dim
     by = layer(2 * half)
     narrow = draw(dim, half) / half**0.5
-    yield both('feed_forward', by, narrow, square[1], torch.empty(size))
-    of_narrow = draw(dim, half), square[1]
-    learned = by.layer, gradients(by), draw(*size)
-    yield both('feed_forward_gradient', *learned, narrow, *of_narrow)
+    yield both('feed_forward', by, narrow, square[1], answer(by))
+    if keeps:
+        of_narrow = draw(dim, half), square[1]
+        learned = by.layer, gradients(by), draw(*size)
+        yield both('feed_forward_gradient', *learned, narrow, *of_narrow)
     by = layer(3 * dim)
     product, squares = draw(batch, heads, dim // heads, dim // heads), draw(batch, 2 * dim)
-    yield both('attention_sums', by, torch.empty(size), product, squares)
-    learned = by.layer, gradients(by), draw(*size)
-    yield both('attention_gradient', *learned, draw(batch, dim, dim), product, squares)
+    yield both('attention_sums', by, answer(by), product, squares)
+    if keeps:
+        learned = by.layer, gradients(by), draw(*size)
+        yield both('attention_gradient', *learned, draw(batch, dim, dim), product, squares)
     by = layer(dim)
     yield both('mask', by, torch.empty(size))
-    yield both('mask_gradient', by.layer, gradients(by), draw(*size).sigmoid(), draw(*size))
+    if keeps:
+        yield both('mask_gradient', by.layer, gradients(by), draw(*size).sigmoid(), draw(*size))
     if norm is None:
         return
     matrices, together = (draw(batch, dim, dim), square[1]), max(1, rows * size[2] - 1)
     pixels, values, gated = draw(*size), draw(*size), (square, (draw(dim, dim), draw(dim)))
-    kept, twin_kept = ((torch.empty(size), torch.empty(size)) for _ in range(2))
     given = pixels, norm, values, matrices, *gated
+    if not keeps:
+        found = [layers.gated_answer(library, *given, together, (None, None))]
+        yield 'gated_answer', found, [layer_twins.gated_answer(*given, (None, None))]
+        return
+    kept, twin_kept = ((torch.empty(size), torch.empty(size)) for _ in range(2))
     found = [layers.gated_answer(library, *given, together, kept), *kept]
     expected = [layer_twins.gated_answer(*given, twin_kept), *twin_kept]
     yield 'gated_answer', found, expected

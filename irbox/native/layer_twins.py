@@ -41,13 +41,15 @@ def gated_answer(
     attention: Linear,
     gate: Linear,
     last: Linear,
-    kept: tuple[Tensor, Tensor],
+    kept: tuple[Tensor | None, Tensor | None],
 ) -> Tensor:
     """See ``layers.gated_answer``."""
-    attended, opened = kept
-    made = torch.einsum('bhwc,boc->bhwo', values, attention[0])
-    attended.copy_(made if attention[1] is None else made + attention[1])
-    opened.copy_(F.linear(_normed(pixels, norm), *gate).sigmoid())
+    attended = torch.einsum('bhwc,boc->bhwo', values, attention[0])
+    attended = attended if attention[1] is None else attended + attention[1]
+    opened = F.linear(_normed(pixels, norm), *gate).sigmoid()
+    for room, made in zip(kept, (attended, opened), strict=True):
+        if room is not None:
+            room.copy_(made)
     return pixels + F.linear(attended * opened, *last)
 
 
@@ -109,13 +111,13 @@ def gated_gradient(
 
 
 def _widen(by: Widening) -> Tensor:
-    """Write the wide map, and give it without rows around it."""
-    window = _window(by.layer)
-    window.copy_(F.linear(_normed(by.layer.pixels, by.layer.norm), by.weight, by.bias))
-    return window
+    """Give the wide map without rows around it; write it where it is kept."""
+    wide = F.linear(_normed(by.layer.pixels, by.layer.norm), by.weight, by.bias)
+    return wide if by.layer.kept is None else _window(by.layer).copy_(wide)
 
 
 def _window(layer: Layer) -> Tensor:
+    assert layer.kept is not None
     margin = (layer.kept.shape[1] - layer.pixels.shape[1]) // 2
     return layer.kept[:, margin : layer.kept.shape[1] - margin]
 

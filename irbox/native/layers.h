@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include <memory>
+#include <new>
 
 #include "calls.h"
 
@@ -35,10 +35,10 @@ struct Place {
 struct Layer {
     const float* pixels;
     int64_t images, height, width, channels, wide;
-    // (images, height + 2 margin, width, wide).
+    // (images, height + 2 margin, width, wide); null where nobody wants the wide map afterwards.
     float* kept;
     int64_t margin;
-    // Images of a strip; rows of it where an image is more than that, which then has margins.
+    // Images of a strip; rows of it where an image is more than that, which then has margins, and where nothing is kept.
     int64_t together;
     // (9, wide), (wide) or null.
     const float *taps, *shift;
@@ -68,19 +68,43 @@ struct Layer {
     }
 };
 
-// Memory that is not written before it is used.
-struct Room {
-    std::unique_ptr<float[]> memory;
-    int64_t size = 0;
+// Memory that is not written before it is used, from the beginning of a line of the caches on: vectors that lie across two
+// lines take twice as long.
+class Room {
+  public:
+    Room() = default;
+    Room(const Room&) = delete;
+    Room& operator=(const Room&) = delete;
+    ~Room() { operator delete(memory, LINE); }
 
     float* of(int64_t count) {
         if (count > size) {
-            memory.reset(new float[count]);
+            operator delete(memory, LINE);
+            memory = nullptr;
+            memory = static_cast<float*>(operator new(4 * count, LINE));
             size = count;
         }
-        return memory.get();
+        return memory;
     }
+
+  private:
+    static constexpr std::align_val_t LINE{64};
+    float* memory = nullptr;
+    int64_t size = 0;
 };
+
+// Some rows of a wide map that is not kept, one image's: as many as ``size`` lie in a ring, the row above the strip at ``start``,
+// then those of the strip, then the one below it.
+struct Ring {
+    const float* map;
+    int64_t rows, width, channels, size, start;
+};
+
+// ``gate``, ``attend`` and ``mask`` of such a strip, by the thread that calls.
+void gate_in_ring(const Ring& ring, const float* weight, const float* bias, float* answer);
+void attend_in_ring(const Ring& ring, int64_t dim, const float* weight, const float* bias, float* both, float* values,
+                    float* squares);
+void mask_in_ring(const Ring& ring, const float* weight, const float* bias, float* answer);
 
 // ``gate_gradient`` and ``depthwise_gradient`` of strips that follow each other.
 void flowing_gate_gradient(STRIP(float), const Flow<float>& flow, const float* weight, const float* bias, const float* of_answer,

@@ -1,4 +1,4 @@
-"""Forward passes of whole layers that keep their wide map, strip by strip, in one call. float32."""
+"""Forward passes of whole layers, strip by strip, in one call. float32."""
 
 from __future__ import annotations
 
@@ -35,15 +35,17 @@ class Layer:
 
     Attributes:
         pixels: (B, H, W, C), the layer's input.
-        kept: (B, H, W, C'), the wide map, or (B, H + 2, W, C'), see ``strips.kept_map``.
-        together: Images of a strip; where the map has rows around it, rows of a strip.
+        kept: (B, H, W, C'), the wide map, or (B, H + 2, W, C'), see ``strips.kept_map``; None where
+            it is not wanted afterwards.
+        together: Images of a strip; where the map has rows around it, and where it is not kept,
+            rows of a strip.
         taps: (9, C'), see ``operators.taps``.
         shift: (C',), the 3x3's bias, or None.
         norm: Applied to the pixels first, or None.
     """
 
     pixels: Tensor
-    kept: Tensor
+    kept: Tensor | None
     together: int
     taps: Tensor
     shift: Tensor | None
@@ -52,12 +54,12 @@ class Layer:
     @property
     def wide(self) -> int:
         """Give C'."""
-        return self.kept.shape[3]
+        return self.taps.shape[1]
 
     def as_kernels_have_it(self) -> _Layer:
         """Lay it out for a call, during which this must live."""
         batch, height, width, channels = self.pixels.shape
-        margin = (self.kept.shape[1] - height) // 2
+        margin = 1 if self.kept is None else (self.kept.shape[1] - height) // 2
         assert not channels % LANES and not self.wide % LANES and self.together > 0
         check(self.pixels.shape, self.pixels)
         check((batch, height + 2 * margin, width, self.wide), self.kept)
@@ -111,7 +113,8 @@ def feed_forward(
         by: Its first half.
         narrow: (C, C' / 2), of the last convolution.
         bias: (C,), or None.
-        answer: (B, H, W, C), contiguous, written to; with a norm the input is added.
+        answer: (B, H, W, C), contiguous, written to; with a norm the input is added. Where the wide
+            map is not kept it may be the input.
     """
     channels = by.layer.pixels.shape[3]
     assert not by.layer.wide // 2 % LANES
@@ -130,7 +133,8 @@ def attention_sums(
     Args:
         library: See ``feed_forward``.
         by: The first half of the layer, C' = 3 C: queries, keys and values.
-        values: (B, H, W, C), contiguous, written to.
+        values: (B, H, W, C), contiguous, written to; where the wide map is not kept it may be the
+            input.
         product: (B, heads, c, c), what ``q^T k`` is added to; c is a multiple of 16.
         squares: (B, 2 C), what the squares of queries and keys are added to.
     """
@@ -158,7 +162,7 @@ def gated_answer(
     gate: tuple[Tensor, Tensor | None],
     last: tuple[Tensor, Tensor | None],
     together: int,
-    kept: tuple[Tensor, Tensor],
+    kept: tuple[Tensor | None, Tensor | None],
 ) -> Tensor:
     """Compute ``pixels + last(attention * sigmoid(gate(norm(pixels))))``.
 
@@ -170,8 +174,8 @@ def gated_answer(
         attention: What each image's values are multiplied by, (B, C_out, C), C_out = C, and a bias.
         gate: Weight (C, C) and bias (C,) or None.
         last: The same.
-        together: How many pixels are a strip.
-        kept: As ``pixels``, written to: attention's answer and the gate.
+        together: How many pixels are a strip, at most.
+        kept: As ``pixels``, written to: attention's answer and the gate, where they are wanted.
 
     Returns:
         As ``pixels``.

@@ -67,6 +67,8 @@ struct Strip {
     int64_t images, rows, width, channels;
     // Rows that the map has above its answers' first and below their last: 1 or 0, or -1 where it lacks those.
     int64_t margin;
+    // Of one image: as many rows lie in a ring, the strip's first (of the margin) at ``start``. 0: all rows as they are.
+    int64_t ring = 0, start = 0;
 
     Around<T> around(int64_t image, int64_t row) const {
         const int64_t height = rows + 2 * margin;
@@ -74,7 +76,8 @@ struct Strip {
         Around<T> found = {{nullptr, nullptr, nullptr}, width, channels};
         for (int i = 0; i < 3; ++i) {
             const int64_t y = middle + i - 1;
-            if (y >= 0 && y < height) found.row[i] = map + (image * height + y) * width * channels;
+            if (y < 0 || y >= height) continue;
+            found.row[i] = map + (ring ? (start + y) % ring : image * height + y) * width * channels;
         }
         return found;
     }

@@ -113,8 +113,8 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
         if image_parts.can_learn(library):
             yield from image_layer_trial.calls(library, draw)
         if products.taken_at_once(library, dtype):
-            for rows in (2, 0):
-                yield from trials(library, draw, (2, 5, 7, 32), 2, rows)
+            for rows, keeps in ((2, True), (0, True), (2, False), (0, False)):
+                yield from trials(library, draw, (2, 5, 7, 32), 2, rows, keeps)
 
 
 def _sequences(

@@ -18,25 +18,43 @@ def draw(kernels):
 # One row, rows that do not divide the height, all rows; whole images.
 @pytest.mark.parametrize('rows', [1, 2, 3, 9, 0])
 @pytest.mark.parametrize('size', [(3, 9, 5, 32), (1, 1, 1, 96), (2, 2, 13, 48)], ids=str)
+@pytest.mark.parametrize('keeps', [True, False], ids=['kept', 'passing'])
 @pytest.mark.usefixtures('threads')
-def test_answers_and_gradients_equal_the_twins(kernels, draw, size, rows):
+def test_answers_and_gradients_equal_the_twins(kernels, draw, size, rows, keeps):
     heads = 2 if size[3] == 32 else 1
     names = []
-    for name, found, expected in trials(kernels, draw, size, heads, rows):
+    for name, found, expected in trials(kernels, draw, size, heads, rows, keeps):
         names.append(name)
         for one, other in zip(found, expected, strict=True):
             assert (one - other).abs().max() <= 1e-5 * other.abs().max(), name
-    assert len(names) == (8 if rows else 6)
+    forward = 4 if rows else 3
+    assert len(names) == (2 * forward if keeps else forward)
 
 
 def test_strips_of_any_length_give_the_same_bits(kernels, draw):
     """Of what is made for each pixel; sums are taken strip by strip."""
     state = torch.Generator().manual_seed(1)
     found = []
-    for rows in (1, 4):
+    for rows, keeps in ((1, True), (4, True), (1, False), (4, False)):
         generator = state.clone_state()
         given = lambda *size, g=generator: torch.randn(size, generator=g)  # noqa: E731
-        for name, answers, _ in trials(kernels, given, (2, 9, 5, 32), 2, rows):
-            if name == 'feed_forward':
-                found.append(answers[-1])
-    assert torch.equal(*found)
+        answers = next(trials(kernels, given, (2, 9, 5, 32), 2, rows, keeps))
+        assert answers[0] == 'feed_forward'
+        found.append(answers[1][-1])
+    assert all(torch.equal(found[0], other) for other in found[1:])
+
+
+@pytest.mark.parametrize('size', [(1, 40, 5, 32), (3, 17, 6, 32), (2, 8, 3, 32)], ids=str)
+def test_any_number_of_threads_gives_the_same(kernels, draw, size):
+    """Bands of rows side by side, whose answers are where their neighbours' pixels are."""
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 2, 4):
+        torch.set_num_threads(threads)
+        state = torch.Generator().manual_seed(2)
+        given = lambda *size, g=state: torch.randn(size, generator=g)  # noqa: E731
+        found.append([answers for _, answers, _ in trials(kernels, given, size, 2, 2, False)])
+    torch.set_num_threads(before)
+    for other in found[1:]:
+        for mine, theirs in zip(found[0], other, strict=True):
+            for one, two in zip(mine, theirs, strict=True):
+                assert (one - two).abs().max() <= 1e-6 * two.abs().max()

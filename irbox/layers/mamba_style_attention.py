@@ -223,11 +223,13 @@ class MambaStyleAttention(nn.Module):
         opening = PixelLinear(*weights_of(cast(nn.Conv2d, self.gate[0]), dtype))
         attention = [PixelLinear(one, bias) for one in folded]
         library = opening.library
-        plain = dtype == pixels.dtype == norm.weight.dtype == torch.float32
-        if plain and library is not None:
+        if library is not None and pixels.dtype == dtype and norm.weight.dtype == torch.float32:
+            weights_and_biases = [
+                (one.contiguous(), None if shift is None else shift.float())
+                for one, shift in ((folded, bias), *((x.weight, x.bias) for x in (opening, last)))
+            ]
             return layers.gated_answer(
-                library, pixels, norm_for_kernels(norm), values, (folded.contiguous(), bias),
-                (opening.weight.contiguous(), opening.bias), (last.weight.contiguous(), last.bias),
+                library, pixels, norm_for_kernels(norm), values, *weights_and_biases,
                 pixels_in_strip(4 * pixels.shape[3], dtype), (attended, gate),
             )  # fmt: skip
         answer = torch.empty_like(pixels)

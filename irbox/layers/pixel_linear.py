@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -29,12 +30,16 @@ class PixelLinear:
         fits = weight.dtype in operators.KINDS and not weight.shape[0] % LANES
         library = native() if fits and weight.device.type == 'cpu' else None
         taken = None if library is None else products.taken_at_once(library, weight.dtype)
-        if library is None or not taken or weight.shape[1] % taken:
-            self.library = None
-        else:
-            self.library = library
-            self._packed = products.pack(weight, taken)
-            self._shift = None if bias is None else bias.float()
+        self.library = None if not taken or weight.shape[1] % taken else library
+        self._taken = taken or 0
+
+    @cached_property
+    def _packed(self) -> Tensor:
+        return products.pack(self.weight, self._taken)
+
+    @cached_property
+    def _shift(self) -> Tensor | None:
+        return None if self.bias is None else self.bias.float()
 
     def __call__(
         self,

@@ -212,14 +212,15 @@ def strip_of_kept(kept: Tensor, height: int) -> int:
     return max(2, pixels // width) if rows > height else max(1, pixels // (height * width))
 
 
-def strip_of_ring(width: int, channels: int) -> int:
+def strip_of_ring(width: int, channels: int, dtype: torch.dtype) -> int:
     """Say how long strips are where a kernel goes through all of them and keeps nothing.
 
     Args:
         width: W.
-        channels: C' of the wide map, float32, of which two rows beside the strip stay as well.
+        channels: C' of the wide map, of which two rows beside the strip stay as well.
+        dtype: Of that map.
 
     Returns:
         Rows.
     """
-    return max(1, BYTES // (4 * width * channels) - 2)
+    return max(1, BYTES // (dtype.itemsize * width * channels) - 2)

@@ -144,23 +144,24 @@ def widening(
 
     Returns:
         The kernels and the first half of the layer; None where strips are to be computed one by
-        one: in half precision, and where channels are no whole vectors.
+        one: where channels are no whole vectors, where torch multiplies faster, and where a map in
+        half precision is kept or computed from one that is not.
     """
-    library, plain = convolve.library, pixels.dtype == convolve.weight.dtype == torch.float32
-    if library is None or not plain or pixels.shape[3] % LANES:
+    library, dtype = convolve.library, pixels.dtype
+    if library is None or dtype != convolve.weight.dtype or pixels.shape[3] % LANES:
         return None
-    if not taken_at_once(library, torch.float32):
+    if kept is not None and dtype != torch.float32 or not taken_at_once(library, dtype):
         return None
     if norm is not None and norm.weight.dtype != torch.float32:
         return None
     _, height, width, _ = pixels.shape
     if kept is None:
-        together = strip_of_ring(width, len(convolve.weight))
+        together = strip_of_ring(width, len(convolve.weight), dtype)
     else:
         together = strip_of_kept(kept, height)
     own = None if norm is None else norm_for_kernels(norm)
     layer = Layer(pixels.contiguous(), kept, together, convolve.taps, convolve.shift, own)
-    weight, bias = weights_of(widen, torch.float32, made=branches)
+    weight, bias = weights_of(widen, dtype, made=branches)
     with torch.no_grad():
-        weight = weight.contiguous()
+        weight, bias = weight.contiguous(), None if bias is None else bias.float()
     return library, Widening(layer, weight, bias)

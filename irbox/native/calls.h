@@ -7,11 +7,17 @@
 extern "C" {
 void normalize_float32_float32(const float* pixels, int64_t count, int64_t channels, const float* weight, const float* bias,
                                float eps, float* answer, int threads);
+void normalize_bfloat16_bfloat16(const BFloat16* pixels, int64_t count, int64_t channels, const float* weight, const float* bias,
+                                 float eps, BFloat16* answer, int threads);
 void normalize_gradient_float32(const float* pixels, int64_t count, int64_t channels, const float* weight, int centred, float eps,
                                 const float* of_answer, const float* base, float* of_pixels, float* of_both, int threads);
 void product_float32(const float* pixels, int64_t step, int64_t count, int64_t given, const float* weight, int64_t made,
                      const float* bias, int squash, float* opened, int64_t opened_step, const float* times, int64_t times_step,
                      const float* plus, int64_t plus_step, const float* factor, float* answer, int64_t answer_step, int threads);
+void product_bfloat16(const BFloat16* pixels, int64_t step, int64_t count, int64_t given, const BFloat16* weight, int64_t made,
+                      const float* bias, int squash, BFloat16* opened, int64_t opened_step, const BFloat16* times,
+                      int64_t times_step, const BFloat16* plus, int64_t plus_step, const float* factor, BFloat16* answer,
+                      int64_t answer_step, int threads);
 void open_gradient_float32(const float* pixels, int64_t step, int64_t count, int64_t given, const float* weight, int64_t made,
                            const float* opened, const float* value, float* both, float* of_value, float* of_opened,
                            int threads);

@@ -145,24 +145,27 @@ KERNELS(bfloat16, BFloat16)
 
 namespace {
 
-Strip<float> strip_of(const Ring& ring) {
+template <typename T>
+Strip<T> strip_of(const Ring<T>& ring) {
     return {ring.map, 1, ring.rows, ring.width, ring.channels, 1, ring.size, ring.start};
 }
 
 }  // namespace
 
-void gate_in_ring(const Ring& ring, const float* weight, const float* bias, float* answer) {
-    gate(strip_of(ring), weight, bias, answer, 1);
-}
+#define IN_RING(T)                                                                                                     \
+    void gate_in_ring(const Ring<T>& ring, const float* weight, const float* bias, T* answer) {                        \
+        gate(strip_of(ring), weight, bias, answer, 1);                                                                 \
+    }                                                                                                                  \
+    void attend_in_ring(const Ring<T>& ring, int64_t dim, const float* weight, const float* bias, T* both, T* values,  \
+                        float* squares) {                                                                              \
+        attend(strip_of(ring), dim, weight, bias, both, values, squares, 1);                                           \
+    }                                                                                                                  \
+    void mask_in_ring(const Ring<T>& ring, const float* weight, const float* bias, T* answer) {                        \
+        mask(strip_of(ring), ring.channels, weight, bias, answer, 1);                                                  \
+    }
 
-void attend_in_ring(const Ring& ring, int64_t dim, const float* weight, const float* bias, float* both, float* values,
-                    float* squares) {
-    attend(strip_of(ring), dim, weight, bias, both, values, squares, 1);
-}
-
-void mask_in_ring(const Ring& ring, const float* weight, const float* bias, float* answer) {
-    mask(strip_of(ring), ring.channels, weight, bias, answer, 1);
-}
+IN_RING(float)
+IN_RING(BFloat16)
 
 #define NORM(NAME, FROM, TO)                                                                                           \
     extern "C" void normalize_##NAME(const FROM* pixels, int64_t count, int64_t channels, const float* weight,         \

@@ -9,6 +9,10 @@
 #include <immintrin.h>
 #endif
 
+struct BFloat16 {
+    uint16_t bits;
+};
+
 namespace {
 
 // As many as a register holds: compilers take larger vectors apart badly. A divisor of 16, which maps are padded to.
@@ -24,10 +28,6 @@ typedef float Lanes __attribute__((vector_size(4 * LANES)));
 typedef float HalfLanes __attribute__((vector_size(2 * LANES)));
 typedef uint32_t Bits __attribute__((vector_size(4 * LANES)));
 typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
-
-struct BFloat16 {
-    uint16_t bits;
-};
 
 inline Lanes load(const float* from) {
     Lanes x;

@@ -24,6 +24,7 @@ def trials(
     heads: int,
     rows: int,
     keeps: bool = True,
+    dtype: torch.dtype = torch.float32,
 ) -> Iterator[tuple[str, list[Tensor], list[Tensor]]]:
     """Give each kernel's name, its answers and those of its twin.
 
@@ -35,6 +36,7 @@ def trials(
         rows: Of a strip; 0: whole images, one after the other, without a norm and biases.
         keeps: The wide map is kept; else there are forward passes alone, of which two write where
             their input is.
+        dtype: Of maps and matrices; float32 where the wide map is kept.
     """
     batch, _, _, dim = size
     norm = Norm(draw(dim), draw(dim), 1e-5) if rows else None
@@ -44,8 +46,13 @@ def trials(
         shape = batch, size[1] + 2 * bool(rows), size[2], wide
         kept, shift = torch.zeros(shape) if keeps else None, draw(wide) if rows else None
         together = rows or (1 if keeps else size[1])
-        inside = Layer(draw(*size), kept, together, draw(9, wide), shift, norm)
-        return Widening(inside, draw(wide, dim) / dim**0.5, draw(wide) if rows else None)
+        # In half precision 3x3s multiply numbers of half precision.
+        taps = draw(9, wide).to(dtype).float()
+        inside = Layer(draw(*size).to(dtype), kept, together, taps, shift, norm)
+        return Widening(inside, scaled(wide, dim), draw(wide) if rows else None)
+
+    def scaled(made: int, given: int) -> Tensor:
+        return (draw(made, given) / given**0.5).to(dtype)
 
     def gradients(by: Widening) -> Gradients:
         wide = by.layer.wide
@@ -55,7 +62,7 @@ def trials(
         return Gradients(by.weight, base, of_pixels, of_weight, bias, draw(10, wide), of_norm)
 
     def answer(by: Widening) -> Tensor:
-        return torch.empty(size) if keeps else by.layer.pixels
+        return torch.empty(size) if keeps else by.layer.pixels  # which may be written over
 
     def both(name: str, *given: Any) -> tuple[str, list[Tensor], list[Tensor]]:
         """Of a kernel that writes into what it is given."""
@@ -67,7 +74,7 @@ def trials(
 
     half = 2 * dim
     by = layer(2 * half)
-    narrow = draw(dim, half) / half**0.5
+    narrow = scaled(dim, half)
     yield both('feed_forward', by, narrow, square[1], answer(by))
     if keeps:
         of_narrow = draw(dim, half), square[1]
@@ -80,13 +87,14 @@ def trials(
         learned = by.layer, gradients(by), draw(*size)
         yield both('attention_gradient', *learned, draw(batch, dim, dim), product, squares)
     by = layer(dim)
-    yield both('mask', by, torch.empty(size))
+    yield both('mask', by, torch.empty(size, dtype=dtype))
     if keeps:
         yield both('mask_gradient', by.layer, gradients(by), draw(*size).sigmoid(), draw(*size))
     if norm is None:
         return
-    matrices, together = (draw(batch, dim, dim), square[1]), max(1, rows * size[2] - 1)
-    pixels, values, gated = draw(*size), draw(*size), (square, (draw(dim, dim), draw(dim)))
+    together, pixels, values = max(1, rows * size[2] - 1), *(draw(*size).to(dtype) for _ in '12')
+    matrices = draw(batch, dim, dim).to(dtype), square[1]
+    gated = (square[0].to(dtype), square[1]), (draw(dim, dim).to(dtype), draw(dim))
     given = pixels, norm, values, matrices, *gated
     if not keeps:
         found = [layers.gated_answer(library, *given, together, (None, None))]

@@ -16,7 +16,7 @@ Linear = tuple[Tensor, Tensor | None]
 def feed_forward(by: Widening, narrow: Tensor, bias: Tensor | None, answer: Tensor) -> None:
     """See ``layers.feed_forward``."""
     gated = twins.gate(_widen(by), by.layer.taps, by.layer.shift, False)
-    made = F.linear(gated, narrow, bias)
+    made = _linear(gated, narrow, bias)
     answer.copy_(made if by.layer.norm is None else made + by.layer.pixels)
 
 
@@ -24,7 +24,7 @@ def attention_sums(by: Widening, values: Tensor, product: Tensor, squares: Tenso
     """See ``layers.attention_sums``."""
     both, found = _attended(by.layer, _widen(by), values)
     heads, size = product.shape[1:3]
-    query, key = both.view(len(both), -1, 2, heads, size).unbind(2)
+    query, key = both.float().view(len(both), -1, 2, heads, size).unbind(2)
     product += torch.einsum('bphc,bphd->bhcd', query, key)
     squares += found
 
@@ -44,13 +44,14 @@ def gated_answer(
     kept: tuple[Tensor | None, Tensor | None],
 ) -> Tensor:
     """See ``layers.gated_answer``."""
-    attended = torch.einsum('bhwc,boc->bhwo', values, attention[0])
-    attended = attended if attention[1] is None else attended + attention[1]
-    opened = F.linear(_normed(pixels, norm), *gate).sigmoid()
+    attended = torch.einsum('bhwc,boc->bhwo', values.float(), attention[0].float())
+    attended = (attended if attention[1] is None else attended + attention[1]).to(values.dtype)
+    opened = _linear(_normed(pixels, norm), *gate).sigmoid()
     for room, made in zip(kept, (attended, opened), strict=True):
         if room is not None:
             room.copy_(made)
-    return pixels + F.linear(attended * opened, *last)
+    gated = (attended * opened).to(pixels.dtype)
+    return (pixels + _linear(gated, *last)).to(pixels.dtype)
 
 
 def feed_forward_gradient(
@@ -112,7 +113,8 @@ def gated_gradient(
 
 def _widen(by: Widening) -> Tensor:
     """Give the wide map without rows around it; write it where it is kept."""
-    wide = F.linear(_normed(by.layer.pixels, by.layer.norm), by.weight, by.bias)
+    normed = _normed(by.layer.pixels, by.layer.norm)
+    wide = _linear(normed, by.weight, by.bias).to(normed.dtype)
     return wide if by.layer.kept is None else _window(by.layer).copy_(wide)
 
 
@@ -125,7 +127,12 @@ def _window(layer: Layer) -> Tensor:
 def _normed(pixels: Tensor, norm: Norm | None) -> Tensor:
     if norm is None:
         return pixels
-    return twins.normalize(pixels, norm.weight, norm.bias, norm.eps, torch.float32)
+    return twins.normalize(pixels, norm.weight, norm.bias, norm.eps, pixels.dtype)
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Multiply in float32 whatever the dtype is, as the kernels add up."""
+    return F.linear(x.float(), weight.float(), bias)
 
 
 def _attended(layer: Layer, window: Tensor, values: Tensor | None) -> tuple[Tensor, Tensor]:

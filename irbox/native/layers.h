@@ -31,12 +31,13 @@ struct Place {
 };
 
 // A layer's input (images, height, width, channels), a norm, and a wide map that is made of it and convolved, 3x3. As
-// ``layers.Layer`` has it.
-struct Layer {
-    const float* pixels;
+// ``layers.Layer`` has it. Weights of norms and 3x3s are float32 for maps of either type.
+template <typename T>
+struct LayerOf {
+    const T* pixels;
     int64_t images, height, width, channels, wide;
     // (images, height + 2 margin, width, wide); null where nobody wants the wide map afterwards.
-    float* kept;
+    T* kept;
     int64_t margin;
     // Images of a strip; rows of it where an image is more than that, which then has margins, and where nothing is kept.
     int64_t together;
@@ -63,10 +64,12 @@ struct Layer {
     int64_t start(const Place& place, int64_t of_map) const { return (place.image * height + place.row) * width * of_map; }
 
     // The wide map from the row above the strip on, if it has one.
-    float* window(const Place& place) const {
+    T* window(const Place& place) const {
         return kept + (place.image * (height + 2 * margin) + place.row) * width * wide;
     }
 };
+
+using Layer = LayerOf<float>;
 
 // Memory that is not written before it is used, from the beginning of a line of the caches on: vectors that lie across two
 // lines take twice as long.
@@ -77,34 +80,41 @@ class Room {
     Room& operator=(const Room&) = delete;
     ~Room() { operator delete(memory, LINE); }
 
-    float* of(int64_t count) {
-        if (count > size) {
+    template <typename T = float>
+    T* of(int64_t count) {
+        const int64_t bytes = count * sizeof(T);
+        if (bytes > size) {
             operator delete(memory, LINE);
             memory = nullptr;
-            memory = static_cast<float*>(operator new(4 * count, LINE));
-            size = count;
+            memory = operator new(bytes, LINE);
+            size = bytes;
         }
-        return memory;
+        return static_cast<T*>(memory);
     }
 
   private:
     static constexpr std::align_val_t LINE{64};
-    float* memory = nullptr;
+    void* memory = nullptr;
     int64_t size = 0;
 };
 
 // Some rows of a wide map that is not kept, one image's: as many as ``size`` lie in a ring, the row above the strip at ``start``,
 // then those of the strip, then the one below it.
+template <typename T>
 struct Ring {
-    const float* map;
+    const T* map;
     int64_t rows, width, channels, size, start;
 };
 
 // ``gate``, ``attend`` and ``mask`` of such a strip, by the thread that calls.
-void gate_in_ring(const Ring& ring, const float* weight, const float* bias, float* answer);
-void attend_in_ring(const Ring& ring, int64_t dim, const float* weight, const float* bias, float* both, float* values,
-                    float* squares);
-void mask_in_ring(const Ring& ring, const float* weight, const float* bias, float* answer);
+#define IN_RING(T)                                                                                                       \
+    void gate_in_ring(const Ring<T>& ring, const float* weight, const float* bias, T* answer);                           \
+    void attend_in_ring(const Ring<T>& ring, int64_t dim, const float* weight, const float* bias, T* both, T* values,    \
+                        float* squares);                                                                                 \
+    void mask_in_ring(const Ring<T>& ring, const float* weight, const float* bias, T* answer);
+IN_RING(float)
+IN_RING(BFloat16)
+#undef IN_RING
 
 // ``gate_gradient`` and ``depthwise_gradient`` of strips that follow each other.
 void flowing_gate_gradient(STRIP(float), const Flow<float>& flow, const float* weight, const float* bias, const float* of_answer,

@@ -1,4 +1,7 @@
-"""Forward passes of whole layers, strip by strip, in one call. float32."""
+"""Forward passes of whole layers, strip by strip, in one call.
+
+In bfloat16 norms, 3x3s and biases have float32 weights, and no wide map is kept.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from irbox.native import products
 from irbox.native.library import LANES
+from irbox.native.operators import KINDS
 
 
 @dataclass(frozen=True)
@@ -31,12 +36,12 @@ class Norm:
 class Layer:
     """A map that is normalised and widened by a 1x1 convolution, and the 3x3 of the wide map.
 
-    All float32 and contiguous; C and C' are multiples of 16.
+    All contiguous; C and C' are multiples of 16.
 
     Attributes:
-        pixels: (B, H, W, C), the layer's input.
-        kept: (B, H, W, C'), the wide map, or (B, H + 2, W, C'), see ``strips.kept_map``; None where
-            it is not wanted afterwards.
+        pixels: (B, H, W, C), the layer's input, float32 or bfloat16.
+        kept: (B, H, W, C'), the wide map, float32, or (B, H + 2, W, C'), see ``strips.kept_map``;
+            None where it is not wanted afterwards.
         together: Images of a strip; where the map has rows around it, and where it is not kept,
             rows of a strip.
         taps: (9, C'), see ``operators.taps``.
@@ -61,7 +66,8 @@ class Layer:
         batch, height, width, channels = self.pixels.shape
         margin = 1 if self.kept is None else (self.kept.shape[1] - height) // 2
         assert not channels % LANES and not self.wide % LANES and self.together > 0
-        check(self.pixels.shape, self.pixels)
+        check(self.pixels.shape, self.pixels, dtype=self.pixels.dtype)
+        assert self.kept is None or self.pixels.dtype == torch.float32
         check((batch, height + 2 * margin, width, self.wide), self.kept)
         check((9, self.wide), self.taps)
         check((self.wide,), self.shift)
@@ -82,8 +88,8 @@ class Widening:
 
     Attributes:
         layer: With memory for the wide map.
-        weight: (C', C).
-        bias: (C',), or None.
+        weight: (C', C), in the dtype of the pixels.
+        bias: (C',), float32, or None.
     """
 
     layer: Layer
@@ -112,17 +118,17 @@ def feed_forward(
         library: See ``native``; it multiplies (``products.taken_at_once``).
         by: Its first half.
         narrow: (C, C' / 2), of the last convolution.
-        bias: (C,), or None.
+        bias: (C,), float32, or None.
         answer: (B, H, W, C), contiguous, written to; with a norm the input is added. Where the wide
             map is not kept it may be the input.
     """
-    channels = by.layer.pixels.shape[3]
+    channels, dtype = by.layer.pixels.shape[3], by.layer.pixels.dtype
     assert not by.layer.wide // 2 % LANES
-    check((channels, by.layer.wide // 2), narrow)
+    check((channels, by.layer.wide // 2), narrow, dtype=dtype)
     check((channels,), bias)
-    check(by.layer.pixels.shape, answer)
-    turned = narrow.t().contiguous()
-    _call(library.feed_forward_float32, by, at(turned), at(bias), at(answer))
+    check(by.layer.pixels.shape, answer, dtype=dtype)
+    packed = _packed(narrow)
+    _call(library, 'feed_forward', by, at(packed), at(bias), at(answer))
 
 
 def attention_sums(
@@ -135,22 +141,23 @@ def attention_sums(
         by: The first half of the layer, C' = 3 C: queries, keys and values.
         values: (B, H, W, C), contiguous, written to; where the wide map is not kept it may be the
             input.
-        product: (B, heads, c, c), what ``q^T k`` is added to; c is a multiple of 16.
-        squares: (B, 2 C), what the squares of queries and keys are added to.
+        product: (B, heads, c, c), what ``q^T k`` is added to, float32; c is a multiple of 16.
+        squares: (B, 2 C), what the squares of queries and keys are added to, float32.
     """
     batch, _, _, channels = by.layer.pixels.shape
     heads, size = product.shape[1:3]
     assert by.layer.wide == 3 * channels and heads * size == channels and not size % LANES
-    check(by.layer.pixels.shape, values)
+    check(by.layer.pixels.shape, values, dtype=by.layer.pixels.dtype)
     check((batch, heads, size, size), product)
     check((batch, 2 * channels), squares)
-    _call(library.attention_sums_float32, by, heads, at(values), at(product), at(squares))
+    _call(library, 'attention_sums', by, heads, at(values), at(product), at(squares))
 
 
 def mask(library: ctypes.CDLL, by: Widening, answer: Tensor) -> None:
     """Compute the sigmoid of a convolved map into ``answer``, (B, H, W, C'), contiguous."""
-    check((*by.layer.pixels.shape[:3], by.layer.wide), answer)
-    _call(library.mask_layer_float32, by, at(answer))
+    shape = *by.layer.pixels.shape[:3], by.layer.wide
+    check(shape, answer, dtype=by.layer.pixels.dtype)
+    _call(library, 'mask_layer', by, at(answer))
 
 
 def gated_answer(
@@ -171,8 +178,9 @@ def gated_answer(
         pixels: (B, H, W, C), contiguous.
         norm: Of the pixels.
         values: As ``pixels``.
-        attention: What each image's values are multiplied by, (B, C_out, C), C_out = C, and a bias.
-        gate: Weight (C, C) and bias (C,) or None.
+        attention: What each image's values are multiplied by, (B, C_out, C), C_out = C, in the
+            dtype of the pixels, and a bias, float32, or None.
+        gate: Weight (C, C) and bias (C,), the same.
         last: The same.
         together: How many pixels are a strip, at most.
         kept: As ``pixels``, written to: attention's answer and the gate, where they are wanted.
@@ -181,14 +189,14 @@ def gated_answer(
         As ``pixels``.
     """
     batch, height, width, channels = pixels.shape
-    answer = torch.empty_like(pixels)
+    answer, dtype = torch.empty_like(pixels), pixels.dtype
     assert not channels % LANES and together > 0
-    check(pixels.shape, pixels, values, *kept)
-    check((batch, channels, channels), attention[0])
-    check((channels, channels), gate[0], last[0])
+    check(pixels.shape, pixels, values, *kept, dtype=dtype)
+    check((batch, channels, channels), attention[0], dtype=dtype)
+    check((channels, channels), gate[0], last[0], dtype=dtype)
     check((channels,), norm.weight, norm.bias, attention[1], gate[1], last[1])
-    weights = [one[0].mT.contiguous() for one in (attention, gate, last)]
-    library.gated_answer_float32(
+    weights = [_packed(one[0]) for one in (attention, gate, last)]
+    getattr(library, f'gated_answer_{KINDS[dtype]}')(
         at(pixels), batch, height * width, channels, together, at(norm.weight), at(norm.bias),
         norm.eps, at(values), at(weights[0]), at(attention[1]), at(weights[1]), at(gate[1]),
         at(weights[2]), at(last[1]), *map(at, kept), at(answer), torch.get_num_threads(),
@@ -196,10 +204,10 @@ def gated_answer(
     return answer
 
 
-def check(shape: Any, *tensors: Tensor | None) -> None:
-    """See that tensors are what a kernel reads: of a shape, float32 and contiguous."""
+def check(shape: Any, *tensors: Tensor | None, dtype: torch.dtype = torch.float32) -> None:
+    """See that tensors are what a kernel reads: of a shape and a dtype, contiguous."""
     for one in tensors:
-        assert one is None or (one.is_contiguous() and one.dtype == torch.float32)
+        assert one is None or (one.is_contiguous() and one.dtype == dtype)
         assert one is None or one.shape == shape
 
 
@@ -208,13 +216,22 @@ def at(x: Tensor | None) -> int | None:
     return None if x is None else x.data_ptr()
 
 
-def _call(kernel: Any, by: Widening, *rest: int | None) -> None:
-    wide, channels = by.layer.wide, by.layer.pixels.shape[3]
-    check((wide, channels), by.weight)
+def _packed(weight: Tensor) -> Tensor:
+    """Lay out a matrix, or several, (..., N, K), as products read it."""
+    taken = 2 if weight.dtype == torch.bfloat16 else 1
+    if weight.dim() == 2:
+        return products.pack(weight, taken)
+    return torch.stack([products.pack(one, taken) for one in weight])
+
+
+def _call(library: ctypes.CDLL, kernel: str, by: Widening, *rest: int | None) -> None:
+    pixels, wide = by.layer.pixels, by.layer.wide
+    check((wide, pixels.shape[3]), by.weight, dtype=pixels.dtype)
     check((wide,), by.bias)
-    turned = by.weight.t().contiguous()
-    matrix = _Matrix(at(turned), at(by.bias))
-    kernel(ctypes.byref(by.layer.as_kernels_have_it()), ctypes.byref(matrix), *rest)
+    packed = _packed(by.weight)
+    matrix = _Matrix(at(packed), at(by.bias))
+    given = ctypes.byref(by.layer.as_kernels_have_it()), ctypes.byref(matrix)
+    getattr(library, f'{kernel}_{KINDS[pixels.dtype]}')(*given, *rest)
 
 
 class _Matrix(ctypes.Structure):

@@ -31,7 +31,7 @@ SOURCES = (
 )  # fmt: skip
 HEADERS = (
     'calls.h', 'lanes.h', 'layers.h', 'maps.h', 'pairs.h', 'scans.h', 'tiles.h', 'image_layers.h',
-    'image_attention.h',
+    'image_attention.h', 'wide.h',
 )  # fmt: skip
 COMPILERS = 'c++', 'g++', 'clang++'
 SECONDS = 120
@@ -238,10 +238,10 @@ def _declared(path: Path) -> ctypes.CDLL:
         'route': ('float32',),
         'experts': ('float32',),
         'experts_gradient': ('float32',),
-        'feed_forward': ('float32',),
-        'attention_sums': ('float32',),
-        'mask_layer': ('float32',),
-        'gated_answer': ('float32',),
+        'feed_forward': ('float32', 'bfloat16'),
+        'attention_sums': ('float32', 'bfloat16'),
+        'mask_layer': ('float32', 'bfloat16'),
+        'gated_answer': ('float32', 'bfloat16'),
         'feed_forward_gradient': ('float32',),
         'attention_gradient': ('float32',),
         'mask_gradient': ('float32',),

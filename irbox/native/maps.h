@@ -70,15 +70,16 @@ struct Strip {
     // Of one image: as many rows lie in a ring, the strip's first (of the margin) at ``start``. 0: all rows as they are.
     int64_t ring = 0, start = 0;
 
+    // The map's row beside an answer's, as many rows ``further``; null where there is none.
+    const T* row_near(int64_t image, int64_t row, int64_t further) const {
+        const int64_t height = rows + 2 * margin, y = row + margin + further;
+        if (y < 0 || y >= height) return nullptr;
+        return map + (ring ? (start + y) % ring : image * height + y) * width * channels;
+    }
+
     Around<T> around(int64_t image, int64_t row) const {
-        const int64_t height = rows + 2 * margin;
-        const int64_t middle = row + margin;
-        Around<T> found = {{nullptr, nullptr, nullptr}, width, channels};
-        for (int i = 0; i < 3; ++i) {
-            const int64_t y = middle + i - 1;
-            if (y < 0 || y >= height) continue;
-            found.row[i] = map + (ring ? (start + y) % ring : image * height + y) * width * channels;
-        }
+        Around<T> found = {{}, width, channels};
+        for (int i = 0; i < 3; ++i) found.row[i] = row_near(image, row, i - 1);
         return found;
     }
 

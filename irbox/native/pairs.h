@@ -173,7 +173,6 @@ template <int64_t TOGETHER, typename F>
 void each_two_rows(const Strip<BFloat16>& strip, int threads, F f) {
     const int64_t width = strip.width, channels = strip.channels;
     const int64_t runs = (width + TOGETHER - 1) / TOGETHER, couples = (strip.rows + 1) / 2;
-    const int64_t height = strip.rows + 2 * strip.margin;
     const std::vector<BFloat16> zeros(channels);
     #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t run = 0; run < strip.images * couples * runs; ++run) {
@@ -181,8 +180,7 @@ void each_two_rows(const Strip<BFloat16>& strip, int threads, F f) {
         const int64_t image = couple / couples, line = couple % couples * 2;
         const BFloat16* row[4];
         for (int64_t i = 0; i < 4; ++i) {
-            const int64_t y = line + strip.margin + i - 1;
-            row[i] = y >= 0 && y < height ? strip.map + (image * height + y) * width * channels : nullptr;
+            row[i] = strip.row_near(image, line, i - 1);
             if (row[i] && i > 1 && x + TOGETHER < width) {
                 const int64_t first = x + TOGETHER + 1;
                 fetch(row[i] + first * channels, std::min(TOGETHER, width - first) * channels);

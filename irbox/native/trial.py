@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -107,14 +108,14 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
         of_both = normalize_gradient(library, *learned_norm, sums, base)
         expected_norm = twins.normalize_gradient(*learned_norm, twin_sums)
         yield 'normalize_gradient', [of_both, sums], [expected_norm, twin_sums]
+    if products.taken_at_once(library, dtype):
+        for keeps, rows in itertools.product({False, dtype == torch.float32}, (0, 2)):
+            yield from trials(library, draw, (2, 5, 7, 32), 2, rows, keeps, dtype)
     if dtype == torch.float32:
         yield from _sequences(library, draw)
         yield from _routed(library, draw)
         if image_parts.can_learn(library):
             yield from image_layer_trial.calls(library, draw)
-        if products.taken_at_once(library, dtype):
-            for rows, keeps in ((2, True), (0, True), (2, False), (0, False)):
-                yield from trials(library, draw, (2, 5, 7, 32), 2, rows, keeps)
 
 
 def _sequences(

@@ -44,6 +44,21 @@ def test_strips_of_any_length_give_the_same_bits(kernels, draw):
     assert all(torch.equal(found[0], other) for other in found[1:])
 
 
+@pytest.mark.parametrize('rows', [1, 3, 0])
+@pytest.mark.usefixtures('threads')
+def test_half_precision_is_as_near_as_its_digits(kernels, rows):
+    if not products.taken_at_once(kernels, torch.bfloat16):
+        pytest.skip('torch multiplies bfloat16 on this processor')
+    state = torch.Generator().manual_seed(3)
+    draw = lambda *size: torch.randn(size, generator=state)  # noqa: E731
+    given = draw, (3, 9, 5, 32), 2, rows, False, torch.bfloat16
+    for name, found, expected in trials(kernels, *given):
+        for one, other in zip(found, expected, strict=True):
+            assert (one.float() - other.float()).abs().max() <= 0.02 * other.float().abs().max(), (
+                name
+            )
+
+
 @pytest.mark.parametrize('size', [(1, 40, 5, 32), (3, 17, 6, 32), (2, 8, 3, 32)], ids=str)
 def test_any_number_of_threads_gives_the_same(kernels, draw, size):
     """Bands of rows side by side, whose answers are where their neighbours' pixels are."""

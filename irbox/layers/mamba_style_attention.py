@@ -224,12 +224,9 @@ class MambaStyleAttention(nn.Module):
         attention = [PixelLinear(one, bias) for one in folded]
         library = opening.library
         if library is not None and pixels.dtype == dtype and norm.weight.dtype == torch.float32:
-            weights_and_biases = [
-                (one.contiguous(), None if shift is None else shift.float())
-                for one, shift in ((folded, bias), *((x.weight, x.bias) for x in (opening, last)))
-            ]
             return layers.gated_answer(
-                library, pixels, norm_for_kernels(norm), values, *weights_and_biases,
+                library, pixels, norm_for_kernels(norm), values, _for_kernels(folded, bias),
+                _for_kernels(opening.weight, opening.bias), _for_kernels(last.weight, last.bias),
                 pixels_in_strip(4 * pixels.shape[3], dtype), (attended, gate),
             )  # fmt: skip
         answer = torch.empty_like(pixels)
@@ -250,3 +247,7 @@ class MambaStyleAttention(nn.Module):
         if record is not None:
             record(gate)
         return gate
+
+
+def _for_kernels(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    return weight.contiguous(), None if bias is None else bias.float()

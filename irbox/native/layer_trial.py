@@ -52,7 +52,7 @@ def trials(
         return Widening(inside, scaled(wide, dim), draw(wide) if rows else None)
 
     def scaled(made: int, given: int) -> Tensor:
-        return (draw(made, given) / given**0.5).to(dtype)
+        return draw(made, given).div(given**0.5).to(dtype)
 
     def gradients(by: Widening) -> Gradients:
         wide = by.layer.wide

@@ -160,7 +160,8 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch):
         ('grouped.cpp', 'adds ? load(at) + sum', 'adds ? load(at) - sum'),
         ('matrices.cpp', '-0.5f * temperature * of_keys', '-0.4f * temperature * of_keys'),
         ('routes.cpp', '= other / (1 + other)', '= other / (1.1f + other)'),
-        ('layers.cpp', '? of.pixels + at : nullptr', '? of.pixels : nullptr'),
+        ('layers.cpp', 'after.plus = of.pixels + at', 'after.plus = of.pixels'),
+        ('wide.h', 'size, place_of(row - 1)}', 'size, place_of(row)}'),
         ('layer_gradients.cpp', '= -int64_t(follows)', '= 0'),
         ('layer_gradients.cpp', 'm * (1 - m)', 'm * (1.1f - m)'),
         ('pairs.h', '{nothing, tap[0]}, {tap[1]', '{nothing, tap[1]}, {tap[1]'),
@@ -168,7 +169,7 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch):
     ids=['gate', 'gate_gradient', 'depthwise_gradient', 'causal', 'causal_gradient']
     + ['scan', 'scan_gradient', 'normalize_gradient', 'product', 'open_gradient']
     + ['experts_gradient', 'grouped', 'attention_matrix_gradient', 'route']
-    + ['feed_forward', 'carried rows', 'mask_gradient', 'pairs'],
+    + ['feed_forward', 'ring', 'carried rows', 'mask_gradient', 'pairs'],
 )
 def test_kernels_that_differ_are_not_used(
     tmp_path, monkeypatch, compile_once, name, found, instead
@@ -176,6 +177,7 @@ def test_kernels_that_differ_are_not_used(
     needed = {
         'products.cpp': 'avx512f',
         'layers.cpp': 'avx512f',
+        'wide.h': 'avx512f',
         'layer_gradients.cpp': 'avx512f',
         'pairs.h': 'avx512_bf16',
     }.get(name, '')

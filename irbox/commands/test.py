@@ -8,6 +8,7 @@ from pathlib import Path
 
 from irbox.commands.written_files import written_file
 from irbox.config.command_line import add_config_options
+from irbox.utils.collector import collector_paused
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +82,11 @@ def run(args: argparse.Namespace) -> None:
             f'--published {args.published} brings its own columns: leave --layout {args.layout} '
             'away.'
         )
+    with collector_paused():  # the Runner ends it while it tests
+        _run(args)
+
+
+def _run(args: argparse.Namespace) -> None:
     # Only now: --help should not wait for torch.
     from irbox.conversion.convert import PREFIX
     from irbox.conversion.published import as_ours

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from irbox.config.command_line import add_config_options
+from irbox.utils.collector import collector_paused
 
 INTERRUPTED = 'Interrupted. Add --resume to continue.'
 
@@ -46,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; gives the exit code."""
+    with collector_paused():  # the Runner ends it while it trains
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     # Only now: --help should not wait for torch.
     from irbox.engine.running import running
     from irbox.engine.train import dry_run, find_checkpoint, train

@@ -46,6 +46,7 @@ from irbox.engine.shards import write_shards
 from irbox.engine.stop_signals import StopSignals
 from irbox.engine.training_state import check_resumable, check_state
 from irbox.engine.wrapping import data_parallel, unwrapped
+from irbox.utils.collector import collector_spared
 from irbox.utils.console import console, quieten
 from irbox.utils.files import write_text
 
@@ -95,7 +96,7 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
     def train(self) -> nn.Module:
         """Launch training; SIGTERM and SIGINT end it with a checkpoint, see ``is_told_to_stop``."""
         try:
-            with self.signals:
+            with self.signals, collector_spared():
                 return cast(nn.Module, super().train())
         finally:
             self._end()
@@ -131,7 +132,8 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
     def test(self) -> dict[str, float]:
         """Launch testing; gives the metrics."""
         try:
-            return cast(dict[str, float], super().test())
+            with collector_spared():
+                return cast(dict[str, float], super().test())
         finally:
             self._end()
 

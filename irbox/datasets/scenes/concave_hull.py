@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import Delaunay
 
 SIDE = 96
 """Of the square that hulls are drawn in, in pixels; the circle takes most of it."""
@@ -30,7 +29,9 @@ def concave_hull(
     Returns:
         Contours in units of the circle's radius, see ``outlines``.
     """
+    # Only now: a training on other images needs none of them.
     import cv2
+    from scipy.spatial import Delaunay
     from skimage.measure import find_contours
 
     count = int(12 * (160 / 12) ** rng.random()) if points is None else points

@@ -30,14 +30,17 @@ def collector_spared() -> Iterator[None]:
 
     For long work on what stands, such as a training: also inside ``collector_paused``. A process
     that is forked meanwhile shares the memory of what is there, which the collector would write to.
+    Where something is frozen already, by an outer call or by ``gc.freeze``, nothing more is: it
+    could not be thawed alone.
     """
-    collected, frozen = gc.isenabled(), gc.get_freeze_count()
-    gc.freeze()
+    collected, thawed = gc.isenabled(), not gc.get_freeze_count()
+    if thawed:
+        gc.freeze()
     gc.enable()
     try:
         yield
     finally:
-        if not frozen:  # or an outer call thaws it
+        if thawed:
             gc.unfreeze()
         if not collected:
             gc.disable()

@@ -19,9 +19,9 @@ class Knot:
 
 @pytest.fixture(autouse=True)
 def _as_before():
-    before = gc.isenabled(), gc.get_freeze_count()
+    assert gc.isenabled() and not gc.get_freeze_count()
     yield
-    assert (gc.isenabled(), gc.get_freeze_count()) == before
+    assert gc.isenabled() and not gc.get_freeze_count()
 
 
 def test_nothing_is_collected_while_it_is_paused():
@@ -53,6 +53,16 @@ def test_an_inner_call_leaves_the_thawing_to_the_outer_one():
         with collector_spared():
             pass
         assert gc.get_freeze_count() > 0
+
+
+def test_nothing_is_added_to_what_others_froze():
+    gc.freeze()
+    count = gc.get_freeze_count()
+    made = [[] for _ in range(1000)]
+    with collector_spared():
+        assert gc.get_freeze_count() <= count and len(made) == 1000
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
 
 
 def test_an_error_leaves_the_collector_as_it_was():

@@ -24,12 +24,15 @@ def can_mix_by_kernels(mixture: MixtureOfExperts, x: Tensor) -> bool:
     """Tell whether ``mix`` may be called: on a CPU, in float32, for perceptrons that are alike.
 
     Not while they are compiled, exported or traced, nor where somebody watches an expert.
+    Logarithms of sums have no gradient there.
     """
     if torch.compiler.is_compiling() or torch._C._get_tracing_state() or isinstance(x, FakeTensor):
         return False
     if x.device.type != 'cpu' or not computing_dtype(x) == x.dtype == torch.float32:
         return False
-    if mixture.combine != 'sum' or x.shape[1] % LANES or is_watched(mixture.experts):
+    if mixture.combine != 'sum' and torch.is_grad_enabled():
+        return False
+    if x.shape[1] % LANES or is_watched(mixture.experts):
         return False
     everyone: Any = mixture.experts
     plain = all(vars(type(one)).get('two_layers', False) for one in everyone)
@@ -39,7 +42,7 @@ def can_mix_by_kernels(mixture: MixtureOfExperts, x: Tensor) -> bool:
 
 
 def mix(mixture: MixtureOfExperts, x: Tensor, weights: Tensor, adds: bool) -> Tensor:
-    """Compute the weighted sum of the experts' answers; with ``adds``, ``x`` plus that.
+    """Combine the experts' answers as the mixture does; with ``adds``, ``x`` plus that.
 
     Args:
         mixture: ``can_mix_by_kernels`` it.
@@ -50,7 +53,22 @@ def mix(mixture: MixtureOfExperts, x: Tensor, weights: Tensor, adds: bool) -> Te
     Returns:
         (B, C, H, W), float32.
     """
-    answer: Tensor = _Mixture.apply(mixture, adds, x, weights, *mixture.experts.parameters())
+    parameters: list[Tensor] = list(mixture.experts.parameters())
+    if not torch.is_grad_enabled():
+        return _answer(native(), x, weights, _turned(parameters), adds, mixture.combine == 'logexp')
+    answer: Tensor = _Mixture.apply(mixture, adds, x, weights, *parameters)
+    return answer
+
+
+def _answer(
+    library: Any, x: Tensor, weights: Tensor, own: Perceptrons, adds: bool, log: bool
+) -> Tensor:
+    """Compute the same, with nothing to differentiate."""
+    pixels, shares = _rows(x), _rows(weights)
+    # The answer itself, not a view of rows, which wrappers of modules warn of.
+    answer = torch.empty_like(x, memory_format=torch.channels_last)
+    out = answer.permute(0, 2, 3, 1).view(-1, x.shape[1])
+    operators.experts(library, pixels, shares, own, pixels if adds else None, out, log)
     return answer
 
 
@@ -68,13 +86,7 @@ class _Mixture(torch.autograd.Function):
     ) -> Tensor:
         ctx.mixture, ctx.adds, ctx.library = mixture, adds, native()
         ctx.save_for_backward(x, weights, *parameters)
-        pixels, shares = _rows(x), _rows(weights)
-        base = pixels if adds else None
-        # The answer itself, not a view of rows, which wrappers of modules warn of.
-        answer = torch.empty_like(x, memory_format=torch.channels_last)
-        out = answer.permute(0, 2, 3, 1).view(-1, x.shape[1])
-        operators.experts(ctx.library, pixels, shares, _together(parameters), base, out)
-        return answer
+        return _answer(ctx.library, x, weights, _together(parameters), adds, log=False)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
@@ -115,6 +127,23 @@ def _together(parameters: tuple[Tensor, ...] | list[Tensor]) -> Perceptrons:
         first = F.pad(first, (0, 0, 0, missing))
         first_bias, second = F.pad(first_bias, (0, missing)), F.pad(second, (0, missing))
     return Perceptrons(first, first_bias, second, second_bias)
+
+
+def _turned(parameters: list[Tensor]) -> Perceptrons:
+    """The same with matrices in the order in which ``experts`` reads them: it turns none."""
+    hidden, channels = parameters[0].shape
+    number, wide = len(parameters) // 4, hidden + -hidden % LANES
+    first = parameters[0].new_zeros(number, channels, wide)
+    second, bias = first.new_zeros(number, wide, channels), first.new_zeros(number, wide)
+    for index in range(number):
+        one, shift, other, _ = parameters[4 * index : 4 * index + 4]
+        # Turned as a whole, then laid out row by row: torch turns no part of a matrix fast.
+        first[index, :, :hidden] = one.t().contiguous()
+        second[index, :hidden] = other.t()
+        bias[index, :hidden] = shift
+    return Perceptrons(
+        first.transpose(1, 2), bias, second.transpose(1, 2), torch.stack(parameters[3::4])
+    )
 
 
 def _rows(x: Tensor) -> Tensor:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
+
+from irbox.layers.strips import can_run_in_strips, computing_dtype, pixels_of
+from irbox.native.convolutions import Arrangement, convolve
+from irbox.native.library import LANES, native
+from irbox.native.products import taken_at_once
+
+LEAST_PIXELS = 512
+"""Of all images together, for which a kernel of ours makes other weights of a convolution's."""
 
 
 class Downsample(nn.Sequential):
@@ -19,6 +29,14 @@ class Downsample(nn.Sequential):
             raise ValueError(f'dim={dim} must be even: downsampling halves the channels.')
         super().__init__(nn.Conv2d(dim, dim // 2, 3, padding=1, bias=False), nn.PixelUnshuffle(2))
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Halve the size of a map."""
+        ours = type(self).forward is Downsample.forward
+        answer = _by_kernel(x, self, 'unshuffled') if ours else None
+        if answer is None:
+            answer = self[1](self[0](x))
+        return answer
+
 
 class Upsample(nn.Sequential):
     """Twice the size, half the channels: 3x3 convolution C -> 2C, then pixel-shuffle.
@@ -28,3 +46,33 @@ class Upsample(nn.Sequential):
 
     def __init__(self, dim: int) -> None:
         super().__init__(nn.Conv2d(dim, 2 * dim, 3, padding=1, bias=False), nn.PixelShuffle(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Double the size of a map."""
+        ours = type(self).forward is Upsample.forward
+        answer = _by_kernel(x, self, 'shuffled') if ours else None
+        if answer is None:
+            answer = self[1](self[0](x))
+        return answer
+
+
+def _by_kernel(x: Tensor, layers: nn.Sequential, arrangement: Arrangement) -> Tensor | None:
+    """Convolve and rearrange at once; None where torch's operators are to do so.
+
+    They do for what learns, for maps too small or odd, and where a processor's vectors are short.
+    """
+    conv = layers[0]
+    if type(conv) is not nn.Conv2d or isinstance(x, FakeTensor):
+        return None
+    if not can_run_in_strips(x, layers):
+        return None
+    if not computing_dtype(x) == x.dtype == conv.weight.dtype == torch.float32:
+        return None
+    batch, channels, height, width = x.shape
+    odd = channels % LANES or (arrangement == 'shuffled' and len(conv.weight) % (4 * LANES))
+    if arrangement == 'unshuffled':
+        odd = odd or height % 2 or width % 2
+    library = None if odd or batch * height * width < LEAST_PIXELS else native()
+    if library is None or not taken_at_once(library, torch.float32):
+        return None
+    return convolve(library, pixels_of(x), conv.weight, arrangement).permute(0, 3, 1, 2)

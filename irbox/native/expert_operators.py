@@ -34,6 +34,7 @@ def experts(
     own: Perceptrons,
     base: Tensor | None,
     out: Tensor | None = None,
+    log: bool = False,
 ) -> Tensor:
     """Add up what perceptrons make of the pixels that are routed to them.
 
@@ -41,9 +42,10 @@ def experts(
         library: See ``native``.
         pixels: (P, C).
         weights: (P, N), of the answers; a perceptron is asked where its weight is not zero.
-        own: The perceptrons'.
+        own: The perceptrons', matrices in any order of memory: turned ones are read as they are.
         base: (P, C), added to the sum, or None.
         out: (P, C), written to, or None.
+        log: Take the logarithm of the weighted sum of the answers' exponentials instead.
 
     Returns:
         (P, C).
@@ -53,8 +55,8 @@ def experts(
     first, second = (one.transpose(1, 2).contiguous() for one in (own.first, own.second))
     library.experts_float32(
         pixels.data_ptr(), None if base is None else _checked(base, pixels).data_ptr(),
-        weights.data_ptr(), *sizes, first.data_ptr(), own.first_bias.data_ptr(), second.data_ptr(),
-        own.second_bias.data_ptr(), answer.data_ptr(), torch.get_num_threads(),
+        weights.data_ptr(), *sizes, int(log), first.data_ptr(), own.first_bias.data_ptr(),
+        second.data_ptr(), own.second_bias.data_ptr(), answer.data_ptr(), torch.get_num_threads(),
     )  # fmt: skip
     return answer
 
@@ -83,6 +85,7 @@ def experts_gradient(
     sizes = _sizes(pixels, weights, own)
     of_pixels, of_weights = torch.empty_like(pixels), torch.empty_like(weights)
     number, hidden, channels = own.first.shape
+    assert own.first.is_contiguous() and own.second.is_contiguous()
     found = pixels.new_empty(number, 2 * hidden * channels + hidden + channels)
     first = own.first.transpose(1, 2).contiguous()
     library.experts_gradient_float32(
@@ -103,8 +106,9 @@ def _sizes(pixels: Tensor, weights: Tensor, own: Perceptrons) -> tuple[int, int,
     assert not channels % LANES and not hidden % LANES
     assert weights.shape == (count, number) and own.second.shape == (number, channels, hidden)
     assert own.first_bias.shape == (number, hidden) and own.second_bias.shape == (number, channels)
-    for one in (pixels, weights, *own):
+    for one in (pixels, weights, own.first_bias, own.second_bias):
         assert one.is_contiguous() and one.dtype == torch.float32
+    assert own.first.dtype == own.second.dtype == torch.float32
     return count, channels, number, hidden
 
 

@@ -8,7 +8,7 @@
 namespace {
 
 // Values of a hidden layer that a block holds at most, and its pixels.
-constexpr int64_t HIDDEN = 1 << 16, LEAST = 64, MOST = 512;
+constexpr int64_t HIDDEN = 1 << 18, LEAST = 64, MOST = 512;
 
 struct Experts {
     int64_t count, channels, number, hidden;
@@ -32,36 +32,68 @@ inline void gather(const float* from, int64_t channels, const int64_t* chosen, i
     for (int64_t i = 0; i < count; ++i) memcpy(to + i * channels, from + chosen[i] * channels, 4 * channels);
 }
 
-// ``base`` (or zero) plus the weighted answers. ``first``: (experts, channels, hidden), ``second``: (experts, hidden, channels).
+// log(1 + y) of numbers from 0 to 1: an odd series of y / (2 + y), right to the last digit but one.
+inline Lanes logarithm_above_one(Lanes y) {
+    const Lanes z = y / (2.0f + y), s = z * z;
+    Lanes sum = 1.0f / 15 * s + 1.0f / 13;
+    sum = sum * s + 1.0f / 11;
+    sum = sum * s + 1.0f / 9;
+    sum = sum * s + 1.0f / 7;
+    sum = sum * s + 1.0f / 5;
+    sum = sum * s + 1.0f / 3;
+    return 2.0f * (z + z * s * sum);
+}
+
+// log(e^a + e^b), ``b`` being finite. What is e^-25 times as large or less adds that: smaller numbers, squared, would be
+// denormal ones, at which processors take a hundred times as long.
+inline Lanes add_exponentials(Lanes a, Lanes b) {
+    const Lanes zero = {}, least = zero - 25.0f;
+    const Lanes more = a > b ? a : b, apart = (a > b ? b : a) - more;
+    return more + logarithm_above_one(exponential(apart > least ? apart : least));
+}
+
+// ``base`` (or zero) plus the answers of a pixel's experts: their weighted sum or, with LOG, the logarithm of the weighted sum
+// of their exponentials. ``first``: (experts, channels, hidden), ``second``: (experts, hidden, channels).
+template <bool LOG>
 void experts(const Experts& all, const float* pixels, const float* base, const float* weights, const float* first,
              const float* first_bias, const float* second, const float* second_bias, float* answer, int threads) {
     const int64_t channels = all.channels, hidden = all.hidden, block = all.block();
     #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t part = 0; part < all.blocks(); ++part) {
         const int64_t begin = part * block, end = std::min(all.count, begin + block), size = (end - begin) * channels;
-        std::vector<float> given(size), inside((end - begin) * hidden);
+        std::vector<float> given(size), inside((end - begin) * hidden), shares(end - begin);
         std::vector<int64_t> chosen(end - begin);
         float* const rows = given.data();
         float* const wide = inside.data();
+        float* const share = shares.data();
         const int64_t* const places = chosen.data();
-        if (base) {
-            memcpy(answer + begin * channels, base + begin * channels, 4 * size);
+        float* const to = answer + begin * channels;
+        if (LOG) {
+            std::fill(to, to + size, -INFINITY);
+        } else if (base) {
+            memcpy(to, base + begin * channels, 4 * size);
         } else {
-            memset(answer + begin * channels, 0, 4 * size);
+            memset(to, 0, 4 * size);
         }
         for (int64_t expert = 0; expert < all.number; ++expert) {
             const int64_t found = choose(all, weights, begin, end, expert, chosen.data());
             const float *const shift = first_bias + expert * hidden, *const last = second_bias + expert * channels;
-            const int64_t matrix = expert * channels * hidden, number = all.number;
+            const int64_t matrix = expert * channels * hidden;
+            for (int64_t i = 0; i < found; ++i) {
+                const float weight = weights[places[i] * all.number + expert];
+                share[i] = LOG ? std::log(weight) : weight;
+            }
             gather(pixels, channels, places, found, rows);
             multiply(rows, channels, found, channels, first + matrix, hidden, [=](Lanes sum, int64_t row, int64_t column) {
                 store(wide + row * hidden + column, gelu(sum + load(shift + column)));
             });
             multiply(wide, hidden, found, hidden, second + matrix, channels, [=](Lanes sum, int64_t row, int64_t column) {
-                float* const to = answer + places[row] * channels + column;
-                store(to, load(to) + weights[places[row] * number + expert] * (sum + load(last + column)));
+                float* const at = answer + places[row] * channels + column;
+                const Lanes one = sum + load(last + column);
+                store(at, LOG ? add_exponentials(load(at), one + share[row]) : load(at) + share[row] * one);
             });
         }
+        for (int64_t i = 0; LOG && base && i < size; i += LANES) store(to + i, load(to + i) + load(base + begin * channels + i));
     }
 }
 
@@ -146,9 +178,10 @@ void experts_gradient(const Experts& all, const float* pixels, bool adds, const 
 }  // namespace
 
 extern "C" void experts_float32(const float* pixels, const float* base, const float* weights, int64_t count, int64_t channels,
-                                int64_t number, int64_t hidden, const float* first, const float* first_bias,
+                                int64_t number, int64_t hidden, int log, const float* first, const float* first_bias,
                                 const float* second, const float* second_bias, float* answer, int threads) {
-    experts({count, channels, number, hidden}, pixels, base, weights, first, first_bias, second, second_bias, answer, threads);
+    const auto f = log ? experts<true> : experts<false>;
+    f({count, channels, number, hidden}, pixels, base, weights, first, first_bias, second, second_bias, answer, threads);
 }
 
 extern "C" void experts_gradient_float32(const float* pixels, int adds, const float* weights, const float* grad, int64_t count,

@@ -26,8 +26,8 @@ LANES = 16
 FOLDER = Path(__file__).parent
 SOURCES = (
     'kernels.cpp', 'gradients.cpp', 'norms.cpp', 'products.cpp', 'scans.cpp', 'scan_gradients.cpp',
-    'experts.cpp', 'grouped.cpp', 'matrices.cpp', 'routes.cpp', 'layers.cpp',
-    'layer_gradients.cpp', 'image_feed_forward.cpp', 'image_attention.cpp',
+    'experts.cpp', 'convolutions.cpp', 'grouped.cpp', 'matrices.cpp', 'routes.cpp',
+    'layers.cpp', 'layer_gradients.cpp', 'image_feed_forward.cpp', 'image_attention.cpp',
 )  # fmt: skip
 HEADERS = (
     'calls.h', 'lanes.h', 'layers.h', 'maps.h', 'pairs.h', 'scans.h', 'tiles.h', 'image_layers.h',
@@ -92,9 +92,15 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     ),
     'squares': (_POINTER, _POINTER, ctypes.c_int64),
     'route': (_POINTER, *[ctypes.c_int64] * 3, *[_POINTER] * 2, ctypes.c_int),
-    'experts': (*[_POINTER] * 3, *[ctypes.c_int64] * 4, *[_POINTER] * 5, ctypes.c_int),
+    'experts': (
+        *[_POINTER] * 3, *[ctypes.c_int64] * 4, ctypes.c_int, *[_POINTER] * 5, ctypes.c_int,
+    ),
     'experts_gradient': (
         _POINTER, ctypes.c_int, *[_POINTER] * 2, *[ctypes.c_int64] * 4, *[_POINTER] * 8,
+        ctypes.c_int,
+    ),
+    'convolve': (
+        _POINTER, *[ctypes.c_int64] * 4, _POINTER, ctypes.c_int64, ctypes.c_int, _POINTER,
         ctypes.c_int,
     ),
     'feed_forward': (_POINTER,) * 5,
@@ -238,6 +244,7 @@ def _declared(path: Path) -> ctypes.CDLL:
         'route': ('float32',),
         'experts': ('float32',),
         'experts_gradient': ('float32',),
+        'convolve': ('float32',),
         'feed_forward': ('float32', 'bfloat16'),
         'attention_sums': ('float32', 'bfloat16'),
         'mask_layer': ('float32', 'bfloat16'),

@@ -38,6 +38,10 @@ inline void columns(const float* rows, int64_t step, int64_t count, int64_t give
                     int64_t column, F f) {
     int64_t row = 0;
     for (; row + ROWS <= count; row += ROWS) tile<ROWS, WIDE>(rows, step, given, matrix, made, row, column, f);
+    if (ROWS > 4 && row + 4 <= count) {
+        tile<4, WIDE>(rows, step, given, matrix, made, row, column, f);
+        row += 4;
+    }
     for (; row < count; ++row) tile<1, WIDE>(rows, step, given, matrix, made, row, column, f);
 }
 

@@ -166,11 +166,16 @@ def _convolve(window: Tensor, weight: Tensor, bias: Tensor | None, margin: bool)
     return answer.permute(0, 2, 3, 1)
 
 
-def experts(pixels: Tensor, weights: Tensor, own: Perceptrons, base: Tensor | None) -> Tensor:
+def experts(
+    pixels: Tensor, weights: Tensor, own: Perceptrons, base: Tensor | None, log: bool = False
+) -> Tensor:
     """See ``expert_operators.experts``."""
     wide = torch.einsum('pc,nhc->pnh', pixels, own.first) + own.first_bias
     answers = torch.einsum('pnh,nch->pnc', F.gelu(wide), own.second) + own.second_bias
-    mixed = (weights.unsqueeze(2) * answers).sum(1)
+    if log:
+        mixed = (answers + weights.log().unsqueeze(2)).logsumexp(1)
+    else:
+        mixed = (weights.unsqueeze(2) * answers).sum(1)
     return mixed if base is None else base + mixed
 
 
@@ -191,6 +196,15 @@ def experts_gradient(
         weights.t() @ grad,
     )
     return grad + of_pixels if adds else of_pixels, of_weights, of_own
+
+
+def convolve(pixels: Tensor, weight: Tensor, arrangement: str) -> Tensor:
+    """See ``convolutions.convolve``."""
+    answer = F.conv2d(pixels.permute(0, 3, 1, 2), weight, padding=1)
+    if arrangement != 'as it is':
+        shuffle = F.pixel_shuffle if arrangement == 'shuffled' else F.pixel_unshuffle
+        answer = shuffle(answer, 2)
+    return answer.permute(0, 2, 3, 1)
 
 
 def grouped(pixels: Tensor, matrices: Tensor) -> Tensor:

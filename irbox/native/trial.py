@@ -20,6 +20,7 @@ from irbox.native import (
     scan_twins,
 )
 from irbox.native import torch_twins as twins
+from irbox.native.convolutions import NUMBERS, convolve
 from irbox.native.expert_operators import Perceptrons
 from irbox.native.grouped import add_grouped_outer, grouped
 from irbox.native.layer_trial import trials
@@ -153,6 +154,10 @@ def _routed(
     for base in (None, pixels):
         given = pixels, weights, own, base
         yield 'experts', [expert_operators.experts(library, *given)], [twins.experts(*given)]
+        # Each pixel asks one at least: the logarithm of nothing is minus infinity.
+        given = pixels, weights.add(0.5 * (weights == 0).all(1, keepdim=True)), own, base
+        logs = [expert_operators.experts(library, *given, log=True)]
+        yield 'experts (log)', logs, [twins.experts(*given, log=True)]
         learned = pixels, weights, own, base is not None, grad
         *found, of_own = expert_operators.experts_gradient(library, *learned)
         *expected, of_twin = twins.experts_gradient(*learned)
@@ -161,6 +166,11 @@ def _routed(
     yield 'squares', [norm], [torch.cat([pixels, grad]).norm()]
     for top_k in (2, 5):
         yield 'route', [*route(library, grad, top_k)], [*twins.route(grad, top_k)]
+    # Fewer tiles than columns, and more.
+    for size in ((1, 4, 6), (2, 8, 10)):
+        for arrangement in NUMBERS:
+            convolved = draw(*size, 32), draw(64, 32, 3, 3), arrangement
+            yield 'convolve', [convolve(library, *convolved)], [twins.convolve(*convolved)]
     yield from _small(library, draw)
 
 

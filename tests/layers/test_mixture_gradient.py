@@ -84,7 +84,40 @@ def test_who_watches_an_expert_sees_it(monkeypatch):
     assert seen
 
 
-def test_logexp_and_odd_widths_are_left_to_torch(monkeypatch):
+@pytest.mark.parametrize('adds', [False, True])
+@pytest.mark.parametrize('dim', [16, 48])
+def test_logexp_by_kernels_where_nothing_learns(adds, dim, monkeypatch):
+    """Beside the mixture in float64, which no kernel computes."""
+    mixture, x, scores = case(dim, size=(23, 31))
+    mixture.combine = 'logexp'
+    asked, kernel = [], mixture_gradient.operators.experts
+    monkeypatch.setattr(
+        mixture_gradient.operators, 'experts', lambda *a: asked.append(1) or kernel(*a)
+    )
+    with torch.no_grad():
+        choice = routing(scores)
+        found = mixture.add_to(x, choice) if adds else mixture(x, choice)
+        assert asked == [1]
+        doubled, exact = copy.deepcopy(mixture).double(), x.double()
+        answer = doubled(exact, routing(scores.double()))
+    expected = exact + answer if adds else answer
+    assert asked == [1] and found.is_contiguous(memory_format=torch.channels_last)
+    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize('loudest', [0, 1])
+def test_logexp_by_kernels_bears_answers_that_are_far_apart(loudest):
+    """One expert says a thousand more than the other, whichever comes first."""
+    mixture, x, _ = case(count=2)
+    mixture.combine = 'logexp'
+    with torch.no_grad():
+        mixture.experts[loudest].fc2.bias += 1000
+        found = mixture(x, routing(torch.zeros(2, 2, 5, 7)))
+        expected = mixture.experts[loudest](x) + torch.tensor(0.5).log()
+    torch.testing.assert_close(found, expected)
+
+
+def test_logexp_that_learns_and_odd_widths_are_left_to_torch(monkeypatch):
     monkeypatch.setattr(mixture_gradient.operators, 'experts', None)
     mixture, x, scores = case()
     mixture.combine = 'logexp'

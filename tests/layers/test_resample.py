@@ -1,7 +1,10 @@
 import pytest
 import torch
 
+from irbox.layers import resample
 from irbox.layers.resample import Downsample, Upsample
+from irbox.native.library import native
+from irbox.native.products import taken_at_once
 
 
 def test_downsample_moves_each_square_into_four_channels():
@@ -37,3 +40,60 @@ def test_upsample_moves_four_channels_into_each_square():
 def test_an_odd_width_is_refused():
     with pytest.raises(ValueError, match='dim=5 must be even'):
         Downsample(5)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the kernel was asked for."""
+    library = native()
+    if library is None or not taken_at_once(library, torch.float32):
+        pytest.skip('no kernels for this processor')
+    found, kernel = [], resample.convolve
+    monkeypatch.setattr(resample, 'convolve', lambda *a: found.append(a[-1]) or kernel(*a))
+    return found
+
+
+def map_of(*size):
+    torch.manual_seed(0)
+    return torch.randn(size).contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize('size', [(1, 32, 24, 26), (2, 64, 20, 18), (3, 96, 16, 14)])
+@pytest.mark.parametrize('kind', [Downsample, Upsample])
+def test_by_a_kernel_where_nothing_learns(kind, size, asked):
+    """Beside the layer in float64, which no kernel computes."""
+    layer, x = kind(size[1]), map_of(*size)
+    with torch.no_grad():
+        found, again = layer(x), layer(x.contiguous())
+        assert len(asked) == 2
+        expected = layer.double()(x.double())
+    assert len(asked) == 2 and torch.equal(found, again)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()
+
+
+def test_an_odd_map_is_doubled_by_a_kernel(asked):
+    layer, x = Upsample(32), map_of(1, 32, 23, 27)
+    with torch.no_grad():
+        found, expected = layer(x), layer.double()(x.double())
+    assert asked == ['shuffled']
+    assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()
+
+
+def test_torch_convolves_what_learns_is_small_watched_or_no_whole_vectors(asked):
+    Upsample(32)(map_of(1, 32, 24, 24))
+    with torch.no_grad():
+        Upsample(32)(map_of(1, 32, 8, 8))
+        Upsample(16)(map_of(1, 16, 24, 24))
+        Downsample(24)(map_of(1, 24, 24, 24))
+        watched, seen = Downsample(32), []
+        watched[0].register_forward_hook(lambda *_: seen.append(1))
+        watched(map_of(1, 32, 24, 24))
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            Downsample(32)(map_of(1, 32, 24, 24))
+    assert seen and not asked
+
+
+def test_a_map_of_odd_size_is_refused_as_ever(asked):
+    with torch.no_grad(), pytest.raises(RuntimeError, match='divisible by downscale_factor'):
+        Downsample(32)(map_of(1, 32, 25, 24))

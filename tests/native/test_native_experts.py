@@ -49,6 +49,14 @@ def test_answers_and_gradients_equal_the_twins_with_the_same_bits(
     found = operators.experts(kernels, *given)
     assert_near(found, twins.experts(*given))
     assert torch.equal(found, operators.experts(kernels, *given))
+    log = operators.experts(kernels, *given, log=True)
+    assert_near(log, twins.experts(*given, log=True))
+    assert torch.equal(log, operators.experts(kernels, *given, log=True))
+    turned = own._replace(
+        first=own.first.transpose(1, 2).contiguous().transpose(1, 2),
+        second=own.second.transpose(1, 2).contiguous().transpose(1, 2),
+    )
+    assert torch.equal(found, operators.experts(kernels, pixels, weights, turned, given[3]))
     learned = pixels, weights, own, adds, grad
     *maps, of_own = operators.experts_gradient(kernels, *learned)
     *expected, of_twin = twins.experts_gradient(*learned)

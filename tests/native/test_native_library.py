@@ -157,6 +157,8 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch):
         ('products.cpp', 'x += factor ? more * load', 'x -= factor ? more * load'),
         ('products.cpp', 'x * both * (1.0f - by)', 'x * both * (1.0f + by)'),
         ('experts.cpp', 'const Lanes of_a = weight', 'const Lanes of_a = 1.01f * weight'),
+        ('experts.cpp', 'sum * s + 1.0f / 3;', 'sum * s + 1.0f / 2;'),
+        ('convolutions.cpp', 'ends - middle', 'ends - 0.9f * middle'),
         ('grouped.cpp', 'adds ? load(at) + sum', 'adds ? load(at) - sum'),
         ('matrices.cpp', '-0.5f * temperature * of_keys', '-0.4f * temperature * of_keys'),
         ('routes.cpp', '= other / (1 + other)', '= other / (1.1f + other)'),
@@ -168,8 +170,8 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch):
     ],
     ids=['gate', 'gate_gradient', 'depthwise_gradient', 'causal', 'causal_gradient']
     + ['scan', 'scan_gradient', 'normalize_gradient', 'product', 'open_gradient']
-    + ['experts_gradient', 'grouped', 'attention_matrix_gradient', 'route']
-    + ['feed_forward', 'ring', 'carried rows', 'mask_gradient', 'pairs'],
+    + ['experts_gradient', 'experts_log', 'convolve', 'grouped', 'attention_matrix_gradient']
+    + ['route', 'feed_forward', 'ring', 'carried rows', 'mask_gradient', 'pairs'],
 )
 def test_kernels_that_differ_are_not_used(
     tmp_path, monkeypatch, compile_once, name, found, instead

@@ -25,9 +25,10 @@ LANES = 16
 """Channels that a vector unit takes at once: matrix products with other widths are slower."""
 FOLDER = Path(__file__).parent
 SOURCES = (
-    'kernels.cpp', 'gradients.cpp', 'norms.cpp', 'products.cpp', 'scans.cpp', 'scan_gradients.cpp',
-    'experts.cpp', 'convolutions.cpp', 'grouped.cpp', 'matrices.cpp', 'routes.cpp',
-    'layers.cpp', 'layer_gradients.cpp', 'image_feed_forward.cpp', 'image_attention.cpp',
+    'kernels.cpp', 'gradients.cpp', 'norms.cpp', 'products.cpp', 'outer_products.cpp', 'scans.cpp',
+    'scan_gradients.cpp', 'experts.cpp', 'convolutions.cpp', 'grouped.cpp', 'matrices.cpp',
+    'routes.cpp', 'layers.cpp', 'layer_gradients.cpp', 'image_feed_forward.cpp',
+    'image_attention.cpp',
 )  # fmt: skip
 HEADERS = (
     'calls.h', 'lanes.h', 'layers.h', 'maps.h', 'pairs.h', 'scans.h', 'tiles.h', 'image_layers.h',

@@ -3,16 +3,12 @@
 // Libraries are as fast at large products; at 48 to 384 channels they lose a tenth to a half, and each step after the
 // product passes over memory once more.
 
-#include <memory>
-
 #include "pairs.h"
 #include "tiles.h"
 
 namespace {
 
 constexpr int64_t BLOCK = 64;
-// Values of ``outer``'s left side that stay in the second cache, and its pixels at most.
-constexpr int64_t GATHERED = 1 << 17, MOST = 256;
 
 // Pixels whose values lie side by side, one pixel ``step`` behind the other.
 template <typename T>
@@ -22,6 +18,16 @@ struct Pixels {
 
     T* operator[](int64_t pixel) const { return first + pixel * step; }
 };
+
+// Calls ``f(sum, pixel, channel)`` for each vector of a tile.
+template <int64_t COUNT, int64_t WIDE, typename F>
+__attribute__((always_inline)) inline void each(Lanes (&sums)[COUNT][WIDE], int64_t first, int64_t channel, F f) {
+    #pragma GCC unroll 8
+    for (int64_t i = 0; i < COUNT; ++i) {
+        #pragma GCC unroll 8
+        for (int64_t j = 0; j < WIDE; ++j) f(sums[i][j], first + i, channel + j * LANES);
+    }
+}
 
 // What is done with a pixel's product: plus a bias, the sigmoid of that, which is kept, times a map, plus a map by a factor of
 // each channel. Null or false: left out.
@@ -34,16 +40,28 @@ struct After {
     const float* factor;
     Pixels<T> answer;
 
-    void operator()(Lanes x, int64_t pixel, int64_t channel) const {
-        if (bias) x += load(bias + channel);
-        if (squash) x = sigmoid(x);
-        if (opened.first) store(opened[pixel] + channel, x);
-        if (times.first) x *= load(times[pixel] + channel);
+    // Asks for what ``finish`` reads and overwrites: it comes from memory while the pixels are multiplied.
+    void ask(int64_t pixel, int64_t channel, int64_t count) const {
+        fetch(answer[pixel] + channel, count);
+        if (opened.first) fetch(opened[pixel] + channel, count);
+        if (times.first) fetch(times[pixel] + channel, count);
+        if (plus.first) fetch(plus[pixel] + channel, count);
+    }
+
+    // Step by step for all sums, not sum by sum: what is left out is decided once.
+    template <int64_t COUNT, int64_t WIDE>
+    void finish(Lanes (&sums)[COUNT][WIDE], int64_t first, int64_t channel) const {
+        if (bias) each(sums, first, channel, [&](Lanes& x, int64_t, int64_t c) { x += load(bias + c); });
+        if (squash) each(sums, first, channel, [&](Lanes& x, int64_t, int64_t) { x = sigmoid(x); });
+        if (opened.first) each(sums, first, channel, [&](Lanes& x, int64_t p, int64_t c) { store(opened[p] + c, x); });
+        if (times.first) each(sums, first, channel, [&](Lanes& x, int64_t p, int64_t c) { x *= load(times[p] + c); });
         if (plus.first) {
-            const Lanes more = load(plus[pixel] + channel);
-            x += factor ? more * load(factor + channel) : more;
+            each(sums, first, channel, [&](Lanes& x, int64_t p, int64_t c) {
+                const Lanes more = load(plus[p] + c);
+                x += factor ? more * load(factor + c) : more;
+            });
         }
-        store(answer[pixel] + channel, x);
+        each(sums, first, channel, [&](Lanes& x, int64_t p, int64_t c) { store(answer[p] + c, x); });
     }
 };
 
@@ -55,12 +73,20 @@ struct AfterGate {
     int64_t made;
     T *product, *of_value, *of_opened;
 
-    void operator()(Lanes x, int64_t pixel, int64_t channel) const {
+    void ask(int64_t pixel, int64_t channel, int64_t count) const {
         const int64_t at = pixel * made + channel;
-        const Lanes by = load(opened + at), both = by * load(value + at);
-        store(product + at, both);
-        store(of_value + at, x * by);
-        store(of_opened + at, x * both * (1.0f - by));
+        for (const T* one : {opened, value, (const T*)product, (const T*)of_value, (const T*)of_opened}) fetch(one + at, count);
+    }
+
+    template <int64_t COUNT, int64_t WIDE>
+    void finish(Lanes (&sums)[COUNT][WIDE], int64_t first, int64_t channel) const {
+        each(sums, first, channel, [&](Lanes x, int64_t pixel, int64_t c) {
+            const int64_t at = pixel * made + c;
+            const Lanes by = load(opened + at), both = by * load(value + at);
+            store(product + at, both);
+            store(of_value + at, x * by);
+            store(of_opened + at, x * both * (1.0f - by));
+        });
     }
 };
 
@@ -100,8 +126,8 @@ inline void tile(const Pixels<const T>& pixels, int64_t given, const T* weight, 
     constexpr int64_t n = together((const T*)nullptr);
     Lanes sums[COUNT][WIDE] = {};
     const T* const from = pixels[pixel];
-    const T* column = weight + channel * n;
-    for (int64_t k = 0; k < given; k += n, column += made * n) {
+    const T* line = weight + channel * n;
+    const auto add = [&](int64_t k, const T* column) __attribute__((always_inline)) {
         decltype(weights_at(column)) row[WIDE];
         #pragma GCC unroll 8
         for (int64_t j = 0; j < WIDE; ++j) row[j] = weights_at(column + j * LANES * n);
@@ -110,12 +136,19 @@ inline void tile(const Pixels<const T>& pixels, int64_t given, const T* weight, 
             #pragma GCC unroll 8
             for (int64_t j = 0; j < WIDE; ++j) sums[i][j] = multiply(sums[i][j], from + i * pixels.step + k, row[j]);
         }
+    };
+    for (int64_t i = 0; i < COUNT; ++i) after.ask(pixel + i, channel, WIDE * LANES);
+    // The pixels that the next tile reads, a line at every second step: no processor foresees so many rows. Counters would take
+    // turns from the products.
+    const T* next = from + COUNT * pixels.step;
+    int64_t k = 0;
+    for (; k + 2 * n <= given; k += 2 * n, line += 2 * made * n, next += 2 * COUNT * n) {
+        __builtin_prefetch(next);
+        add(k, line);
+        add(k + n, line + made * n);
     }
-    #pragma GCC unroll 8
-    for (int64_t i = 0; i < COUNT; ++i) {
-        #pragma GCC unroll 8
-        for (int64_t j = 0; j < WIDE; ++j) after(sums[i][j], pixel + i, channel + j * LANES);
-    }
+    if (k < given) add(k, line);
+    after.finish(sums, pixel, channel);
 }
 
 template <int64_t WIDE, typename T, typename F>
@@ -149,89 +182,7 @@ void product(const Pixels<const T>& pixels, int64_t count, int64_t given, const 
     }
 }
 
-#ifdef __AVX512F__
-// WIDE values of each of some pixels, one pixel behind the other: as they lie, a power of two apart, they would share a few
-// places of the cache.
-template <int64_t WIDE>
-inline void gather(const float* from, int64_t step, int64_t pixels, float* to) {
-    for (int64_t pixel = 0; pixel < pixels; ++pixel) memcpy(to + pixel * WIDE, from + pixel * step, 4 * WIDE);
-}
-
-// The left side the same way, ROWS columns behind each other every ``apart`` values: some pixels at a time, so that whole lines
-// are read and written. Columns are summed over the pixels as they pass, unless ``totals`` is null.
-inline void gather_columns(const float* from, int64_t step, int64_t pixels, int64_t columns, float* to, int64_t apart,
-                           float* totals) {
-    constexpr int64_t AT_ONCE = 4;
-    int64_t pixel = 0;
-    for (; pixel + AT_ONCE <= pixels; pixel += AT_ONCE, from += AT_ONCE * step, to += AT_ONCE * ROWS) {
-        for (int64_t i = 0; i < columns; i += ROWS) {
-            float* const panel = to + i / ROWS * apart;
-            #pragma GCC unroll 4
-            for (int64_t k = 0; k < AT_ONCE; ++k) memcpy(panel + k * ROWS, from + k * step + i, 4 * ROWS);
-            if (!totals) continue;
-            HalfLanes sum, row[AT_ONCE];
-            memcpy(&sum, totals + i, sizeof sum);
-            memcpy(row, panel, sizeof row);
-            sum += (row[0] + row[1]) + (row[2] + row[3]);
-            memcpy(totals + i, &sum, sizeof sum);
-        }
-    }
-    for (; pixel < pixels; ++pixel, from += step, to += ROWS) {
-        for (int64_t i = 0; i < columns; i += ROWS) {
-            memcpy(to + i / ROWS * apart, from + i, 4 * ROWS);
-            for (int64_t j = 0; totals && j < ROWS; ++j) totals[i + j] += from[i + j];
-        }
-    }
-}
-
-template <int64_t WIDE>
-inline void outer_columns(const float* left, int64_t apart, const float* right, int64_t right_step, int64_t pixels,
-                          int64_t columns, float* sums, int64_t made, float* room) {
-    gather<WIDE * LANES>(right, right_step, pixels, room);
-    for (int64_t i = 0; i < columns; i += ROWS) {
-        outer_tile<ROWS, WIDE>(left + i / ROWS * apart, ROWS, room, WIDE * LANES, pixels, sums + i * made, made);
-    }
-}
-
-// Adds ``left^T right``, summed over the pixels, to ``sums`` (of_left, of_right), and ``left`` to ``totals``, unless that is
-// null. Each sum is one thread's, in the pixels' order.
-inline void outer(const float* left, int64_t left_step, const float* right, int64_t right_step, int64_t count, int64_t of_left,
-                  int64_t of_right, float* sums, float* totals, int threads) {
-    #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t part = 0; part < threads; ++part) {
-        const int64_t begin = of_left / ROWS * part / threads * ROWS, end = of_left / ROWS * (part + 1) / threads * ROWS;
-        const int64_t together = std::clamp(GATHERED / of_left, BLOCK, MOST);
-        // Not a power of two apart.
-        const int64_t apart = together * ROWS + LANES;
-        const std::unique_ptr<float[]> lefts(new float[(end - begin) / ROWS * apart]);
-        const std::unique_ptr<float[]> rights(new float[VECTORS * LANES * together]);
-        float *const columns = lefts.get(), *const room = rights.get();
-        for (int64_t pixel = 0; pixel < count; pixel += together) {
-            const int64_t pixels = std::min(together, count - pixel);
-            gather_columns(left + pixel * left_step + begin, left_step, pixels, end - begin, columns, apart,
-                           totals ? totals + begin : nullptr);
-            const float* const from = right + pixel * right_step;
-            float* const to = sums + begin * of_right;
-            int64_t c = 0;
-            for (; c + VECTORS * LANES <= of_right; c += VECTORS * LANES) {
-                outer_columns<VECTORS>(columns, apart, from + c, right_step, pixels, end - begin, to + c, of_right, room);
-            }
-            for (; c < of_right; c += LANES) {
-                outer_columns<1>(columns, apart, from + c, right_step, pixels, end - begin, to + c, of_right, room);
-            }
-        }
-    }
-}
-#endif
-
 }  // namespace
-
-extern "C" void outer_float32(const float* left, int64_t left_step, const float* right, int64_t right_step, int64_t count,
-                              int64_t of_left, int64_t of_right, float* sums, float* totals, int threads) {
-#ifdef __AVX512F__
-    outer(left, left_step, right, right_step, count, of_left, of_right, sums, totals, threads);
-#endif
-}
 
 #define PRODUCT(NAME, T, THERE)                                                                                        \
     extern "C" int multiplies_##NAME() { return THERE; }                                                               \

@@ -56,16 +56,20 @@ inline void multiply(const float* rows, int64_t step, int64_t count, int64_t giv
     for (; column < made; column += LANES) columns<1>(rows, step, count, given, matrix, made, column, f);
 }
 
+// ``soon``: what is asked for meanwhile, a line for each row.
 template <int64_t COUNT, int64_t WIDE>
 inline void outer_tile(const float* left, int64_t left_step, const float* right, int64_t right_step, int64_t count, float* sums,
-                       int64_t made) {
+                       int64_t made, const float* soon = nullptr, int64_t soon_step = 0) {
+    if (!soon) soon = left;
     Lanes sum[COUNT][WIDE];
     #pragma GCC unroll 8
     for (int64_t i = 0; i < COUNT; ++i) {
         #pragma GCC unroll 8
         for (int64_t j = 0; j < WIDE; ++j) sum[i][j] = load(sums + i * made + j * LANES);
     }
-    for (int64_t row = 0; row < count; ++row, left += left_step, right += right_step) {
+    for (int64_t row = 0; row < count; ++row, left += left_step, right += right_step, soon += soon_step) {
+        // For the second cache: in the first one, which holds these rows, it would come too early.
+        __builtin_prefetch(soon, 0, 2);
         Lanes line[WIDE];
         #pragma GCC unroll 8
         for (int64_t j = 0; j < WIDE; ++j) line[j] = load(right + j * LANES);

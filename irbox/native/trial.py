@@ -86,8 +86,9 @@ def _calls(library: ctypes.CDLL, dtype: torch.dtype) -> Iterator[tuple[str, Answ
                 expected_gated = twins.open_gradient(pixels, matrix, *gated)
                 yield 'open_gradient', [*of_gated, of_value], [*expected_gated]
             if dtype == torch.float32:
-                sums, left, right = draw(32, 64), draw(67, 32), draw(67, 64)
-                totals = draw(32)
+                # Rows that are read where they lie, or, a power of two apart, gathered.
+                sums, left, right = draw(32, 64), draw(67, 512 if margin else 32), draw(67, 64)
+                totals, left = draw(32), left[:, :32]
                 expected_sums = [sums + left.t() @ right, totals + left.sum(0)]
                 products.add_outer(library, left, right, sums, totals)
                 yield 'add_outer', [sums, totals], expected_sums

@@ -66,12 +66,18 @@ def test_the_gradient_of_what_a_sigmoid_gates(kernels, shape, dtype):
 
 
 @pytest.mark.usefixtures('threads')
-@pytest.mark.parametrize('shape', [(1, 8, 16), (64, 16, 48), (150, 48, 112)], ids=str)
-def test_an_outer_product(kernels, shape):
+@pytest.mark.parametrize('apart', [3, 256], ids=['as they lie', 'gathered'])
+@pytest.mark.parametrize(
+    'shape', [(1, 8, 16), (64, 16, 48), (150, 48, 112), (70, 208, 208)], ids=str
+)
+def test_an_outer_product(kernels, shape, apart):
+    """Of rows that are read where they lie; of those whose step is a power of two; of many sums."""
     if not products.taken_at_once(kernels, torch.float32):
         pytest.skip('torch multiplies faster on this processor')
     count, of_left, of_right = shape
-    both, start = torch.randn(count, of_left + of_right + 3), torch.randn(of_left, of_right)
+    step = of_left + of_right + apart
+    step -= step % apart
+    both, start = torch.randn(count, step), torch.randn(of_left, of_right)
     left, right = both[:, :of_left], both[:, of_left : of_left + of_right]
     found, again, totals = start.clone(), start.clone(), torch.ones(of_left)
     products.add_outer(kernels, left, right, found, totals)

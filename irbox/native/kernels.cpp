@@ -115,6 +115,8 @@ void normalize(const From* pixels, int64_t count, int64_t channels, const float*
     constexpr int64_t together = 4;
     #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t pixel = 0; pixel < count; pixel += together) {
+        fetch(pixels + pixel * channels + SOON, together * channels);
+        fetch(answer + pixel * channels + SOON, together * channels);
         if (pixel + together <= count) {
             normalize_pixels<together>(pixels + pixel * channels, channels, weight, bias, eps, answer + pixel * channels);
         } else {

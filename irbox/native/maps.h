@@ -23,6 +23,9 @@ inline void fetch(const T* from, int64_t count) {
     for (int64_t k = 0; k < count; k += 64 / sizeof(T)) __builtin_prefetch(from + k);
 }
 
+// How many values ahead norms ask for what they pass over.
+constexpr int64_t SOON = 1024;
+
 inline int thread() {
 #ifdef _OPENMP
     return omp_get_thread_num();

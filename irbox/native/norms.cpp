@@ -56,6 +56,9 @@ void normalize_gradient(const float* pixels, int64_t count, int64_t channels, co
         float* const own = of_threads + thread() * size;
         const int64_t last = std::min((run + 1) * together, count);
         int64_t pixel = run * together;
+        // The others were written, or read, shortly before.
+        fetch(pixels + pixel * channels + SOON, together * channels);
+        fetch(of_pixels + pixel * channels + SOON, together * channels);
         const auto some = [&]<int64_t COUNT>() {
             const int64_t at = pixel * channels;
             pixels_gradient<COUNT>(pixels + at, channels, weight, centred, eps, of_answer + at, base + at, of_pixels + at,

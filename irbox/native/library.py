@@ -10,13 +10,14 @@ import shutil
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 
 from mmengine.logging import print_log
 
 from irbox.utils.download import cache_folder
-from irbox.utils.files import rename
+from irbox.utils.files import locked, rename
 from irbox.utils.processor import processor_name
 
 SWITCH = 'IRBOX_NATIVE'
@@ -36,6 +37,7 @@ HEADERS = (
 )  # fmt: skip
 COMPILERS = 'c++', 'g++', 'clang++'
 SECONDS = 120
+LOCK = 'compiling.lock'
 FLAGS = (
     '-std=c++20', '-O3', '-fno-math-errno', '-fno-trapping-math', '-fPIC',
 )  # fmt: skip
@@ -189,21 +191,30 @@ def _compiled(compiler: str, folder: Path) -> Path:
     key = repr((text, flags, made_by, processor_name()))
     target = folder / f'kernels_{hashlib.sha256(key.encode()).hexdigest()[:32]}.so'
     if not target.exists():
-        with tempfile.TemporaryDirectory(dir=folder) as own:
-            linked = Path(own, 'kernels.so')
-            made = [str(Path(own, name).with_suffix('.o')) for name in SOURCES]
-            calls = [
-                [compiler, *flags, '-fopenmp', '-c', str(Path(FOLDER, name)), '-o', one]
-                for name, one in zip(SOURCES, made, strict=True)
-            ]
-            with ThreadPoolExecutor() as pool:
-                list(pool.map(_run, calls))
-            # Not linked with OpenMP: threads are to be those that torch has, whose runtime the
-            # process has loaded already.
-            _run([compiler, '-shared', *made, '-o', str(linked)])
-            rename(linked, target)
+        with ExitStack() as stack:
+            # Processes that start together wait for the first, unless the folder knows no locks.
+            with suppress(OSError):
+                stack.enter_context(locked(folder / LOCK, wait=SECONDS))
+            if not target.exists():
+                _compile([compiler, *flags], target)
     _check_owner(target)
     return target
+
+
+def _compile(command: list[str], target: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent) as own:
+        linked = Path(own, 'kernels.so')
+        made = [str(Path(own, name).with_suffix('.o')) for name in SOURCES]
+        calls = [
+            [*command, '-fopenmp', '-c', str(Path(FOLDER, name)), '-o', one]
+            for name, one in zip(SOURCES, made, strict=True)
+        ]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(_run, calls))
+        # Not linked with OpenMP: threads are to be those that torch has, whose runtime the process
+        # has loaded already.
+        _run([command[0], '-shared', *made, '-o', str(linked)])
+        rename(linked, target)
 
 
 def _check_owner(path: Path) -> None:

@@ -160,7 +160,7 @@ class Wide {
     }
 
     // Rows of a band that are worth the two that are made twice.
-    static constexpr int64_t LEAST = 8;
+    static constexpr int64_t LEAST = 4;
     const LayerOf<T>& of;
     const Widening<T>& by;
 };

@@ -132,11 +132,10 @@ def add_multiplied(
         grouped(library, flat, matrix.unsqueeze(1), out, adds=True)
         return added
     answer, mixing = torch.empty_like(pixels), [PixelLinear(one, bias) for one in folded]
-    if mixing[0].library_for(values[0], answer[0], pixels[0]) is not None:
-        for mix, *maps in zip(mixing, values, answer, pixels, strict=True):
-            mix(maps[0], maps[1], plus=maps[2])
-        return answer
-    for images, rows in strips(size_of(pixels), pixels.shape[3], values.dtype):
+    by_kernel = mixing[0].library_for(values[0], answer[0], pixels[0]) is not None
+    # A kernel goes through a whole map as fast.
+    strip_by_strip = strips(size_of(pixels), pixels.shape[3], values.dtype)
+    for images, rows in [(slice(None), slice(None))] if by_kernel else strip_by_strip:
         for image in range(len(pixels))[images]:
             place = image, rows
             mixing[image](values[place], answer[place], plus=pixels[place])

@@ -115,8 +115,7 @@ class GatedFeedForward(nn.Module):
         if norm is None or not overwrite:
             answer = torch.empty_like(pixels, dtype=dtype if norm is None else pixels.dtype)
         if (known := widening(pixels, self.project_in, gated, wide, 2, norm)) is not None:
-            bias = None if narrow.bias is None else narrow.bias.float()
-            layers.feed_forward(*known, narrow.weight.contiguous(), bias, answer)
+            layers.feed_forward(*known, *narrow.as_layers_take_it(), answer)
             return answer.permute(0, 3, 1, 2)
         with full_precision(x):
             for images, rows, strip in widen_in_strips(

@@ -225,8 +225,9 @@ class MambaStyleAttention(nn.Module):
         library = opening.library
         if library is not None and pixels.dtype == dtype and norm.weight.dtype == torch.float32:
             return layers.gated_answer(
-                library, pixels, norm_for_kernels(norm), values, _for_kernels(folded, bias),
-                _for_kernels(opening.weight, opening.bias), _for_kernels(last.weight, last.bias),
+                library, pixels, norm_for_kernels(norm), values,
+                (folded.contiguous(), None if bias is None else bias.float()),
+                opening.as_layers_take_it(), last.as_layers_take_it(),
                 pixels_in_strip(4 * pixels.shape[3], dtype), (attended, gate),
             )  # fmt: skip
         answer = torch.empty_like(pixels)
@@ -247,7 +248,3 @@ class MambaStyleAttention(nn.Module):
         if record is not None:
             record(gate)
         return gate
-
-
-def _for_kernels(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    return weight.contiguous(), None if bias is None else bias.float()

@@ -41,6 +41,10 @@ class PixelLinear:
     def _shift(self) -> Tensor | None:
         return None if self.bias is None else self.bias.float()
 
+    def as_layers_take_it(self) -> tuple[Tensor, Tensor | None]:
+        """Give the weight, contiguous, and the bias, float32, for ``irbox.native.layers``."""
+        return self.weight.contiguous(), self._shift
+
     def __call__(
         self,
         x: Tensor,

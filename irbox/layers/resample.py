@@ -32,10 +32,7 @@ class Downsample(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Halve the size of a map."""
         ours = type(self).forward is Downsample.forward
-        answer = _by_kernel(x, self, 'unshuffled') if ours else None
-        if answer is None:
-            answer = self[1](self[0](x))
-        return answer
+        return _resampled(x, self, 'unshuffled', ours)
 
 
 class Upsample(nn.Sequential):
@@ -50,10 +47,17 @@ class Upsample(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Double the size of a map."""
         ours = type(self).forward is Upsample.forward
-        answer = _by_kernel(x, self, 'shuffled') if ours else None
-        if answer is None:
-            answer = self[1](self[0](x))
-        return answer
+        return _resampled(x, self, 'shuffled', ours)
+
+
+def _resampled(x: Tensor, layers: nn.Sequential, arrangement: Arrangement, ours: bool) -> Tensor:
+    """Convolve and rearrange; ``ours``: a subclass does not do so in its own way."""
+    found = _by_kernel(x, layers, arrangement) if ours else None
+    if found is not None:
+        return found
+    convolved: Tensor = layers[0](x)
+    answer: Tensor = layers[1](convolved)
+    return answer
 
 
 def _by_kernel(x: Tensor, layers: nn.Sequential, arrangement: Arrangement) -> Tensor | None:

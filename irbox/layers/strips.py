@@ -212,8 +212,8 @@ def strip_of_kept(kept: Tensor, height: int) -> int:
     return max(2, pixels // width) if rows > height else max(1, pixels // (height * width))
 
 
-def strip_of_ring(width: int, channels: int, dtype: torch.dtype) -> int:
-    """Say how long strips are where a kernel goes through all of them and keeps nothing.
+def strip_of_ring(width: int, channels: int, dtype: torch.dtype) -> tuple[int, int]:
+    """Say how large strips are where a kernel goes through all of them and keeps nothing.
 
     Args:
         width: W.
@@ -221,6 +221,10 @@ def strip_of_ring(width: int, channels: int, dtype: torch.dtype) -> int:
         dtype: Of that map.
 
     Returns:
-        Rows.
+        Rows, and columns: fewer than W where one row of W pixels and those beside it would be more
+        than that; in half precision two, since kernels take them two by two.
     """
-    return max(1, BYTES // (dtype.itemsize * width * channels) - 2)
+    pixels, least = BYTES // (dtype.itemsize * channels), 2 if dtype.itemsize == 2 else 1
+    if pixels >= (least + 2) * width:
+        return pixels // width - 2, width
+    return least, max(1, pixels // (least + 2) - 2)

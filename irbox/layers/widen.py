@@ -156,11 +156,11 @@ def widening(
         return None
     _, height, width, _ = pixels.shape
     if kept is None:
-        together = strip_of_ring(width, len(convolve.weight), dtype)
+        together, across = strip_of_ring(width, len(convolve.weight), dtype)
     else:
-        together = strip_of_kept(kept, height)
+        together, across = strip_of_kept(kept, height), None
     own = None if norm is None else norm_for_kernels(norm)
-    layer = Layer(pixels.contiguous(), kept, together, convolve.taps, convolve.shift, own)
+    layer = Layer(pixels.contiguous(), kept, together, convolve.taps, convolve.shift, own, across)
     weight, bias = weights_of(widen, dtype, made=branches)
     with torch.no_grad():
         weight, bias = weight.contiguous(), None if bias is None else bias.float()

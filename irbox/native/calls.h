@@ -28,7 +28,6 @@ void gate_gradient_float32(STRIP(float), const float* weight, const float* bias,
                            float* of_map, float* of_weight, int threads);
 void attend_float32(STRIP(float), int64_t dim, const float* weight, const float* bias, float* both, float* values, float* squares,
                     int threads);
-void mask_float32(STRIP(float), int64_t dim, const float* weight, const float* bias, float* answer, int threads);
 void depthwise_gradient_float32(STRIP(float), const float* weight, const float* of_answer, float* of_map, float* of_weight,
                                 int threads);
 void attention_matrix_float32(const float* product, const float* squares, const float* temperature, const float* kernel,

@@ -5,8 +5,6 @@
 #include "layers.h"
 #include "pairs.h"
 
-namespace {
-
 // GELU of the first half of the channels times the second: ``answer`` (pixels, channels / 2).
 template <typename T>
 void gate(const Strip<T>& strip, const float* weight, const float* bias, T* answer, int threads) {
@@ -17,12 +15,13 @@ void gate(const Strip<T>& strip, const float* weight, const float* bias, T* answ
     }
 #endif
     constexpr int64_t together = sizeof(T) == 2 ? 6 : 4;
-    strip.template each<together>(threads, [=]<int64_t COUNT>(const Around<T>& near, int64_t pixel, int64_t x) {
+    strip.template each<together>(threads, [=]<int64_t COUNT>(const Around<T>& near, int64_t line, int64_t x) {
+        T* const to = answer + strip.own(line, x) * half;
         for (int64_t c = 0; c < half; c += LANES) {
             Lanes opened[COUNT], value[COUNT];
             near.template convolve<COUNT>(weight, bias, x, c, opened);
             near.template convolve<COUNT>(weight, bias, x, half + c, value);
-            for (int64_t k = 0; k < COUNT; ++k) store(answer + (pixel + k) * half + c, gelu(opened[k]) * value[k]);
+            for (int64_t k = 0; k < COUNT; ++k) store(to + k * half + c, gelu(opened[k]) * value[k]);
         }
     });
 }
@@ -37,24 +36,26 @@ void attend(const Strip<T>& strip, int64_t dim, const float* weight, const float
         if (dim >= PAIR) return attend_by_pairs(strip, dim, weight, bias, both, values, squares, threads);
     }
 #endif
-    const int64_t size = strip.images * 2 * dim, in_image = strip.rows * strip.width;
+    const int64_t size = strip.images * 2 * dim;
     std::vector<float> sums(threads * size, 0.0f);
     float* const of_threads = sums.data();
-    strip.template each<6>(threads, [=]<int64_t COUNT>(const Around<T>& near, int64_t pixel, int64_t x) {
-        float* const own = of_threads + thread() * size + pixel / in_image * 2 * dim;
+    strip.template each<6>(threads, [=]<int64_t COUNT>(const Around<T>& near, int64_t line, int64_t x) {
+        float* const own = of_threads + thread() * size + line / strip.rows * 2 * dim;
+        T* const beside = both + strip.own(line, x) * 2 * dim;
         for (int64_t c = 0; c < 2 * dim; c += LANES) {
             Lanes made[COUNT], sum = load(own + c);
             near.template convolve<COUNT>(weight, bias, x, c, made);
             for (int64_t k = 0; k < COUNT; ++k) {
-                store(both + (pixel + k) * 2 * dim + c, made[k]);
+                store(beside + k * 2 * dim + c, made[k]);
                 sum += made[k] * made[k];
             }
             store(own + c, sum);
         }
+        T* const to = values + strip.outside(line, x) * dim;
         for (int64_t c = 0; values && c < dim; c += LANES) {
             Lanes made[COUNT];
             near.template convolve<COUNT>(weight, bias, x, 2 * dim + c, made);
-            for (int64_t k = 0; k < COUNT; ++k) store(values + (pixel + k) * dim + c, made[k]);
+            for (int64_t k = 0; k < COUNT; ++k) store(to + k * dim + c, made[k]);
         }
     });
     for (int64_t i = 0; i < size; ++i) {
@@ -71,14 +72,17 @@ void mask(const Strip<T>& strip, int64_t dim, const float* weight, const float* 
         if (dim >= PAIR) return mask_by_pairs(strip, dim, weight, bias, answer, threads);
     }
 #endif
-    strip.template each<6>(threads, [=]<int64_t COUNT>(const Around<T>& near, int64_t pixel, int64_t x) {
+    strip.template each<6>(threads, [=]<int64_t COUNT>(const Around<T>& near, int64_t line, int64_t x) {
+        T* const to = answer + strip.outside(line, x) * dim;
         for (int64_t c = 0; c < dim; c += LANES) {
             Lanes made[COUNT];
             near.template convolve<COUNT>(weight, bias, x, c, made);
-            for (int64_t k = 0; k < COUNT; ++k) store(answer + (pixel + k) * dim + c, sigmoid(made[k]));
+            for (int64_t k = 0; k < COUNT; ++k) store(to + k * dim + c, sigmoid(made[k]));
         }
     });
 }
+
+namespace {
 
 // COUNT pixels side by side: what one waits for, the others use.
 template <int64_t COUNT, typename From, typename To>
@@ -130,6 +134,9 @@ void normalize(const From* pixels, int64_t count, int64_t channels, const float*
 }  // namespace
 
 #define KERNELS(NAME, T)                                                                                               \
+    template void gate(const Strip<T>&, const float*, const float*, T*, int);                                          \
+    template void attend(const Strip<T>&, int64_t, const float*, const float*, T*, T*, float*, int);                   \
+    template void mask(const Strip<T>&, int64_t, const float*, const float*, T*, int);                                 \
     extern "C" void gate_##NAME(STRIP(T), const float* weight, const float* bias, T* answer, int threads) {            \
         gate(GIVEN(T), weight, bias, answer, threads);                                                                 \
     }                                                                                                                  \
@@ -144,30 +151,6 @@ void normalize(const From* pixels, int64_t count, int64_t channels, const float*
 
 KERNELS(float32, float)
 KERNELS(bfloat16, BFloat16)
-
-namespace {
-
-template <typename T>
-Strip<T> strip_of(const Ring<T>& ring) {
-    return {ring.map, 1, ring.rows, ring.width, ring.channels, 1, ring.size, ring.start};
-}
-
-}  // namespace
-
-#define IN_RING(T)                                                                                                     \
-    void gate_in_ring(const Ring<T>& ring, const float* weight, const float* bias, T* answer) {                        \
-        gate(strip_of(ring), weight, bias, answer, 1);                                                                 \
-    }                                                                                                                  \
-    void attend_in_ring(const Ring<T>& ring, int64_t dim, const float* weight, const float* bias, T* both, T* values,  \
-                        float* squares) {                                                                              \
-        attend(strip_of(ring), dim, weight, bias, both, values, squares, 1);                                           \
-    }                                                                                                                  \
-    void mask_in_ring(const Ring<T>& ring, const float* weight, const float* bias, T* answer) {                        \
-        mask(strip_of(ring), ring.channels, weight, bias, answer, 1);                                                  \
-    }
-
-IN_RING(float)
-IN_RING(BFloat16)
 
 #define NORM(NAME, FROM, TO)                                                                                           \
     extern "C" void normalize_##NAME(const FROM* pixels, int64_t count, int64_t channels, const float* weight,         \

@@ -95,10 +95,10 @@ extern "C" void feed_forward_gradient_float32(const Layer* layer, const Gradient
     Room of_gate, gate;
     strips.each([&](const Place& place) {
         const float* const of_out = of_answer + of.start(place, channels);
-        float *const of_gated = of_gate.of(place.pixels * half), *const gated = gate.of(place.pixels * half);
-        multiply(of_out, channels, place.pixels, channels, narrow, half, of_gated, half, of.threads);
+        float *const of_gated = of_gate.of(place.pixels() * half), *const gated = gate.of(place.pixels() * half);
+        multiply(of_out, channels, place.pixels(), channels, narrow, half, of_gated, half, of.threads);
         strips.learn_gated(of_gated, gated);
-        outer_float32(of_out, channels, gated, half, place.pixels, channels, half, of_narrow, of_bias, of.threads);
+        outer_float32(of_out, channels, gated, half, place.pixels(), channels, half, of_narrow, of_bias, of.threads);
     });
 }
 
@@ -115,7 +115,7 @@ extern "C" void attention_gradient_float32(const Layer* layer, const Gradients* 
     std::vector<float> squares(2 * dim * of.images);
     strips.each([&](const Place& place) {
         const int64_t pixels = place.rows * of.width;
-        float *const both = two.of(place.pixels * 2 * dim), *const of_wide = three.of(place.pixels * wide);
+        float *const both = two.of(place.pixels() * 2 * dim), *const of_wide = three.of(place.pixels() * wide);
         attend_float32(of.window(place), place.images, place.rows, of.width, wide, of.margin, dim, of.taps, of.shift, both,
                        nullptr, squares.data(), of.threads);
         for (int64_t i = 0; i < place.images; ++i) {
@@ -145,8 +145,8 @@ extern "C" void mask_gradient_float32(const Layer* layer, const Gradients* gradi
     Room room;
     strips.each([&](const Place& place) {
         const int64_t at = of.start(place, of.wide);
-        float* const of_convolved = room.of(place.pixels * of.wide);
-        for (int64_t i = 0; i < place.pixels * of.wide; ++i) {
+        float* const of_convolved = room.of(place.pixels() * of.wide);
+        for (int64_t i = 0; i < place.pixels() * of.wide; ++i) {
             const float m = mask[at + i];
             of_convolved[i] = of_mask[at + i] * m * (1 - m);
         }

@@ -25,6 +25,7 @@ def trials(
     rows: int,
     keeps: bool = True,
     dtype: torch.dtype = torch.float32,
+    across: int | None = None,
 ) -> Iterator[tuple[str, list[Tensor], list[Tensor]]]:
     """Give each kernel's name, its answers and those of its twin.
 
@@ -37,6 +38,7 @@ def trials(
         keeps: The wide map is kept; else there are forward passes alone, of which two write where
             their input is.
         dtype: Of maps and matrices; float32 where the wide map is kept.
+        across: Columns of a strip, where it is not; None: all.
     """
     batch, _, _, dim = size
     norm = Norm(draw(dim), draw(dim), 1e-5) if rows else None
@@ -48,7 +50,7 @@ def trials(
         together = rows or (1 if keeps else size[1])
         # In half precision 3x3s multiply numbers of half precision.
         taps = draw(9, wide).to(dtype).float()
-        inside = Layer(draw(*size).to(dtype), kept, together, taps, shift, norm)
+        inside = Layer(draw(*size).to(dtype), kept, together, taps, shift, norm, across)
         return Widening(inside, scaled(wide, dim), draw(wide) if rows else None)
 
     def scaled(made: int, given: int) -> Tensor:

@@ -13,17 +13,17 @@ void feed_forward(const LayerOf<T>& of, const Widening<T>& by, Linear<T> narrow,
     const int64_t half = of.wide / 2, channels = of.channels;
     Wide<T>(of, by).each([&](const WideStrip<T>& strip) {
         const Place& place = strip.place;
-        T* const gated = strip.room.template of<T>(place.pixels * half);
-        if (!strip.window) {
-            gate_in_ring(strip.ring, of.taps, of.shift, gated);
-        } else if constexpr (sizeof(T) == 4) {
-            gate_float32(strip.window, place.images, place.rows, of.width, of.wide, of.margin, of.taps, of.shift, gated,
-                         strip.threads);
+        T* const gated = strip.room.template of<T>(place.pixels() * half);
+        gate(strip.map, of.taps, of.shift, gated, strip.threads);
+        // Row by row where a strip is narrower than the map.
+        const bool whole = place.columns == of.width;
+        const int64_t pixels = whole ? place.pixels() : place.columns;
+        for (int64_t row = 0; row < (whole ? 1 : place.rows); ++row) {
+            const int64_t at = of.start(place, channels) + row * of.width * channels;
+            Linear<T> after = narrow;
+            if (of.scale) after.plus = of.pixels + at;
+            after(gated + row * pixels * half, pixels, half, channels, answer + at, strip.threads);
         }
-        const int64_t at = of.start(place, channels);
-        Linear<T> after = narrow;
-        if (of.scale) after.plus = of.pixels + at;
-        after(gated, place.pixels, half, channels, answer + at, strip.threads);
     });
 }
 
@@ -46,18 +46,13 @@ void attention_sums(const LayerOf<T>& of, const Widening<T>& by, int64_t heads, 
     std::vector<float> sums(parts * in_image), found(2 * dim * parts);
     wide.each([&](const WideStrip<T>& strip) {
         const Place& place = strip.place;
-        T* const both = strip.room.template of<T>(place.pixels * 2 * dim);
+        T* const both = strip.room.template of<T>(place.pixels() * 2 * dim);
         T* const to = values + of.start(place, dim);
         const int64_t part = of.kept ? place.image : strip.band;
         float *const own = sums.data() + part * in_image, *const seen = found.data() + part * 2 * dim;
-        if (!strip.window) {
-            attend_in_ring(strip.ring, dim, of.taps, of.shift, both, to, seen);
-        } else if constexpr (sizeof(T) == 4) {
-            attend_float32(strip.window, place.images, place.rows, of.width, of.wide, of.margin, dim, of.taps, of.shift, both,
-                           to, seen, strip.threads);
-        }
-        const int64_t pixels = place.rows * of.width;
-        const float* const exact = as_floats(both, place.pixels * 2 * dim, strip.second);
+        attend(strip.map, dim, of.taps, of.shift, both, to, seen, strip.threads);
+        const int64_t pixels = place.rows * place.columns;
+        const float* const exact = as_floats(both, place.pixels() * 2 * dim, strip.second);
         for (int64_t i = 0; i < place.images; ++i) {
             float* const of_image = own + i * in_image;
             for (int64_t k = 0; k < 2 * dim; ++k) of_image[dim * size + k] += seen[i * 2 * dim + k];
@@ -78,16 +73,10 @@ void attention_sums(const LayerOf<T>& of, const Widening<T>& by, int64_t heads, 
 
 // The sigmoid of what is convolved: (pixels, wide), not where the pixels are.
 template <typename T>
-void mask_layer(const LayerOf<T>& of, const Widening<T>& by, T* mask) {
+void mask_layer(const LayerOf<T>& of, const Widening<T>& by, T* answer) {
     Wide<T>(of, by).each([&](const WideStrip<T>& strip) {
-        const Place& place = strip.place;
-        T* const to = mask + of.start(place, of.wide);
-        if (!strip.window) {
-            mask_in_ring(strip.ring, of.taps, of.shift, to);
-        } else if constexpr (sizeof(T) == 4) {
-            mask_float32(strip.window, place.images, place.rows, of.width, of.wide, of.margin, of.wide, of.taps, of.shift, to,
-                         strip.threads);
-        }
+        T* const to = answer + of.start(strip.place, of.wide);
+        mask(strip.map, of.wide, of.taps, of.shift, to, strip.threads);
     });
 }
 

@@ -25,9 +25,11 @@ Flow<T> whole(int64_t rows, int64_t margin) {
     return {-margin, rows + margin, false, false, nullptr};
 }
 
-// One strip: ``rows`` from ``row`` on of each of ``images`` from ``image`` on.
+// One strip: ``rows`` from ``row`` on of each of ``images`` from ``image`` on, in them ``columns`` from ``column`` on.
 struct Place {
-    int64_t image, images, row, rows, pixels;
+    int64_t image, images, row, rows, column, columns;
+
+    int64_t pixels() const { return images * rows * columns; }
 };
 
 // A layer's input (images, height, width, channels), a norm, and a wide map that is made of it and convolved, 3x3. As
@@ -41,6 +43,8 @@ struct LayerOf {
     int64_t margin;
     // Images of a strip; rows of it where an image is more than that, which then has margins, and where nothing is kept.
     int64_t together;
+    // Columns of a strip where nothing is kept, up to whole runs of kernels.
+    int64_t across;
     // (9, wide), (wide) or null.
     const float *taps, *shift;
     // (channels), null where there is no norm or it has no bias.
@@ -55,13 +59,15 @@ struct LayerOf {
         for (int64_t image = 0; image < images; image += in_turn) {
             for (int64_t row = 0; row < height; row += most) {
                 const int64_t some = std::min(in_turn, images - image), rows = std::min(most, height - row);
-                f(Place{image, some, row, rows, some * rows * width});
+                f(Place{image, some, row, rows, 0, width});
             }
         }
     }
 
     // The strip's first pixel in a map of some channels.
-    int64_t start(const Place& place, int64_t of_map) const { return (place.image * height + place.row) * width * of_map; }
+    int64_t start(const Place& place, int64_t of_map) const {
+        return ((place.image * height + place.row) * width + place.column) * of_map;
+    }
 
     // The wide map from the row above the strip on, if it has one.
     T* window(const Place& place) const {
@@ -98,23 +104,14 @@ class Room {
     int64_t size = 0;
 };
 
-// Some rows of a wide map that is not kept, one image's: as many as ``size`` lie in a ring, the row above the strip at ``start``,
-// then those of the strip, then the one below it.
+// See ``kernels.cpp``, in float32 and bfloat16.
 template <typename T>
-struct Ring {
-    const T* map;
-    int64_t rows, width, channels, size, start;
-};
-
-// ``gate``, ``attend`` and ``mask`` of such a strip, by the thread that calls.
-#define IN_RING(T)                                                                                                       \
-    void gate_in_ring(const Ring<T>& ring, const float* weight, const float* bias, T* answer);                           \
-    void attend_in_ring(const Ring<T>& ring, int64_t dim, const float* weight, const float* bias, T* both, T* values,    \
-                        float* squares);                                                                                 \
-    void mask_in_ring(const Ring<T>& ring, const float* weight, const float* bias, T* answer);
-IN_RING(float)
-IN_RING(BFloat16)
-#undef IN_RING
+void gate(const Strip<T>& strip, const float* weight, const float* bias, T* answer, int threads);
+template <typename T>
+void attend(const Strip<T>& strip, int64_t dim, const float* weight, const float* bias, T* both, T* values, float* squares,
+            int threads);
+template <typename T>
+void mask(const Strip<T>& strip, int64_t dim, const float* weight, const float* bias, T* answer, int threads);
 
 // ``gate_gradient`` and ``depthwise_gradient`` of strips that follow each other.
 void flowing_gate_gradient(STRIP(float), const Flow<float>& flow, const float* weight, const float* bias, const float* of_answer,

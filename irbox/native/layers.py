@@ -47,6 +47,8 @@ class Layer:
         taps: (9, C'), see ``operators.taps``.
         shift: (C',), the 3x3's bias, or None.
         norm: Applied to the pixels first, or None.
+        across: Columns of a strip where the wide map is not kept, up to whole runs of kernels;
+            None: all.
     """
 
     pixels: Tensor
@@ -55,6 +57,7 @@ class Layer:
     taps: Tensor
     shift: Tensor | None
     norm: Norm | None
+    across: int | None = None
 
     @property
     def wide(self) -> int:
@@ -65,7 +68,8 @@ class Layer:
         """Lay it out for a call, during which this must live."""
         batch, height, width, channels = self.pixels.shape
         margin = 1 if self.kept is None else (self.kept.shape[1] - height) // 2
-        assert not channels % LANES and not self.wide % LANES and self.together > 0
+        assert not channels % LANES and not self.wide % LANES
+        assert self.together > 0 and self.across != 0
         check(self.pixels.shape, self.pixels, dtype=self.pixels.dtype)
         assert self.kept is None or self.pixels.dtype == torch.float32
         check((batch, height + 2 * margin, width, self.wide), self.kept)
@@ -76,9 +80,9 @@ class Layer:
             check((channels,), norm.weight, norm.bias)
         return _Layer(
             at(self.pixels), batch, height, width, channels, self.wide, at(self.kept), margin,
-            self.together, at(self.taps), at(self.shift), None if norm is None else at(norm.weight),
-            None if norm is None else at(norm.bias), 0.0 if norm is None else norm.eps,
-            torch.get_num_threads(),
+            self.together, self.across or width, at(self.taps), at(self.shift),
+            None if norm is None else at(norm.weight), None if norm is None else at(norm.bias),
+            0.0 if norm is None else norm.eps, torch.get_num_threads(),
         )  # fmt: skip
 
 
@@ -102,7 +106,7 @@ class _Layer(ctypes.Structure):
         ('pixels', ctypes.c_void_p),
         *((name, ctypes.c_int64) for name in ('images', 'height', 'width', 'channels', 'wide')),
         ('kept', ctypes.c_void_p),
-        *((name, ctypes.c_int64) for name in ('margin', 'together')),
+        *((name, ctypes.c_int64) for name in ('margin', 'together', 'across')),
         *((name, ctypes.c_void_p) for name in ('taps', 'shift', 'scale', 'offset')),
         ('eps', ctypes.c_double),
         ('threads', ctypes.c_int64),

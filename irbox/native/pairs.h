@@ -167,12 +167,11 @@ struct FourRows {
     }
 };
 
-// Calls ``f<COUNT>(near, pixel, rows)`` as ``Strip::each`` does, for two rows: the second's pixels are ``width`` further on,
-// and only there where ``rows`` is 2.
+// Calls ``f<COUNT>(near, line, x, rows)`` as ``Strip::each`` does, for two rows: the second is only there where ``rows`` is 2.
 template <int64_t TOGETHER, typename F>
 void each_two_rows(const Strip<BFloat16>& strip, int threads, F f) {
-    const int64_t width = strip.width, channels = strip.channels;
-    const int64_t runs = (width + TOGETHER - 1) / TOGETHER, couples = (strip.rows + 1) / 2;
+    const int64_t width = strip.width, channels = strip.channels, left = strip.left, last = strip.inner();
+    const int64_t runs = (last + TOGETHER - 1) / TOGETHER, couples = (strip.rows + 1) / 2;
     const std::vector<BFloat16> zeros(channels);
     #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t run = 0; run < strip.images * couples * runs; ++run) {
@@ -181,16 +180,16 @@ void each_two_rows(const Strip<BFloat16>& strip, int threads, F f) {
         const BFloat16* row[4];
         for (int64_t i = 0; i < 4; ++i) {
             row[i] = strip.row_near(image, line, i - 1);
-            if (row[i] && i > 1 && x + TOGETHER < width) {
-                const int64_t first = x + TOGETHER + 1;
+            if (row[i] && i > 1 && x + TOGETHER < last) {
+                const int64_t first = left + x + TOGETHER + 1;
                 fetch(row[i] + first * channels, std::min(TOGETHER, width - first) * channels);
             }
         }
-        const int64_t pixel = (image * strip.rows + line) * width + x, rows = std::min<int64_t>(2, strip.rows - line);
-        if (x + TOGETHER <= width) {
-            f(FourRows<TOGETHER>(row, x, width, channels, zeros.data()), pixel, rows);
+        const int64_t of_all = image * strip.rows + line, rows = std::min<int64_t>(2, strip.rows - line);
+        if (x + TOGETHER <= last) {
+            f(FourRows<TOGETHER>(row, left + x, width, channels, zeros.data()), of_all, x, rows);
         } else {
-            for (int64_t k = x; k < width; ++k) f(FourRows<1>(row, k, width, channels, zeros.data()), pixel + k - x, rows);
+            for (int64_t k = x; k < last; ++k) f(FourRows<1>(row, left + k, width, channels, zeros.data()), of_all, k, rows);
         }
     }
 }
@@ -212,9 +211,9 @@ inline void convolve_two_rows(const FourRows<COUNT>& near, const float* taps, in
 // See ``kernels.cpp``, for this and what follows. Only for whole pairs of vectors.
 inline void gate_by_pairs(const Strip<BFloat16>& strip, const float* weight, const float* bias, BFloat16* answer,
                           int threads) {
-    const int64_t half = strip.channels / 2, width = strip.width;
+    const int64_t half = strip.channels / 2;
     const PairedTaps taps(weight, bias, strip.channels);
-    each_two_rows<4>(strip, threads, [&]<int64_t COUNT>(const FourRows<COUNT>& near, int64_t pixel, int64_t rows) {
+    each_two_rows<4>(strip, threads, [&]<int64_t COUNT>(const FourRows<COUNT>& near, int64_t line, int64_t x, int64_t rows) {
         each_pair(half, [&](int64_t c) {
             Lanes made[2][2][COUNT];
             for (int part = 0; part < 2; ++part) {
@@ -232,7 +231,7 @@ inline void gate_by_pairs(const Strip<BFloat16>& strip, const float* weight, con
                 if (r == rows) break;
                 #pragma GCC unroll 8
                 for (int64_t k = 0; k < COUNT; ++k) {
-                    BFloat16* to = answer + (pixel + r * width + k) * half + c;
+                    BFloat16* to = answer + (strip.own(line + r, x) + k) * half + c;
                     store(to, Pair{{made[0][r][k], made[1][r][k]}});
                 }
             }
@@ -242,17 +241,17 @@ inline void gate_by_pairs(const Strip<BFloat16>& strip, const float* weight, con
 
 inline void attend_by_pairs(const Strip<BFloat16>& strip, int64_t dim, const float* weight, const float* bias,
                             BFloat16* both, BFloat16* values, float* squares, int threads) {
-    const int64_t size = strip.images * 2 * dim, width = strip.width, in_image = strip.rows * width;
+    const int64_t size = strip.images * 2 * dim;
     std::vector<float> sums(threads * size, 0.0f);
     float* const of_threads = sums.data();
     const PairedTaps taps(weight, bias, strip.channels);
-    each_two_rows<4>(strip, threads, [&]<int64_t COUNT>(const FourRows<COUNT>& near, int64_t pixel, int64_t rows) {
-        float* const own = of_threads + thread() * size + pixel / in_image * 2 * dim;
+    each_two_rows<4>(strip, threads, [&]<int64_t COUNT>(const FourRows<COUNT>& near, int64_t line, int64_t x, int64_t rows) {
+        float* const own = of_threads + thread() * size + line / strip.rows * 2 * dim;
         for (int64_t c = 0; c < 2 * dim; c += PAIR) {
             Pair sum;
             memcpy(&sum, own + c, sizeof sum);
             convolve_two_rows<COUNT>(near, taps.of(c), c, rows, [&](int64_t r, int64_t k, const Pair& made) {
-                store(both + (pixel + r * width + k) * 2 * dim + c, made);
+                store(both + (strip.own(line + r, x) + k) * 2 * dim + c, made);
                 for (int part = 0; part < 2; ++part) sum.part[part] += made.part[part] * made.part[part];
             });
             memcpy(own + c, &sum, sizeof sum);
@@ -261,7 +260,7 @@ inline void attend_by_pairs(const Strip<BFloat16>& strip, int64_t dim, const flo
         each_pair(dim, [&](int64_t c) {
             convolve_two_rows<COUNT>(near, taps.of(2 * dim + c), 2 * dim + c, rows,
                                      [&](int64_t r, int64_t k, const Pair& made) {
-                                         store(values + (pixel + r * width + k) * dim + c, made);
+                                         store(values + (strip.outside(line + r, x) + k) * dim + c, made);
                                      });
         });
     });
@@ -278,13 +277,12 @@ inline void attend_by_pairs(const Strip<BFloat16>& strip, int64_t dim, const flo
 
 inline void mask_by_pairs(const Strip<BFloat16>& strip, int64_t dim, const float* weight, const float* bias,
                           BFloat16* answer, int threads) {
-    const int64_t width = strip.width;
     const PairedTaps taps(weight, bias, strip.channels);
-    each_two_rows<4>(strip, threads, [&]<int64_t COUNT>(const FourRows<COUNT>& near, int64_t pixel, int64_t rows) {
+    each_two_rows<4>(strip, threads, [&]<int64_t COUNT>(const FourRows<COUNT>& near, int64_t line, int64_t x, int64_t rows) {
         each_pair(dim, [&](int64_t c) {
             convolve_two_rows<COUNT>(near, taps.of(c), c, rows, [&](int64_t r, int64_t k, const Pair& made) {
                 const Pair squashed = {{short_sigmoid(made.part[0]), short_sigmoid(made.part[1])}};
-                store(answer + (pixel + r * width + k) * dim + c, squashed);
+                store(answer + (strip.outside(line + r, x) + k) * dim + c, squashed);
             });
         });
     });

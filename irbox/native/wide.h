@@ -44,12 +44,11 @@ inline void norm(const BFloat16* pixels, int64_t count, int64_t channels, const 
     normalize_bfloat16_bfloat16(pixels, count, channels, scale, offset, eps, answer, threads);
 }
 
-// A strip whose wide map is there: in ``window`` from the row above it on, or in a ring where that is null.
+// A strip whose wide map is there.
 template <typename T>
 struct WideStrip {
     Place place;
-    const T* window;
-    Ring<T> ring;
+    Strip<T> map;
     // Of many bands side by side: which, and whose room.
     int64_t band;
     Room &room, &second;
@@ -79,7 +78,8 @@ class Wide {
             const T* from = of.pixels + (place.image * of.height + (of.margin ? first : 0)) * line();
             T* const to = of.window(place) + of.margin * (first + 1 - place.row) * of.width * of.wide;
             if (lines > 0) make(from, place.images * lines * of.width, to, normed, of.threads);
-            f(WideStrip<T>{place, of.window(place), {}, 0, room, second, int(of.threads)});
+            const Strip<T> map = {of.window(place), place.images, place.rows, of.width, of.wide, of.margin};
+            f(WideStrip<T>{place, map, 0, room, second, int(of.threads)});
         });
     }
 
@@ -97,7 +97,20 @@ class Wide {
             norm(from, count, of.channels, of.scale, of.offset, of.eps, normed, threads);
             from = normed;
         }
+        widen(from, count, to, threads);
+    }
+
+    void widen(const T* from, int64_t count, T* to, int threads) const {
         Linear<T>{by.matrix, by.bias}(from, count, of.channels, of.wide, to, threads);
+    }
+
+    // Pixels as ``widen`` takes them.
+    void take(const T* from, int64_t count, T* to) const {
+        if (of.scale) {
+            norm(from, count, of.channels, of.scale, of.offset, of.eps, to, 1);
+        } else {
+            memcpy(to, from, sizeof(T) * count * of.channels);
+        }
     }
 
     // Each thread has bands of its own, and takes each through all kernels.
@@ -125,40 +138,77 @@ class Wide {
         }
     }
 
-    // Rows of an image from ``first`` to before ``last``; those beside them are null where the image ends.
+    // Rows of an image from ``first`` to before ``last``; those beside them are null where the image ends. Some columns after the
+    // others, if rows are long: a ring of them then stays in the second cache.
     template <typename F>
     void pass(int64_t band, int64_t image, int64_t first, int64_t last, const T* above, const T* below, F f) const {
-        const int64_t most = std::min(of.together, last - first), size = most + 2, wide_line = of.width * of.wide;
-        Room rows_room, normed, room, second;
-        T* const rows = rows_room.of<T>(size * wide_line);
+        Rooms rooms;
+        const int64_t parts = (of.width + of.across - 1) / of.across;
+        const int64_t across = ((of.width + parts - 1) / parts + EVEN - 1) / EVEN * EVEN;
+        // The column on the left of those columns, and their last: answers may be written where the pixels are.
+        std::vector<T> before((last - first) * of.channels), own(before.size());
+        for (int64_t column = 0; column < of.width; column += across) {
+            const int64_t columns = std::min(across, of.width - column), end = column + columns;
+            for (int64_t row = first; row < last && end < of.width; ++row) {
+                const T* const pixel = of.pixels + (image * of.height + row) * line() + (end - 1) * of.channels;
+                memcpy(own.data() + (row - first) * of.channels, pixel, sizeof(T) * of.channels);
+            }
+            pass_columns(band, {image, 1, first, last - first, column, columns}, above, below, before.data(), rooms, f);
+            std::swap(before, own);
+        }
+    }
+
+    struct Rooms {
+        Room rows, normed, own, second;
+    };
+
+    // Some columns of a band; ``before``: pixels of the column on their left.
+    template <typename F>
+    void pass_columns(int64_t band, const Place& all, const T* above, const T* below, const T* before, Rooms& rooms, F f) const {
+        const int64_t first = all.row, last = first + all.rows, left = all.column > 0;
+        const int64_t width = left + all.columns + (all.column + all.columns < of.width), wide_line = width * of.wide;
+        const int64_t most = std::min(of.together, all.rows), size = most + 2;
+        T* const rows = rooms.rows.template of<T>(size * wide_line);
         const auto place_of = [&](int64_t row) { return (row - first + 1) % size; };
         int64_t next = first - 1;
-        const auto fill = [&](const T* from, int64_t count) {
+        // ``from``: whole rows.
+        const auto fill = [&](const T* from, int64_t count, const T* on_left) {
             T* const to = rows + place_of(next) * wide_line;
-            if (from) {
-                make(from, count * of.width, to, normed, 1);
-            } else {
+            if (!from) {
                 std::fill(to, to + wide_line, T{});
+            } else if (width == of.width) {
+                make(from, count * width, to, rooms.normed, 1);
+            } else {
+                T* const normed = rooms.normed.template of<T>(count * width * of.channels);
+                for (int64_t row = 0; row < count; ++row) {
+                    T* const of_row = normed + row * width * of.channels;
+                    if (left) take(on_left + row * of.channels, 1, of_row);
+                    take(from + row * line() + all.column * of.channels, width - left, of_row + left * of.channels);
+                }
+                widen(normed, count * width, to, 1);
             }
             next += count;
         };
         for (int64_t row = first; row < last; row += most) {
             const int64_t some = std::min(most, last - row), until = row + some + 1;
             while (next < until) {
-                if (next < first) {
-                    fill(above, 1);
-                } else if (next == last) {
-                    fill(below, 1);
+                if (next < first || next == last) {
+                    const T* const beside = next < first ? above : below;
+                    fill(beside, 1, beside ? beside + (all.column - left) * of.channels : nullptr);
                 } else {
                     const int64_t together = std::min(std::min(until, last) - next, size - place_of(next));
-                    fill(of.pixels + (image * of.height + next) * line(), together);
+                    fill(of.pixels + (all.image * of.height + next) * line(), together, before + (next - first) * of.channels);
                 }
             }
-            const Ring<T> ring = {rows, some, of.width, of.wide, size, place_of(row - 1)};
-            f(WideStrip<T>{{image, 1, row, some, some * of.width}, nullptr, ring, band, room, second, 1});
+            const Place place = {all.image, 1, row, some, all.column, all.columns};
+            const Strip<T> map = {rows, 1, some, width, of.wide, 1, size, place_of(row - 1), left, width - left - all.columns,
+                                  of.width};
+            f(WideStrip<T>{place, map, band, rooms.own, rooms.second, 1});
         }
     }
 
+    // Columns are whole tiles of products and runs of 3x3s.
+    static constexpr int64_t EVEN = 24;
     // Rows of a band that are worth the two that are made twice.
     static constexpr int64_t LEAST = 4;
     const LayerOf<T>& of;

@@ -153,3 +153,16 @@ def test_a_layer_that_was_overridden_is_called():
     layer = Doubled(16)
     with torch.no_grad():
         torch.testing.assert_close(layer.add_to(x, norm), x + layer(norm(x)))
+
+
+@pytest.mark.parametrize('channels', [16, 288, 512, 2048])
+@pytest.mark.parametrize('width', [1, 90, 720, 6000])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_a_ring_stays_in_the_cache_however_wide_the_map(dtype, width, channels):
+    rows, columns = strips.strip_of_ring(width, channels, dtype)
+    assert 1 <= columns <= width
+    assert rows >= (2 if dtype == torch.bfloat16 else 1)
+    # With a row above, one below, and a column on either side.
+    across = columns + 2 * (columns < width)
+    assert (rows + 2) * across * channels * dtype.itemsize <= strips.BYTES
+    assert columns == width or rows <= 2, 'rows are cut only where few of them fill the cache'

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORK := work_dirs/m2restore_demo
 
-.PHONY: demo model test test-slow browser lint house docs setup clean
+.PHONY: demo model test test-slow gpu browser lint house docs setup clean
 
 setup: $(VENV)/.ready
 
@@ -40,6 +40,10 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m 'slow and not browser' -n auto --durations=10
+
+# On a machine with a GPU: its tests, then forward passes and training steps beside the textbook's builds.
+gpu: setup
+	$(BIN)/python tools/check_gpu.py
 
 # The page in headless Chromium, from the system's packages.
 browser: setup

@@ -26,7 +26,7 @@ void forward(const SelfAttention& layer, const Parts& parts, float* wide, float*
     Attention attention = {layer.height, layer.width, dim, layer.heads, nullptr, layer.temperature, nullptr};
     Pieces scratch;
     const int64_t normed = scratch.add(most * dim), inside = scratch.add(attention.forward_room(parts.together));
-    Room room(Room::whole(3 * dim * dim) + Room::whole(27 * dim) + Room::whole(dim * dim) + parts.across * scratch.size());
+    Arena room(Arena::whole(3 * dim * dim) + Arena::whole(27 * dim) + Arena::whole(dim * dim) + parts.across * scratch.size());
     float *const widen = room.take(3 * dim * dim), *const taps = room.take(27 * dim), *const project = room.take(dim * dim);
     turn(layer.widen, 3 * dim, dim, dim, widen, 3 * dim);
     turn(layer.taps, 3 * dim, 9, 9, taps, 3 * dim);
@@ -51,7 +51,7 @@ void forward(const CrossAttention& layer, const Parts& parts, float* wide, float
     const int64_t dim = layer.dim, in_image = layer.height * layer.width;
     Attention attention = {layer.height, layer.width, dim, layer.heads, nullptr, layer.temperature, nullptr};
     const int64_t inside = attention.forward_room(parts.together);
-    Room room(4 * Room::whole(dim * dim) + Room::whole(27 * dim) + parts.across * inside);
+    Arena room(4 * Arena::whole(dim * dim) + Arena::whole(27 * dim) + parts.across * inside);
     float *const ask = room.take(dim * dim), *const tell = room.take(2 * dim * dim);
     float *const taps = room.take(27 * dim), *const project = room.take(dim * dim);
     turn(layer.ask, dim, dim, dim, ask, dim);
@@ -96,7 +96,7 @@ void backward(const SelfAttention& layer, const Parts& parts, const Kept& kept, 
     const int64_t inside = scratch.add(attention.backward_room(parts.together));
     const Sums sums(dim, layer.heads);
     const int64_t apart = sums.pieces.size();
-    Room room(Room::whole(27 * dim) + Room::whole(dim * dim) + parts.across * scratch.size() + (parts.count() + 1) * apart);
+    Arena room(Arena::whole(27 * dim) + Arena::whole(dim * dim) + parts.across * scratch.size() + (parts.count() + 1) * apart);
     float *const taps = room.take(27 * dim), *const project = room.take(dim * dim);
     turn(layer.taps, 3 * dim, 9, 9, taps, 3 * dim);
     turn(layer.project, dim, dim, dim, project, dim);
@@ -137,7 +137,7 @@ void backward(const CrossAttention& layer, const Parts& parts, const Kept& kept,
     const int64_t inside = scratch.add(attention.backward_room(parts.together));
     const Sums sums(dim, layer.heads);
     const int64_t apart = sums.pieces.size();
-    Room room(Room::whole(27 * dim) + Room::whole(dim * dim) + parts.across * scratch.size() + (parts.count() + 1) * apart);
+    Arena room(Arena::whole(27 * dim) + Arena::whole(dim * dim) + parts.across * scratch.size() + (parts.count() + 1) * apart);
     float *const taps = room.take(27 * dim), *const project = room.take(dim * dim);
     turn(layer.ask_taps, dim, 9, 9, taps, 3 * dim);
     turn(layer.tell_taps, 2 * dim, 9, 9, taps + dim, 3 * dim);

@@ -42,7 +42,7 @@ struct Attention {
 
     // What a forward pass needs room for, for so many images.
     int64_t forward_room(int64_t images) const {
-        return Room::whole(images * in_image() * 2 * dim) + Room::whole(images * dim * dim) + Room::whole(dim * dim);
+        return Arena::whole(images * in_image() * 2 * dim) + Arena::whole(images * dim * dim) + Arena::whole(dim * dim);
     }
 
     // From the wide map to values, products, squares and the answer, plus ``plus`` unless that is null.
@@ -50,9 +50,9 @@ struct Attention {
                  float* room, int threads) const {
         const int64_t count = in_image();
         float* const both = room;
-        float* const matrix = both + Room::whole(images * count * 2 * dim);
+        float* const matrix = both + Arena::whole(images * count * 2 * dim);
         attend_float32(wide, images, height, width, 3 * dim, 0, dim, taps, nullptr, both, values, squares, threads);
-        multiply(both, images, product, matrix + Room::whole(images * dim * dim), threads);
+        multiply(both, images, product, matrix + Arena::whole(images * dim * dim), threads);
         attention_matrix_float32(product, squares, temperature, project, images, heads, size(), dim, matrix, threads);
         for (int64_t image = 0; image < images; ++image) {
             const int64_t at = image * count * dim;
@@ -62,9 +62,9 @@ struct Attention {
     }
 
     int64_t backward_room(int64_t images) const {
-        const int64_t pixels = images * in_image(), squares = Room::whole(images * 2 * dim);
-        return Room::whole(pixels * 2 * dim) + Room::whole(pixels * 3 * dim) + 2 * Room::whole(images * dim * dim) +
-               Room::whole(images * dim * size()) + 2 * squares + 2 * Room::whole(dim * dim);
+        const int64_t pixels = images * in_image(), squares = Arena::whole(images * 2 * dim);
+        return Arena::whole(pixels * 2 * dim) + Arena::whole(pixels * 3 * dim) + 2 * Arena::whole(images * dim * dim) +
+               Arena::whole(images * dim * size()) + 2 * squares + 2 * Arena::whole(dim * dim);
     }
 
     // Given the answer's gradient: that of the wide map, of the taps (10, 3 dim), of the temperatures and of the projection.
@@ -73,14 +73,14 @@ struct Attention {
                   int threads) const {
         const int64_t count = in_image(), pixels = images * count;
         float* const both = room;
-        float* const of_wide = both + Room::whole(pixels * 2 * dim);
-        float* const of_matrix = of_wide + Room::whole(pixels * 3 * dim);
-        float* const matrix = of_matrix + Room::whole(images * dim * dim);
-        float* const of_product = matrix + Room::whole(images * dim * dim);
-        float* const of_squares = of_product + Room::whole(images * dim * size());
-        float* const unused = of_squares + Room::whole(images * 2 * dim);
-        float* const turned = unused + Room::whole(images * 2 * dim);
-        float* const whole = turned + Room::whole(dim * dim);
+        float* const of_wide = both + Arena::whole(pixels * 2 * dim);
+        float* const of_matrix = of_wide + Arena::whole(pixels * 3 * dim);
+        float* const matrix = of_matrix + Arena::whole(images * dim * dim);
+        float* const of_product = matrix + Arena::whole(images * dim * dim);
+        float* const of_squares = of_product + Arena::whole(images * dim * size());
+        float* const unused = of_squares + Arena::whole(images * 2 * dim);
+        float* const turned = unused + Arena::whole(images * 2 * dim);
+        float* const whole = turned + Arena::whole(dim * dim);
         std::fill(of_matrix, of_matrix + images * dim * dim, 0.0f);
         for (int64_t image = 0; image < images; ++image) {
             const int64_t at = image * count * dim;

@@ -30,7 +30,7 @@ void forward(const Layer& layer, const Parts& parts, float* wide, float* answer)
     const int64_t channels = layer.channels, own = layer.own, half = layer.half(), most = parts.together * layer.in_image();
     Pieces scratch;
     const int64_t normed = scratch.add(most * channels), gated = scratch.add(most * half);
-    Room room(2 * Room::whole(2 * half * (channels + 9)) + parts.across * scratch.size());
+    Arena room(2 * Arena::whole(2 * half * (channels + 9)) + parts.across * scratch.size());
     float* const widen = room.take_zeros(channels * 2 * half);
     for (int64_t i = 0; i < 2; ++i) turn(layer.widen + i * own * channels, own, channels, channels, widen + i * half, 2 * half);
     float* const taps = room.take_zeros(9 * 2 * half);
@@ -64,7 +64,7 @@ void backward(const Layer& layer, const Parts& parts, const float* wide, const f
     Pieces sums;
     const int64_t of_narrow = sums.add(channels * half), of_widen = sums.add(2 * half * channels);
     const int64_t of_taps = sums.add(10 * 2 * half), of_norm = sums.add(2 * channels);
-    Room room(3 * Room::whole(2 * half * (channels + 9)) + parts.across * scratch.size() + (parts.count() + 1) * sums.size());
+    Arena room(3 * Arena::whole(2 * half * (channels + 9)) + parts.across * scratch.size() + (parts.count() + 1) * sums.size());
     float* const taps = room.take_zeros(9 * 2 * half);
     layer.turn_taps(taps);
     // Backwards both are multiplied by as they lie.

@@ -12,13 +12,13 @@
 
 namespace {
 
-// Room for numbers, handed out piece by piece, each beginning with a line of the caches.
-class Room {
+// Memory for numbers, handed out piece by piece, each beginning with a line of the caches.
+class Arena {
   public:
-    explicit Room(int64_t size) : memory(static_cast<float*>(operator new(4 * size, LINE))), next(memory) {}
-    ~Room() { operator delete(memory, LINE); }
-    Room(const Room&) = delete;
-    Room& operator=(const Room&) = delete;
+    explicit Arena(int64_t size) : memory(static_cast<float*>(operator new(4 * size, LINE))), next(memory) {}
+    ~Arena() { operator delete(memory, LINE); }
+    Arena(const Arena&) = delete;
+    Arena& operator=(const Arena&) = delete;
 
     // What a piece takes.
     static int64_t whole(int64_t size) { return (size + 15) / 16 * 16; }
@@ -47,7 +47,7 @@ class Pieces {
     // The place of a piece in each part.
     int64_t add(int64_t size) {
         const int64_t at = whole;
-        whole += Room::whole(size);
+        whole += Arena::whole(size);
         return at;
     }
 

@@ -127,10 +127,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     deadline = time.monotonic() + args.seconds
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         parser.error('torch finds no CUDA device, and all tests would be skipped')
+    try:
+        tests = marked_tests()
+    except RuntimeError as error:
+        parser.error(str(error))
     out = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     together = [
-        *test_parts(marked_tests(), args.processes),
+        *test_parts(tests, args.processes),
         *warming_parts(args.device, args.models, args.size),
     ]
     alone = list(timing_parts(out, args.device, args.models, args.size, args.batch))

@@ -94,7 +94,7 @@ class Wide {
     void make(const T* from, int64_t count, T* to, Room& room, int threads) const {
         if (of.scale) {
             T* const normed = room.of<T>(count * of.channels);
-            norm(from, count, of.channels, of.scale, of.offset, of.eps, normed, threads);
+            take(from, count, normed, threads);
             from = normed;
         }
         widen(from, count, to, threads);
@@ -105,9 +105,9 @@ class Wide {
     }
 
     // Pixels as ``widen`` takes them.
-    void take(const T* from, int64_t count, T* to) const {
+    void take(const T* from, int64_t count, T* to, int threads) const {
         if (of.scale) {
-            norm(from, count, of.channels, of.scale, of.offset, of.eps, to, 1);
+            norm(from, count, of.channels, of.scale, of.offset, of.eps, to, threads);
         } else {
             memcpy(to, from, sizeof(T) * count * of.channels);
         }
@@ -182,8 +182,8 @@ class Wide {
                 T* const normed = rooms.normed.template of<T>(count * width * of.channels);
                 for (int64_t row = 0; row < count; ++row) {
                     T* const of_row = normed + row * width * of.channels;
-                    if (left) take(on_left + row * of.channels, 1, of_row);
-                    take(from + row * line() + all.column * of.channels, width - left, of_row + left * of.channels);
+                    if (left) take(on_left + row * of.channels, 1, of_row, 1);
+                    take(from + row * line() + all.column * of.channels, width - left, of_row + left * of.channels, 1);
                 }
                 widen(normed, count * width, to, 1);
             }

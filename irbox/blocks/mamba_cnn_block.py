@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from irbox.layers.depthwise_conv import convolve_depthwise
 from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.fused import mamba as fused
 from irbox.layers.fused.switch import can_run_fused
@@ -63,7 +64,8 @@ class DualBranch(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Mix the branches' answers to a normalised map, (B, C, H, W) -> same shape."""
-        local = F.gelu(self.conv(x if self.conv_norm is None else self.conv_norm(x)))
+        calm = x if self.conv_norm is None else self.conv_norm(x)
+        local = F.gelu(convolve_depthwise(self.conv, calm))
         height, width = x.shape[-2:]
         # The raster scan of the paper: row after row.
         sequence = self.mamba_norm_in(x).flatten(2).transpose(1, 2)

@@ -52,7 +52,7 @@ class BandSplit(nn.Module):
         if self.leaves_low_empty(x):
             # int((size // 128) * t) is 0 for every t in (0, 1): the transform and its inverse can
             # be left out.
-            return torch.zeros_like(x), x.abs()
+            return torch.zeros((), dtype=x.dtype, device=x.device).expand_as(x), x.abs()
         rates = self._rates(x)
         spectrum = torch.fft.fft2(x.float())
         if self.mask == 'soft':
@@ -222,6 +222,6 @@ class FrequencyModulation(nn.Module):
         peak = self.channel_gate(_peaks(low))
         strength = torch.cat([high.amax(1, keepdim=True), high.mean(1, keepdim=True)], dim=1)
         gated_high = high * (average + peak).sigmoid()
-        gated_low = low * self.spatial_gate(strength).sigmoid()
-        answer: Tensor = self.proj(gated_high + gated_low)
+        merged = torch.addcmul(gated_high, low, self.spatial_gate(strength).sigmoid())
+        answer: Tensor = self.proj(merged)
         return answer

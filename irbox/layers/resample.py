@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 
-from irbox.layers.strips import can_run_in_strips, computing_dtype, pixels_of
+from irbox.layers.strips import can_run_in_strips, computing_dtype, is_watched, pixels_of
 from irbox.native.convolutions import Arrangement, convolve
 from irbox.native.library import LANES, native
 from irbox.native.products import taken_at_once
@@ -56,8 +57,30 @@ def _resampled(x: Tensor, layers: nn.Sequential, arrangement: Arrangement, ours:
     if found is not None:
         return found
     convolved: Tensor = layers[0](x)
+    odd = arrangement == 'unshuffled' and (x.shape[2] % 2 or x.shape[3] % 2)
+    if x.device.type != 'cpu' and not odd and _is_known(layers[1]):
+        return rearranged(convolved, arrangement)
     answer: Tensor = layers[1](convolved)
     return answer
+
+
+def _is_known(layer: nn.Module) -> bool:
+    """Tell whether it is torch's, for pairs of pixels, and nobody watches or compiles it."""
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state() or is_watched([layer]):
+        return False
+    if type(layer) is nn.PixelShuffle:
+        return layer.upscale_factor == 2
+    return type(layer) is nn.PixelUnshuffle and layer.downscale_factor == 2
+
+
+def rearranged(x: Tensor, arrangement: Arrangement) -> Tensor:
+    """Shuffle or unshuffle pixels into channels-last memory, which torch does on CPUs alone."""
+    pixels = x.permute(0, 2, 3, 1)
+    if arrangement == 'shuffled':
+        pixels = rearrange(pixels, 'b h w (c i j) -> b (h i) (w j) c', i=2, j=2)
+    else:
+        pixels = rearrange(pixels, 'b (h i) (w j) c -> b h w (c i j)', i=2, j=2)
+    return pixels.permute(0, 3, 1, 2)
 
 
 def _by_kernel(x: Tensor, layers: nn.Sequential, arrangement: Arrangement) -> Tensor | None:

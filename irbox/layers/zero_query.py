@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from irbox.layers.attention import TransposedCrossAttention
 from irbox.layers.channel_attention import apply, exact
 from irbox.layers.cross_attention_gradient import can_learn, of_linear
+from irbox.layers.fused import layers as fused
+from irbox.layers.fused.switch import can_run_fused
 from irbox.layers.pixel_linear import PixelLinear, add_outer_product
 from irbox.layers.standard_operators import wants_standard_operators
 from irbox.layers.strips import is_watched, pixels_of
@@ -35,9 +37,14 @@ def attend_by_zeros(attention: TransposedCrossAttention, query: Tensor, source: 
     Returns:
         (B, C, H, W), to rounding what the layer gives.
     """
-    if not _can_be_cut_short(attention, source):
+    if not _gives_means(attention):
         answer: Tensor = attention(query, source)
         return answer
+    if can_run_fused(source, attention):
+        return fused.mean_values(attention, source, _mixing(attention))
+    if source.device.type != 'cpu':  # torch's 3x3 costs more there than the layer's kernels
+        asked: Tensor = attention(query, source)
+        return asked
     if attention.kv.bias is None and can_learn(attention, source, source):
         learned: Tensor = _MeanValues.apply(attention, source, *attention.parameters())
         return learned
@@ -119,11 +126,11 @@ def _mixing(attention: TransposedCrossAttention) -> Tensor:
     return apart.mean(2, keepdim=True).expand_as(apart).reshape(len(weight), -1)
 
 
-def _can_be_cut_short(attention: TransposedCrossAttention, source: Tensor) -> bool:
+def _gives_means(attention: TransposedCrossAttention) -> bool:
     """Tell whether nobody looks at the steps, and none of them makes something of nothing."""
     ours = type(attention).forward is TransposedCrossAttention.forward
     biased = attention.q.bias is not None or attention.q_dwconv.bias is not None
-    if not ours or biased or source.device.type != 'cpu' or wants_standard_operators():
+    if not ours or biased or wants_standard_operators():
         return False
     if torch.compiler.is_compiling() or torch._C._get_tracing_state():
         return False

@@ -227,7 +227,7 @@ class RestorationUNet(RestorationNetwork):
 
     def restore(self, padded: Tensor, context: Context) -> Tensor:
         """Restore (B, 3, H, W) in ``input_range``, of a size that can be halved at every level."""
-        x = self.embed(padded)
+        x = self.embed(padded).contiguous(memory_format=torch.channels_last)
         skips: list[Tensor] = []
         for level, (before, encoder) in enumerate(
             zip(self.before_levels, self.encoders, strict=True)

@@ -21,7 +21,7 @@ from irbox.triton_kernels.sizes import (
     CONVOLVED_PIXELS,
     rows_each,
 )
-from irbox.triton_kernels.tiles import row_stride, tile_of
+from irbox.triton_kernels.tiles import beyond, gelu, row_stride, tile_of
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -67,30 +67,8 @@ def _read_shift(bias, c, is_channel, has_bias: tl.constexpr, channels: tl.conste
 
 
 @triton.jit
-def _below(x):  # type: ignore[no-untyped-def]
-    """What a normal variable is beyond |x| by chance, within 8e-6 of it up to 5.6.
-
-    Two to the power of a polynomial, fitted here: half the instructions of the error function, and
-    ``x`` times it is off by 6e-7 at most.
-    """
-    z = tl.abs(x)
-    power = -1.8098322698278935e-06 * z + 6.117660086601973e-05
-    power = power * z - 0.000927778659388423
-    power = power * z + 0.008499212563037872
-    power = power * z - 0.053946353495121
-    power = power * z - 0.45847439765930176
-    power = power * z - 1.1512484550476074
-    return tl.exp2(power * z - 0.9999954104423523)
-
-
-@triton.jit
-def _gelu(x):  # type: ignore[no-untyped-def]
-    return tl.maximum(x, 0.0) - tl.abs(x) * _below(x)
-
-
-@triton.jit
 def _gelu_and_slope(x):  # type: ignore[no-untyped-def]
-    below = _below(x)
+    below = beyond(x)
     density = tl.exp2(x * x * -0.7213475204444817) * 0.3989422804014327
     slope = tl.where(x > 0.0, 1.0 - below, below) + x * density
     return tl.maximum(x, 0.0) - tl.abs(x) * below, slope
@@ -101,7 +79,7 @@ def _activate(x, activation: tl.constexpr):  # type: ignore[no-untyped-def]
     if activation == 1:
         x = tl.sigmoid(x)
     if activation == 2:
-        x = _gelu(x)
+        x = gelu(x)
     return x
 
 
@@ -245,8 +223,8 @@ def gate_gradient(
     of_convolved: Tensor,
 ) -> None:
     """Run the kernel, described by `gradient_operators.gate_gradient`."""
-    gelu = ACTIVATIONS['gelu']
-    _run(wide, weight, bias, of_gated, height, width, True, gelu, gated, of_convolved)
+    activation = ACTIVATIONS['gelu']
+    _run(wide, weight, bias, of_gated, height, width, True, activation, gated, of_convolved)
 
 
 def _run(

@@ -13,7 +13,7 @@ import triton.language as tl
 from torch import Tensor
 
 from irbox.triton_kernels.sizes import EXPERT_TILE
-from irbox.triton_kernels.tiles import product, products_in, row_stride, tile_of
+from irbox.triton_kernels.tiles import gelu, product, products_in, row_stride, tile_of
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -63,7 +63,7 @@ def _expert_kernel(  # type: ignore[no-untyped-def]
         shift = tl.load(bias + expert * width_out + n, mask=n < width_out, other=0.0)
         total += shift.to(tl.float32)[None, :]
         if activates:
-            total = 0.5 * total * (1.0 + tl.math.erf(total * 0.7071067811865476))
+            total = gelu(total)
         cell = out + place[:, None] * out_width + n[None, :]
         tl.store(cell, total, mask=is_row[:, None] & (n < out_width)[None, :])
 

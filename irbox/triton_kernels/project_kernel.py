@@ -13,7 +13,7 @@ import triton.language as tl
 from torch import Tensor
 
 from irbox.triton_kernels.sizes import LANES, PROGRAMS_AT_ONCE
-from irbox.triton_kernels.tiles import product, products_in, row_stride, tile_of
+from irbox.triton_kernels.tiles import gelu, product, products_in, row_stride, tile_of
 
 WIDEST = 256
 """Rows that are read once, whatever the columns."""
@@ -152,10 +152,13 @@ def _project_kernel(  # type: ignore[no-untyped-def]
                 shifts = second_bias if branch == 1 else shifts
             total += tl.load(shifts + n, mask=is_out, other=0.0).to(tl.float32)[None, :]
         if activation == 1:
-            gate = tl.sigmoid(total)
-            total = tl.where(branch == 1, gate, total) if has_second else gate
+            if has_second:
+                if branch == 1:  # not computed in vain for the other
+                    total = tl.sigmoid(total)
+            else:
+                total = tl.sigmoid(total)
         if activation == 2:
-            total = 0.5 * total * (1.0 + tl.math.erf(total * 0.7071067811865476))
+            total = gelu(total)
         cells = is_pixel[:, None] & is_out[None, :]
         if has_factor:
             place = factor + row[:, None] * factor_stride + n[None, :]
@@ -186,6 +189,7 @@ def project(
     activation: int,
     eps: float,
     halves: bool,
+    reduces: bool,
     out: Tensor,
 ) -> None:
     """Run the kernel, described by `operators.project`, and write into ``out``."""
@@ -258,7 +262,7 @@ def project(
         has_base_factor=base_factor is not None,
         activation=activation,
         halves=halves,
-        **products_in(torch.bfloat16 if halves else torch.float32),
+        **products_in(torch.bfloat16 if halves else torch.float32, reduces),
         **tile,
         num_warps=8 if halves and not small else 4,
         # Weights in float32 are no whole vectors where a width is odd: fetched ahead, number by

@@ -9,6 +9,10 @@ ROUTES = {'selected': 0, 'single': 1, 'with_shared': 2, 'without_shared': 3}
 """How weights are made of scores, see ``routing_operators.route``."""
 WIDEST_HEAD = 128
 """Channels of an attention head whose sums a program holds at once."""
+WIDEST_GATED = 128
+"""Channels of a map whose rows a program multiplies twice."""
+SCAN_STEPS = 16
+"""Of a chunk of a sequence, all of which a thread of the scan's kernels holds."""
 CAUSAL_STEPS = 32
 """Of a program that differentiates the convolution."""
 PROGRAMS = 128

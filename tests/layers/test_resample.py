@@ -94,6 +94,29 @@ def test_torch_convolves_what_learns_is_small_watched_or_no_whole_vectors(asked)
     assert seen and not asked
 
 
+@pytest.mark.parametrize('size', [(2, 8, 6, 10), (1, 12, 1, 3)])
+def test_rearranged_as_by_torch_in_channels_last_memory(size):
+    """What accelerators are given: torch leaves that order of memory there."""
+    x = map_of(*size)
+    wide = resample.rearranged(x, 'shuffled')
+    assert torch.equal(wide, torch.pixel_shuffle(x, 2))
+    assert torch.equal(resample.rearranged(wide, 'unshuffled'), x)
+    assert wide.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_accelerators_get_it_but_where_somebody_watches():
+    for kind in (Downsample, Upsample):
+        layer = kind(8).to('meta')
+        x = torch.empty(2, 8, 6, 10, device='meta')
+        answer = layer(x)
+        assert answer.is_contiguous(memory_format=torch.channels_last)
+        seen = []
+        layer[1].register_forward_hook(lambda *_, seen=seen: seen.append(1))
+        assert layer(x).shape == answer.shape and seen
+    with pytest.raises(RuntimeError, match='invalid for input'):  # torch's own words there
+        Downsample(8).to('meta')(x[:, :, :5])
+
+
 def test_a_map_of_odd_size_is_refused_as_ever(asked):
     with torch.no_grad(), pytest.raises(RuntimeError, match='divisible by downscale_factor'):
         Downsample(32)(map_of(1, 32, 25, 24))

@@ -3,8 +3,11 @@ import copy
 import pytest
 import torch
 
+from irbox.benchmark.launches import CountLaunches
 from irbox.layers import strip_gradients
 from irbox.layers.attention import TransposedCrossAttention
+from irbox.layers.fused.define import NAMES
+from irbox.layers.fused.switch import fused_on
 from irbox.layers.zero_query import attend_by_zeros
 from irbox.native.library import native
 
@@ -47,6 +50,20 @@ def test_gives_it_in_evaluation_and_makes_no_query(dtype, monkeypatch):
         fast = attend_by_zeros(attention, query, source)
     close = {'atol': 1e-5, 'rtol': 1e-5} if dtype == torch.float32 else {'atol': 0.1, 'rtol': 0.05}
     torch.testing.assert_close(fast, slow, **close)
+
+
+@pytest.mark.parametrize('bias', [False, True])
+def test_three_launches_of_fused_kernels(bias):
+    attention = layer().float()
+    for one in (attention.kv, attention.kv_dwconv, attention.project_out) if bias else ():
+        one.bias = torch.nn.Parameter(torch.randn(one.out_channels))
+    source = torch.randn(2, 8, 9, 7)
+    with torch.no_grad():
+        slow = attention(torch.zeros_like(source), source)
+        with fused_on('cpu'), CountLaunches() as counting:
+            fast = attend_by_zeros(attention, torch.zeros_like(source), source)
+    assert sum(counting.found.by_name[name] for name in NAMES) == 3
+    torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-5)
 
 
 def test_runs_in_half_precision_under_autocast():

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from irbox.layers.fused import operators
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.strips import computing_dtype
-from irbox.triton_kernels.sizes import ACTIVATIONS, HALVED_FROM, padded
+from irbox.triton_kernels.sizes import ACTIVATIONS, HALVED_FROM, WIDEST_GATED, padded
 
 if TYPE_CHECKING:
     from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
@@ -37,10 +37,13 @@ def project(
     norm: LayerNorm2d | None = None,
     base: Tensor | None = None,
     activation: str = 'none',
+    reduces: bool = False,
 ) -> Tensor:
     """Multiply rows by a 1x1 convolution's or a linear layer's weights, see ``operators``."""
     weight = prepared(layer.weight.flatten(1), rows, halves)
-    return multiply(rows, weight, layer.bias, halves, norm, base=base, activation=activation)
+    return multiply(
+        rows, weight, layer.bias, halves, norm, base=base, activation=activation, reduces=reduces
+    )
 
 
 def prepared(weight: Tensor, rows: Tensor, halves: bool) -> Tensor:
@@ -70,6 +73,7 @@ def multiply(
     base: Tensor | None = None,
     base_factor: Tensor | None = None,
     activation: str = 'none',
+    reduces: bool = False,
 ) -> Tensor:
     """Call ``operators.project``, whose arguments these are."""
     norm_weight, norm_bias, eps = (None, None, 0.0)
@@ -77,7 +81,7 @@ def multiply(
         norm_weight, norm_bias, eps = norm.weight, norm.bias, norm.eps
     answer: Tensor = operators.project(
         rows, weight, bias, norm_weight, norm_bias, *second, factor, base, base_factor,
-        ACTIVATIONS[activation], eps, halves,
+        ACTIVATIONS[activation], eps, halves, reduces,
     )  # fmt: skip
     return answer
 
@@ -90,6 +94,11 @@ def depthwise(
         rows, conv.weight.flatten(1), conv.bias, *like.shape[-2:], gates, ACTIVATIONS[activation]
     )
     return answer
+
+
+def depthwise_conv(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Compute ``conv(x)`` of a 3x3 depthwise convolution of a map: one launch."""
+    return map_of(depthwise(rows_of(x).to(computing_dtype(x)), conv, x), x)
 
 
 def feed_forward(layer: GatedFeedForward, x: Tensor, norm: LayerNorm2d | None = None) -> Tensor:
@@ -149,19 +158,44 @@ def cross_attention(
     return map_of(answer, source)
 
 
+def mean_values(layer: TransposedCrossAttention, source: Tensor, mixing: Tensor) -> Tensor:
+    """Compute ``layer(0, source)``, where what asks is zero everywhere: three launches.
+
+    ``mixing`` takes the mean of each head's values and projects it, (C_out, C).
+    """
+    rows, dim = rows_of(source), source.shape[1]
+    halves = computing_dtype(source) == torch.bfloat16
+    weight, taps = (
+        (one.weight[dim:].flatten(1), None if one.bias is None else one.bias[dim:])
+        for one in (layer.kv, layer.kv_dwconv)
+    )
+    values = multiply(rows, prepared(weight[0], rows, halves), weight[1], halves)
+    values = operators.depthwise(values, *taps, *source.shape[-2:], False, ACTIVATIONS['none'])
+    bias = layer.project_out.bias
+    return map_of(multiply(values, prepared(mixing, rows, halves), bias, halves), source)
+
+
 def mamba_style_attention(
     layer: MambaStyleAttention,
     x: Tensor,
     norm: LayerNorm2d,
     record: Callable[[Tensor], None] | None,
 ) -> Tensor:
-    """Compute ``x + layer(norm(x), record)``: eight launches."""
+    """Compute ``x + layer(norm(x), record)``: eight launches, seven in bfloat16."""
     rows, halves = rows_of(x), computing_dtype(x) == torch.bfloat16
     _, gate, mask = gate_and_mask(layer, rows, x, norm)
-    attended = _attend_to_itself(layer.attn, mask, x, None, gate, None)
     if record is not None:
         record(map_of(gate, x))
-    return map_of(project(attended, layer.project_out, halves, base=rows), x)
+    if not halves or rows.shape[1] > WIDEST_GATED:
+        attended = _attend_to_itself(layer.attn, mask, x, None, gate, None)
+        return map_of(project(attended, layer.project_out, halves, base=rows), x)
+    query, key, value = _widened(layer.attn, mask, x, None)
+    matrix, bias = _matrix(query, key, layer.attn, x)
+    weight = prepared(layer.project_out.weight.flatten(1), rows, halves)
+    answer = operators.gated_product(
+        value, matrix, bias, gate, weight, layer.project_out.bias, rows
+    )
+    return map_of(answer, x)
 
 
 def gate_and_mask(
@@ -192,9 +226,16 @@ def _attend_to_itself(
     factor: Tensor | None,
     base: Tensor | None,
 ) -> Tensor:
-    wide = project(rows, layer.qkv, computing_dtype(like) == torch.bfloat16, norm)
-    query, key, value = depthwise(wide, layer.qkv_dwconv, like).chunk(3, dim=1)
+    query, key, value = _widened(layer, rows, like, norm)
     return _attend(query, key, value, layer, like, factor=factor, base=base)
+
+
+def _widened(
+    layer: TransposedAttention, rows: Tensor, like: Tensor, norm: LayerNorm2d | None
+) -> tuple[Tensor, ...]:
+    """Two launches: queries, keys and values."""
+    wide = project(rows, layer.qkv, computing_dtype(like) == torch.bfloat16, norm)
+    return depthwise(wide, layer.qkv_dwconv, like).chunk(3, dim=1)
 
 
 def _attend(
@@ -210,19 +251,24 @@ def _attend(
     query_by_head: bool = False,
 ) -> Tensor:
     """Three launches: the sums, the matrix that they make, and the product by it."""
+    matrix, bias = _matrix(query, key, layer, like, query_by_head)
     halves = computing_dtype(like) == torch.bfloat16
+    return multiply(value, matrix, bias, halves, factor=factor, base=base, base_factor=base_factor)
+
+
+def _matrix(
+    query: Tensor,
+    key: Tensor,
+    layer: TransposedAttention | TransposedCrossAttention,
+    like: Tensor,
+    query_by_head: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """Two launches: what values are multiplied by, (B, C_out, C), and what is added to that."""
     temperature, projection = layer.temperature, layer.project_out
     sums, squares = operators.gram(query, key, len(like), temperature.shape[0])
     weight = None if projection is None else projection.weight.flatten(1)
-    matrix = operators.attention_matrix(
-        sums, squares, temperature.flatten(), weight, query_by_head, halves
-    )
-    return multiply(
-        value,
-        matrix,
-        None if projection is None else projection.bias,
-        halves,
-        factor=factor,
-        base=base,
-        base_factor=base_factor,
-    )
+    matrix: Tensor = operators.attention_matrix(
+        sums, squares, temperature.flatten(), weight, query_by_head,
+        computing_dtype(like) == torch.bfloat16,
+    )  # fmt: skip
+    return matrix, None if projection is None else projection.bias

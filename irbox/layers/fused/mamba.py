@@ -24,17 +24,26 @@ def can_scan(layer: Mamba, x: Tensor) -> bool:
     return wanted and (x.device.type != 'cuda' or mamba_ssm_scan.problem() is not None)
 
 
-def mamba(layer: Mamba, rows: Tensor, length: int, norm: LayerNorm2d | None = None) -> Tensor:
-    """Compute ``layer(norm(x))`` of rows (B L, C): six launches."""
+def mamba(
+    layer: Mamba,
+    rows: Tensor,
+    length: int,
+    norm: LayerNorm2d | None = None,
+    reduces: bool = False,
+) -> Tensor:
+    """Compute ``layer(norm(x))`` of rows (B L, C): six launches.
+
+    With ``reduces`` a device multiplies float32 in TF32, where all around is bfloat16.
+    """
     halves = layer.in_proj.weight.dtype == torch.bfloat16
     sizes = [layer.dt_rank, layer.d_state, layer.d_state]
-    both = project(rows, layer.in_proj, halves, norm)
+    both = project(rows, layer.in_proj, halves, norm, reduces=reduces)
     u, gate = both.chunk(2, dim=1)
     u = operators.causal(u, layer.conv1d.weight.flatten(1), layer.conv1d.bias, length)
-    step, write, read = torch.split(project(u, layer.x_proj, halves), sizes, dim=1)
-    delta = project(step, layer.dt_proj, halves)
+    step, write, read = torch.split(project(u, layer.x_proj, halves, reduces=reduces), sizes, dim=1)
+    delta = project(step, layer.dt_proj, halves, reduces=reduces)
     y = operators.scan_rows(u, delta, layer.A_log, write, read, layer.D, gate, length)
-    return project(y, layer.out_proj, halves)
+    return project(y, layer.out_proj, halves, reduces=reduces)
 
 
 def dual_branch(branches: Any, x: Tensor, norm: LayerNorm2d, belief: Tensor | None) -> Any:
@@ -54,7 +63,8 @@ def dual_branch(branches: Any, x: Tensor, norm: LayerNorm2d, belief: Tensor | No
     calm = seen if branches.conv_norm is None else rows_of(branches.conv_norm(map_of(seen, x)))
     local = depthwise(calm, branches.conv, x, 'gelu')
     with full_precision(x):
-        distant = mamba(branches.mamba, seen, x.shape[2] * x.shape[3], branches.mamba_norm_in)
+        length = x.shape[2] * x.shape[3]
+        distant = mamba(branches.mamba, seen, length, branches.mamba_norm_in, reduces=halves)
     gate = None
     if branches.gate is not None:
         gate = _gate(branches.gate, branches.project, seen, belief, halves)

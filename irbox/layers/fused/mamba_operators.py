@@ -21,7 +21,7 @@ def _causal_out(rows: Tensor, weight: Tensor, bias: Tensor | None, length: int) 
 
 causal = define(
     'causal(Tensor rows, Tensor weight, Tensor? bias, int length) -> Tensor',
-    'sequence_kernels',
+    'causal_kernel',
     twins.causal,
     _causal_out,
 )
@@ -84,7 +84,7 @@ def _scan_out(
 scan_rows = define(
     'scan_rows(Tensor u, Tensor delta, Tensor log_rates, Tensor b, Tensor c, Tensor skip, '
     'Tensor gate, int length) -> Tensor',
-    'sequence_kernels',
+    'scan_kernel',
     twins.scan_rows,
     _scan_out,
 )

@@ -28,6 +28,7 @@ def _project_out(
     activation: int,
     eps: float,
     halves: bool,
+    reduces: bool,
 ) -> Tensor:
     columns = weight.shape[-2] if second is None else 2 * padded(weight.shape[-2])
     dtype = torch.bfloat16 if halves else torch.float32
@@ -37,7 +38,7 @@ def _project_out(
 project = define(
     'project(Tensor rows, Tensor weight, Tensor? bias, Tensor? norm_weight, Tensor? norm_bias, '
     'Tensor? second, Tensor? second_bias, Tensor? factor, Tensor? base, Tensor? base_factor, '
-    'int activation, float eps, bool halves) -> Tensor',
+    'int activation, float eps, bool halves, bool reduces) -> Tensor',
     'project_kernel',
     twins.project,
     _project_out,
@@ -59,6 +60,7 @@ Args:
     activation: One of ``ACTIVATIONS``.
     eps: Of the norm.
     halves: Multiply in bfloat16, instead of float32; sums are float32 in any case.
+    reduces: Where not, multiply in TF32 on devices that do.
 
 Returns:
     (P, C_out), or (P, 2 C_out) with C_out in whole vectors; in the dtype of the base, or of the
@@ -73,6 +75,41 @@ def _halve_out(weight: Tensor) -> Tensor:
 
 halve = define('halve(Tensor weight) -> Tensor', 'halve_kernel', twins.halve, _halve_out)
 """Give weights (C_out, C_in) in bfloat16, their rows in whole vectors that end with zeros."""
+
+
+def _gated_out(
+    values: Tensor,
+    matrix: Tensor,
+    bias: Tensor | None,
+    gate: Tensor,
+    weight: Tensor,
+    weight_bias: Tensor | None,
+    base: Tensor,
+) -> Tensor:
+    return base.new_empty(base.shape)
+
+
+gated_product = define(
+    'gated_product(Tensor values, Tensor matrix, Tensor? bias, Tensor gate, Tensor weight, '
+    'Tensor? weight_bias, Tensor base) -> Tensor',
+    'gated_product_kernel',
+    twins.gated_product,
+    _gated_out,
+)
+"""``((values M^T + bias) * gate) W^T + weight_bias + base``, of each pixel, in bfloat16.
+
+Args:
+    values: (P, C), C at most ``WIDEST_GATED``.
+    matrix: Each image's M, (B, C, C).
+    bias: (C,), or None.
+    gate: (P, C).
+    weight: W, (C, C).
+    weight_bias: (C,), or None.
+    base: (P, C).
+
+Returns:
+    (P, C), in the dtype of the base. Sums are float32; what is gated is rounded to bfloat16.
+"""
 
 
 def _depthwise_out(

@@ -133,7 +133,7 @@ def _mix_out(
     base: Tensor | None,
     adds: bool,
 ) -> Tensor:
-    dtype = torch.float32 if base is None else base.dtype
+    dtype = answers.dtype if base is None else base.dtype
     return answers.new_empty(len(places), answers.shape[1], dtype=dtype)
 
 
@@ -157,5 +157,5 @@ Args:
     adds: ``sum_n w_n E_n``, otherwise ``log sum_n w_n exp(E_n)``.
 
 Returns:
-    (P, C), in the dtype of the base, or float32.
+    (P, C), in the dtype of the base, or of the answers.
 """

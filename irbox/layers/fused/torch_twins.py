@@ -27,6 +27,7 @@ def project(
     activation: int,
     eps: float,
     halves: bool,
+    reduces: bool,
 ) -> Tensor:
     """See ``operators.project``."""
     dtype = torch.bfloat16 if halves else torch.float32
@@ -52,6 +53,25 @@ def project(
     if base is not None:
         out = out + base.float() * (1 if base_factor is None else base_factor.float())
     return out.to(dtype if base is None else base.dtype)
+
+
+def gated_product(
+    values: Tensor,
+    matrix: Tensor,
+    bias: Tensor | None,
+    gate: Tensor,
+    weight: Tensor,
+    weight_bias: Tensor | None,
+    base: Tensor,
+) -> Tensor:
+    """See ``operators.gated_product``."""
+    half = torch.bfloat16
+    x, m, w = (one.to(half).float() for one in (values, matrix, weight))
+    total = (x.view(len(m), -1, x.shape[1]) @ m.transpose(1, 2)).flatten(0, 1)
+    total = total if bias is None else total + bias.float()
+    answer = (total * gate.float()).to(half).float() @ w.t()
+    answer = answer if weight_bias is None else answer + weight_bias.float()
+    return (answer + base.float()).to(base.dtype)
 
 
 def depthwise(
@@ -205,7 +225,7 @@ def mix_experts(
     if added is not None:
         out = out + added.float() * (1 if added_weights is None else added_weights)
     out = out if base is None else out + base.float()
-    return out.to(torch.float32 if base is None else base.dtype)
+    return out.to(answers.dtype if base is None else base.dtype)
 
 
 def causal(rows: Tensor, weight: Tensor, bias: Tensor | None, length: int) -> Tensor:

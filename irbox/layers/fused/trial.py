@@ -48,14 +48,14 @@ def calls(dtype: torch.dtype) -> Iterator[Call]:
     none: tuple[None, ...] = (None,) * 8
     weights = 0.1 * draw(33, 40), draw(33), draw(40), draw(40)
     yield operators.project, twins.project, (
-        x, *weights, 0.1 * draw(33, 40), draw(33), *none[:3], 1, 1e-5, halves,
+        x, *weights, 0.1 * draw(33, 40), draw(33), *none[:3], 1, 1e-5, halves, False,
     )  # fmt: skip
     yield operators.project, twins.project, (
         x, 0.1 * draw(2, 24, 40), draw(24), *none[:4],
-        draw(pixels, 24), draw(pixels, 24, as_map=True), draw(24), 0, 0.0, halves,
+        draw(pixels, 24), draw(pixels, 24, as_map=True), draw(24), 0, 0.0, halves, False,
     )  # fmt: skip
     yield operators.project, twins.project, (
-        x, 0.1 * draw(70, 40), draw(2, 70), draw(40), *none[:6], 2, 1e-5, halves,
+        x, 0.1 * draw(70, 40), draw(2, 70), draw(40), *none[:6], 2, 1e-5, halves, False,
     )  # fmt: skip
     uneven = 0.1 * draw(24, 25)
     if halves:
@@ -63,7 +63,14 @@ def calls(dtype: torch.dtype) -> Iterator[Call]:
     rows = draw(pixels, 32, as_map=True)
     rows[:, 25:] = 0
     matrix = twins.halve(uneven) if halves else uneven
-    yield operators.project, twins.project, (rows, matrix, *none, 0, 0.0, halves)
+    yield operators.project, twins.project, (rows, matrix, *none, 0, 0.0, halves, False)
+    if halves:
+        gate, value = x[:, :24].sigmoid(), draw(pixels, 48, as_map=True)[:, 24:]
+        matrices = 0.1 * draw(2, 24, 24).to(dtype), draw(24)
+        for base in (draw(pixels, 24, as_map=True), draw(pixels, 24)):
+            yield operators.gated_product, twins.gated_product, (
+                value, *matrices, gate, 0.1 * draw(24, 24), draw(24), base,
+            )  # fmt: skip
     wide = draw(pixels, 2, 64, as_map=True)
     wide[:, :, 50:] = 0
     yield operators.depthwise, twins.depthwise, (

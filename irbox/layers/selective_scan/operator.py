@@ -17,11 +17,10 @@ from irbox.layers.selective_scan.torch_scan import (
 )
 from irbox.native import scan_operators as kernels
 from irbox.native.library import native
+from irbox.triton_kernels.sizes import SCAN_STEPS
 from irbox.utils.precision import full_precision
 
 STEPS_PER_CHUNK = 32
-TRITON_STEPS = 16
-"""Of a chunk, all of which a thread of the Triton kernels holds."""
 ELEMENTS_PER_CHUNK = 2**24
 # Without the kernels, which a file that was written with them may lack: torch, in the same order.
 _RECURRENCES = {'native': recur_in_steps, 'steps': recur_in_steps, 'levels': recur_in_levels}
@@ -30,7 +29,7 @@ _RECURRENCES = {'native': recur_in_steps, 'steps': recur_in_steps, 'levels': rec
 def chunk_length(path: str, batch: int, num_states: int, channels: int) -> int:
     """Choose the steps per chunk: 32, which fit a cache; in parallel as many as 64 MiB hold."""
     if path == 'triton':
-        return TRITON_STEPS
+        return SCAN_STEPS
     if path == 'levels':
         return max(STEPS_PER_CHUNK, ELEMENTS_PER_CHUNK // (batch * num_states * channels))
     return STEPS_PER_CHUNK

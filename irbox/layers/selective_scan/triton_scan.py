@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import torch
-import triton
 from torch import Tensor
 
 from irbox.layers.selective_scan import torch_scan as plain
-from irbox.triton_kernels.scan_kernels import scan_gradient_kernel, scan_kernel
+from irbox.triton_kernels.scan_gradient_kernel import scan_gradient_kernel
+from irbox.triton_kernels.scan_kernel import CELLS, layout, scan_kernel
 
-TILE_ROWS = 64
-"""Channels times states of one program, which is one warp: it waits for no other."""
 REGISTERS = 168
 """That a thread of the backward kernel may have: twelve programs fit a multiprocessor, and some
 values go to its cache instead."""
@@ -35,12 +33,12 @@ def scan_forward(
     gate = None if gate is None else _rows(gate)
     answer = u.new_empty(batch, length, channels)
     kept = u.new_empty(batch, plain.num_kept(length, chunk), num_states, channels)
-    grid, tile = _layout(batch, channels, num_states, chunk)
+    grid, tile = layout(batch, channels, num_states, chunk, CELLS)
     with torch.cuda.device(u.get_device()):
         scan_kernel[grid](
             u, delta, rates.contiguous(), b, c, skip, gate, bias, answer, kept,
             length, channels, num_states, *_strides(u, delta, b, c, gate),
-            softplus, skip is not None, gate is not None, bias is not None, **tile,
+            softplus, skip is not None, gate is not None, bias is not None, learns=True, **tile,
         )  # fmt: skip
     return answer, kept
 
@@ -64,7 +62,7 @@ def scan_backward(
     num_states = rates.shape[0]
     grad, u, delta, b, c = (_rows(t) for t in (grad, u, delta, b, c))
     gate = None if gate is None else _rows(gate)
-    grid, tile = _layout(batch, channels, num_states, chunk)
+    grid, tile = layout(batch, channels, num_states, chunk, CELLS)
     grad_u, grad_delta = (u.new_empty(batch, length, channels) for _ in range(2))
     grad_rates = u.new_empty(batch, num_states, channels)
     grad_b, grad_c = (u.new_empty(batch, grid[0], length, num_states) for _ in range(2))
@@ -118,14 +116,3 @@ def _rows(x: Tensor) -> Tensor:
 def _strides(*maps: Tensor | None) -> list[int]:
     """How far the rows of each map lie apart."""
     return [0 if x is None else x.stride(1) for x in maps]
-
-
-def _layout(
-    batch: int, channels: int, num_states: int, chunk: int
-) -> tuple[tuple[int, int], dict[str, int]]:
-    """The grid of programs, and the tile and the warps of each."""
-    states = triton.next_power_of_2(num_states)
-    per_program = max(1, TILE_ROWS // states)
-    tile = {'tile_time': chunk, 'tile_states': states, 'tile_channels': per_program}
-    warps = max(1, per_program * states // TILE_ROWS)
-    return (triton.cdiv(channels, per_program), batch), {**tile, 'num_warps': warps}

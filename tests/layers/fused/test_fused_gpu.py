@@ -8,6 +8,7 @@ import torch
 from irbox.benchmark.launches import CountLaunches
 from irbox.benchmark.networks import read_network
 from irbox.layers.attention import TransposedCrossAttention
+from irbox.layers.depthwise_conv import DepthwiseConv
 from irbox.layers.fused import gradient_trial, switch, trial
 from irbox.layers.fused.define import NAMES
 from irbox.registry import BLOCKS
@@ -135,6 +136,21 @@ def test_cross_attention_learns_as_by_torchs_operators(dim, heads, monkeypatch):
         found.append(torch.autograd.grad(answer.square().sum(), inputs))
     for one, other in zip(*found, strict=True):
         assert (one - other).norm() <= 1e-4 * other.norm() + 1e-6
+
+
+@pytest.mark.parametrize('half', [False, True])
+def test_a_depthwise_convolution_learns_as_by_torchs_operators(half, monkeypatch):
+    layer = DepthwiseConv(96, bias=True).cuda()
+    x = torch.randn(2, 96, 17, 23, device='cuda').to(memory_format=torch.channels_last)
+    inputs, found = [x.requires_grad_(), *layer.parameters()], []
+    for asked in ('1', '0'):
+        monkeypatch.setenv(switch.TRAINING_SWITCH, asked)
+        with torch.autocast('cuda', torch.bfloat16, enabled=half):
+            answer = layer(x)
+        assert (type(answer.grad_fn).__name__ == '_FusedDepthwiseBackward') == (asked == '1')
+        found.append(torch.autograd.grad(answer.float().square().sum(), inputs))
+    for one, other in zip(*found, strict=True):
+        assert (one - other).norm() <= (0.02 if half else 1e-4) * other.norm()
 
 
 def gradients_of_a_step(network, image, half):

@@ -17,10 +17,10 @@ import torch
 HERE = Path(__file__)
 KERNELS = {
     'project_kernel': 1, 'depthwise_kernel': 1, 'attention_kernels': 2, 'routing_kernels': 2,
-    'expert_kernels': 2, 'sequence_kernels': 2, 'blend_kernel': 1,
+    'expert_kernels': 2, 'causal_kernel': 1, 'scan_kernel': 1, 'blend_kernel': 1,
     'depthwise_gradient_kernel': 1, 'norm_gradient_kernel': 1, 'attention_gradient_kernels': 3,
     'gating_gradient_kernel': 1, 'column_sums_kernel': 1, 'halve_kernel': 1,
-    'causal_gradient_kernel': 1,
+    'causal_gradient_kernel': 1, 'gated_product_kernel': 1,
 }  # fmt: skip
 """Files, and how many kernels each starts."""
 SHARED_MEMORY = 99 * 1024

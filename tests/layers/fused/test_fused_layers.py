@@ -27,7 +27,7 @@ from irbox.structures import Context, DegradationPrior, Routing, Stage
 
 OPERATORS = {
     'project', 'depthwise', 'gram', 'attention_matrix', 'route', 'expert_order', 'ask_experts',
-    'mix_experts', 'causal', 'scan_rows', 'blend',
+    'mix_experts', 'causal', 'scan_rows', 'blend', 'gated_product',
 }  # fmt: skip
 STAGE = Stage(dim=24, heads=2, prior_dim=10, num_degradations=5, prompt_dim=7)
 EXPERT = {'type': 'MLPExpert', 'ratio': 2.66}
@@ -105,11 +105,23 @@ def test_a_layer_and_its_residual(name, size):
     assert_near(fused, plain, 1e-5)
     with torch.autocast('cpu', torch.bfloat16):
         half, fused, calls = both(lambda: layer.add_to(x, norm))
-    assert calls
+    assert ('gated_product' in calls) == name.startswith('gated')
+    assert sum(calls.values()) == launches - ('gated_product' in calls)
     exact, _, _ = both(lambda: layer.add_to(x, norm))
     error = (fused.float() - exact).norm() / (exact - x).norm().clamp_min(1e-3)
     # As near to float32 as the layer in bfloat16 is, of which a product has 8 bits.
     assert error <= max(0.03, 2 * (half.float() - exact).norm() / (exact - x).norm())
+
+
+@pytest.mark.parametrize('half', [False, True])
+def test_mamba_is_multiplied_in_tf32_where_all_around_is_bfloat16(half, monkeypatch):
+    block, x = MambaCNNBlock(STAGE).eval(), torch.randn(2, 24, 9, 11)
+    found, project = [], layers.operators.project
+    monkeypatch.setattr(layers.operators, 'project', lambda *a: found.append(a[-2:]) or project(*a))
+    with torch.no_grad(), fused_on('cpu'), torch.autocast('cpu', torch.bfloat16, enabled=half):
+        block(x, context(2, (9, 11)))
+    assert found.count((False, True)) == (4 if half else 0)
+    assert {halves for halves, reduces in found if not reduces} == {half}
 
 
 @pytest.mark.parametrize('query_norm', ['channel', 'head'])

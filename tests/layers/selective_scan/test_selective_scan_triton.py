@@ -30,8 +30,8 @@ def check_in_interpreter():
 
     compare(make(1, 33, dim=3, state=16))  # as in use, in whole tiles of 16 steps
     # A tile costs by its size here: from now on small ones, which also make more chunks.
-    triton_scan.TILE_ROWS = 8
-    operator.TRITON_STEPS = 8
+    triton_scan.CELLS = 8
+    operator.SCAN_STEPS = 8
     for batch, length, dim, state in ((1, 1, 1, 1), (2, 7, 5, 3), (2, 8, 2, 4), (1, 61, 3, 5)):
         for largest_step in (0.1, 70.0):
             compare(make(batch, length, dim, state, largest_step))
@@ -51,19 +51,22 @@ def check_that_they_compile():
     from triton.compiler import ASTSource
 
     from irbox.layers.selective_scan import triton_scan
-    from irbox.triton_kernels import scan_kernels
+    from irbox.triton_kernels.scan_gradient_kernel import scan_gradient_kernel
+    from irbox.triton_kernels.scan_kernel import layout, scan_kernel
 
-    _, tile = triton_scan._layout(1, 768, 16, 16)
+    _, tile = layout(1, 768, 16, 16, triton_scan.CELLS)
     options = {'num_warps': tile.pop('num_warps'), 'maxnreg': triton_scan.REGISTERS}
-    tile.update(softplus=True, has_skip=True, has_gate=True, has_bias=True)
-    for kernel in (scan_kernels.scan_kernel, scan_kernels.scan_gradient_kernel):
+    tile.update(softplus=True, has_skip=True, has_gate=True, has_bias=True, learns=True)
+    for kernel in (scan_kernel, scan_gradient_kernel):
         types = {
             name: 'constexpr' if name in tile
             else 'i32' if name in ('length', 'channels', 'num_states') or 'stride' in name
             else '*fp32'
             for name in kernel.arg_names
         }  # fmt: skip
-        constants = {(kernel.arg_names.index(name),): value for name, value in tile.items()}
+        constants = {
+            (kernel.arg_names.index(name),): value for name, value in tile.items() if name in types
+        }
         source = ASTSource(kernel, types, constexprs=constants)
         for capability in (80, 90):
             binary = triton.compile(

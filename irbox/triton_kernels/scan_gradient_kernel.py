@@ -1,15 +1,8 @@
-"""The two Triton kernels of the selective scan, launched by `triton_scan`.
+"""The gradient of the selective scan as one Triton kernel, launched by `triton_scan`.
 
-A program owns a few channels of one image and walks along the sequence in chunks. Within a chunk it
-runs a prefix over pairs (decay, input), so that states never leave the chip. The backward kernel
-starts each chunk from the state that the forward kernel kept. What adds up over channels (the
-gradients of B and C) is written once per program and added up afterwards: no atomic additions,
-hence the same bits every time.
-
-Softplus, the direct path and the gate are inside. Maps are rows, a step after the other with its
-channels next to each other, which may lie further apart than they are long: nothing is transposed.
-A tile has its steps first, so that a thread holds all steps of its states: a prefix over steps then
-asks no other thread.
+Built as `scan_kernel`, from the last chunk to the first. Each starts from the state that was kept
+before it. What adds up over channels (the gradients of B and C) is written once per program and
+added up afterwards: no atomic additions, hence the same bits every time.
 """
 
 from __future__ import annotations
@@ -17,82 +10,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from irbox.triton_kernels.sequence_kernels import join, softplus_of
-
-LOG2_E = tl.constexpr(1.4426950408889634)
-# Ignored types: Triton has no stubs, and its compiler reads the kernels' annotations.
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def scan_kernel(  # type: ignore[no-untyped-def]
-    u,
-    delta,
-    rates,
-    b,
-    c,
-    skip,
-    gate,
-    bias,
-    answer,
-    kept,
-    length,
-    channels,
-    num_states,
-    u_stride,
-    delta_stride,
-    b_stride,
-    c_stride,
-    gate_stride,
-    softplus: tl.constexpr,
-    has_skip: tl.constexpr,
-    has_gate: tl.constexpr,
-    has_bias: tl.constexpr,
-    tile_time: tl.constexpr,
-    tile_states: tl.constexpr,
-    tile_channels: tl.constexpr,
-):
-    """Scan, and keep the state before each chunk and at the end."""
-    image = tl.program_id(1).to(tl.int64)
-    ch = tl.program_id(0) * tile_channels + tl.arange(0, tile_channels)
-    n = tl.arange(0, tile_states)
-    is_channel, is_state = ch < channels, n < num_states
-    num_chunks = tl.cdiv(length, tile_time)
-    cell = n[:, None] * channels + ch[None, :]
-    is_cell = is_state[:, None] & is_channel[None, :]
-    # Powers of two are what a device computes.
-    power = tl.load(rates + cell, mask=is_cell, other=0.0) * LOG2_E
-    state = tl.zeros([tile_states, tile_channels], tl.float32)
-    is_last = (tl.arange(0, tile_time) == tile_time - 1)[:, None, None]
-    for k in range(num_chunks):
-        place = (image * (num_chunks + 1) + k) * num_states * channels
-        tl.store(kept + place + cell, state, mask=is_cell)
-        t = k * tile_time + tl.arange(0, tile_time)
-        row = (image * length + t)[:, None]
-        is_row = (t < length)[:, None] & is_channel[None, :]
-        is_line = (t < length)[:, None] & is_state[None, :]
-        dt = tl.load(delta + row * delta_stride + ch[None, :], mask=is_row, other=0.0)
-        if has_bias:
-            dt += tl.load(bias + ch, mask=is_channel, other=0.0)[None, :]
-        if softplus:
-            dt = softplus_of(dt)
-        dt = tl.where(is_row, dt, 0.0)  # 0 beyond the end keeps the state
-        x = tl.load(u + row * u_stride + ch[None, :], mask=is_row, other=0.0)
-        write = tl.load(b + row * b_stride + n[None, :], mask=is_line, other=0.0)
-        read = tl.load(c + row * c_stride + n[None, :], mask=is_line, other=0.0)
-        decay = tl.exp2(power[None, :, :] * dt[:, None, :])  # (time, state, channel)
-        entered = (dt * x)[:, None, :] * write[:, :, None]
-        total, value = tl.associative_scan((decay, entered), 0, join)
-        states = value + total * state[None, :, :]
-        y = tl.sum(states * read[:, :, None], axis=1)
-        if has_skip:
-            y += tl.load(skip + ch, mask=is_channel, other=0.0)[None, :] * x
-        if has_gate:
-            z = tl.load(gate + row * gate_stride + ch[None, :], mask=is_row, other=0.0)
-            y = y * z * tl.sigmoid(z)
-        tl.store(answer + row * channels + ch[None, :], y, mask=is_row)
-        state = tl.sum(tl.where(is_last, states, 0.0), axis=0)
-    place = (image * (num_chunks + 1) + num_chunks) * num_states * channels
-    tl.store(kept + place + cell, state, mask=is_cell)
+from irbox.triton_kernels.scan_kernel import LOG2_E, join, softplus_of
 
 
 @triton.jit  # type: ignore[untyped-decorator]

@@ -37,14 +37,16 @@ def attend_by_zeros(attention: TransposedCrossAttention, query: Tensor, source: 
     Returns:
         (B, C, H, W), to rounding what the layer gives.
     """
-    if not _gives_means(attention):
-        answer: Tensor = attention(query, source)
-        return answer
-    if can_run_fused(source, attention):
-        return fused.mean_values(attention, source, _mixing(attention))
-    if source.device.type != 'cpu':  # torch's 3x3 costs more there than the layer's kernels
-        asked: Tensor = attention(query, source)
-        return asked
+    if _gives_means(attention):
+        if can_run_fused(source, attention):
+            return fused.mean_values(attention, source, _mixing(attention))
+        if source.device.type == 'cpu':  # elsewhere torch's 3x3 costs more than the layer's kernels
+            return _on_a_cpu(attention, source)
+    answer: Tensor = attention(query, source)
+    return answer
+
+
+def _on_a_cpu(attention: TransposedCrossAttention, source: Tensor) -> Tensor:
     if attention.kv.bias is None and can_learn(attention, source, source):
         learned: Tensor = _MeanValues.apply(attention, source, *attention.parameters())
         return learned

@@ -215,6 +215,8 @@ def project(
     if halves and is_halved:
         # Two of the widest would be more than a program may have on every device.
         stages = 3 if not whole else 2 if second is not None and tile_in <= MOST_MANY else 1
+    elif reduces and given % LANES == weight.stride(-2) % LANES == 0:
+        stages = 3  # whole vectors in float32 too
     tile = {
         'tile_pixels': tile_of(pixels, 128 if halves and not small else 64),
         'tile_in': tile_in,

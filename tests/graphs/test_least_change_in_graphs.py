@@ -11,7 +11,14 @@ from support.believing_unet import believing_unet, without
 SIZES = [(45, 66), (64, 64), (101, 83)]
 
 
-@pytest.fixture(scope='module', params=[0.5, 3, 12], ids=['nothing', 'a part', 'all'])
+CASES = [
+    pytest.param(0.5, id='nothing', marks=pytest.mark.slow),
+    pytest.param(3, id='a part'),
+    pytest.param(12, id='all', marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(scope='module', params=CASES)
 def network(request):
     return believing_unet(levels=request.param, least_change=3)
 

@@ -161,7 +161,9 @@ SLOW = (
     'depthwise_gradient',
     'scan',
     'open_gradient',
+    'experts_gradient',
     'experts_log',
+    'ring',
     'carried rows',
     'pairs',
 )

@@ -39,7 +39,9 @@ def attend_by_zeros(attention: TransposedCrossAttention, query: Tensor, source: 
     """
     if _gives_means(attention):
         if can_run_fused(source, attention):
-            return fused.mean_values(attention, source, _mixing(attention))
+            wide, narrow = _of_values(attention)
+            mixing = _mixing(attention), attention.project_out.bias
+            return fused.mean_values(source, wide, narrow, mixing)
         if source.device.type == 'cpu':  # elsewhere torch's 3x3 costs more than the layer's kernels
             return _on_a_cpu(attention, source)
     answer: Tensor = attention(query, source)
@@ -47,6 +49,7 @@ def attend_by_zeros(attention: TransposedCrossAttention, query: Tensor, source: 
 
 
 def _on_a_cpu(attention: TransposedCrossAttention, source: Tensor) -> Tensor:
+    """The same by kernels of ours where the layer learns by them, else by torch's operators."""
     if attention.kv.bias is None and can_learn(attention, source, source):
         learned: Tensor = _MeanValues.apply(attention, source, *attention.parameters())
         return learned
@@ -56,7 +59,7 @@ def _on_a_cpu(attention: TransposedCrossAttention, source: Tensor) -> Tensor:
 def _mean_values(attention: TransposedCrossAttention, source: Tensor) -> Tensor:
     """The same operator by operator."""
     heads, dim = len(attention.temperature), attention.q.in_channels
-    wide, narrow = (_of_values(layer, dim) for layer in (attention.kv, attention.kv_dwconv))
+    wide, narrow = _of_values(attention)
     values = F.linear(source.permute(0, 2, 3, 1), wide[0].flatten(1), wide[1]).permute(0, 3, 1, 2)
     values = F.conv2d(values, *narrow, padding=1, groups=dim)
     with full_precision(source):
@@ -139,6 +142,10 @@ def _gives_means(attention: TransposedCrossAttention) -> bool:
     return not is_watched([attention])
 
 
-def _of_values(layer: torch.nn.Conv2d, dim: int) -> tuple[Tensor, Tensor | None]:
-    """Give the weight and the bias of the half of the channels that become values."""
-    return layer.weight[dim:], None if layer.bias is None else layer.bias[dim:]
+def _of_values(attention: TransposedCrossAttention) -> list[tuple[Tensor, Tensor | None]]:
+    """Give weight and bias of both convolutions for the half of the channels that become values."""
+    dim = attention.q.in_channels
+    return [
+        (layer.weight[dim:], None if layer.bias is None else layer.bias[dim:])
+        for layer in (attention.kv, attention.kv_dwconv)
+    ]

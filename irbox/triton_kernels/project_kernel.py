@@ -189,7 +189,7 @@ def project(
     activation: int,
     eps: float,
     halves: bool,
-    reduces: bool,
+    allow_tf32: bool,
     out: Tensor,
 ) -> None:
     """Run the kernel, described by `operators.project`, and write into ``out``."""
@@ -215,7 +215,7 @@ def project(
     if halves and is_halved:
         # Two of the widest would be more than a program may have on every device.
         stages = 3 if not whole else 2 if second is not None and tile_in <= MOST_MANY else 1
-    elif reduces and given % LANES == weight.stride(-2) % LANES == 0:
+    elif allow_tf32 and given % LANES == weight.stride(-2) % LANES == 0:
         stages = 3  # whole vectors in float32 too
     tile = {
         'tile_pixels': tile_of(pixels, 128 if halves and not small else 64),
@@ -264,7 +264,7 @@ def project(
         has_base_factor=base_factor is not None,
         activation=activation,
         halves=halves,
-        **products_in(torch.bfloat16 if halves else torch.float32, reduces),
+        **products_in(torch.bfloat16 if halves else torch.float32, allow_tf32),
         **tile,
         num_warps=8 if halves and not small else 4,
         # Weights in float32 are no whole vectors where a width is odd: fetched ahead, number by

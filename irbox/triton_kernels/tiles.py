@@ -44,15 +44,15 @@ def gelu(x):  # type: ignore[no-untyped-def]
     return tl.maximum(x, 0.0) - tl.abs(x) * beyond(x)
 
 
-def products_in(dtype: torch.dtype, reduces: bool = False) -> dict[str, str | bool]:
+def products_in(dtype: torch.dtype, allow_tf32: bool = False) -> dict[str, str | bool]:
     """Say how a kernel multiplies: as torch was told to, in full float32 by three TF32 products.
 
-    In one where ``reduces`` says that it may.
+    In one where the caller allows it.
     """
-    reduces = reduces or torch.backends.cuda.matmul.fp32_precision in ('tf32', 'bf16')
+    allow_tf32 = allow_tf32 or torch.backends.cuda.matmul.fp32_precision in ('tf32', 'bf16')
     interpreted = os.environ.get('TRITON_INTERPRET', '0') not in ('', '0')
     return {
-        'precision': 'tf32' if reduces else 'tf32x3',
+        'precision': 'tf32' if allow_tf32 else 'tf32x3',
         'widens': interpreted and dtype == torch.bfloat16,
     }
 

@@ -37,12 +37,19 @@ def project(
     norm: LayerNorm2d | None = None,
     base: Tensor | None = None,
     activation: str = 'none',
-    reduces: bool = False,
+    allow_tf32: bool = False,
 ) -> Tensor:
     """Multiply rows by a 1x1 convolution's or a linear layer's weights, see ``operators``."""
     weight = prepared(layer.weight.flatten(1), rows, halves)
     return multiply(
-        rows, weight, layer.bias, halves, norm, base=base, activation=activation, reduces=reduces
+        rows,
+        weight,
+        layer.bias,
+        halves,
+        norm,
+        base=base,
+        activation=activation,
+        allow_tf32=allow_tf32,
     )
 
 
@@ -73,7 +80,7 @@ def multiply(
     base: Tensor | None = None,
     base_factor: Tensor | None = None,
     activation: str = 'none',
-    reduces: bool = False,
+    allow_tf32: bool = False,
 ) -> Tensor:
     """Call ``operators.project``, whose arguments these are."""
     norm_weight, norm_bias, eps = (None, None, 0.0)
@@ -81,7 +88,7 @@ def multiply(
         norm_weight, norm_bias, eps = norm.weight, norm.bias, norm.eps
     answer: Tensor = operators.project(
         rows, weight, bias, norm_weight, norm_bias, *second, factor, base, base_factor,
-        ACTIVATIONS[activation], eps, halves, reduces,
+        ACTIVATIONS[activation], eps, halves, allow_tf32,
     )  # fmt: skip
     return answer
 
@@ -158,21 +165,26 @@ def cross_attention(
     return map_of(answer, source)
 
 
-def mean_values(layer: TransposedCrossAttention, source: Tensor, mixing: Tensor) -> Tensor:
-    """Compute ``layer(0, source)``, where what asks is zero everywhere: three launches.
+def mean_values(
+    source: Tensor,
+    wide: tuple[Tensor, Tensor | None],
+    narrow: tuple[Tensor, Tensor | None],
+    mixing: tuple[Tensor, Tensor | None],
+) -> Tensor:
+    """Compute cross attention of (B, C, H, W) whose query is zero everywhere: three launches.
 
-    ``mixing`` takes the mean of each head's values and projects it, (C_out, C).
+    Args:
+        source: What is asked.
+        wide: Weight (C, C, 1, 1) and bias of the 1x1 convolution that makes values.
+        narrow: Weight (C, 1, 3, 3) and bias of the 3x3 that follows.
+        mixing: What takes the mean of each head's values and projects it, (C_out, C), and a bias.
     """
-    rows, dim = rows_of(source), source.shape[1]
-    halves = computing_dtype(source) == torch.bfloat16
-    weight, taps = (
-        (one.weight[dim:].flatten(1), None if one.bias is None else one.bias[dim:])
-        for one in (layer.kv, layer.kv_dwconv)
+    rows, halves = rows_of(source), computing_dtype(source) == torch.bfloat16
+    values = multiply(rows, prepared(wide[0].flatten(1), rows, halves), wide[1], halves)
+    values = operators.depthwise(
+        values, narrow[0].flatten(1), narrow[1], *source.shape[-2:], False, ACTIVATIONS['none']
     )
-    values = multiply(rows, prepared(weight[0], rows, halves), weight[1], halves)
-    values = operators.depthwise(values, *taps, *source.shape[-2:], False, ACTIVATIONS['none'])
-    bias = layer.project_out.bias
-    return map_of(multiply(values, prepared(mixing, rows, halves), bias, halves), source)
+    return map_of(multiply(values, prepared(mixing[0], rows, halves), mixing[1], halves), source)
 
 
 def mamba_style_attention(

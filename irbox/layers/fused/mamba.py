@@ -29,21 +29,23 @@ def mamba(
     rows: Tensor,
     length: int,
     norm: LayerNorm2d | None = None,
-    reduces: bool = False,
+    allow_tf32: bool = False,
 ) -> Tensor:
     """Compute ``layer(norm(x))`` of rows (B L, C): six launches.
 
-    With ``reduces`` a device multiplies float32 in TF32, where all around is bfloat16.
+    With ``allow_tf32`` a device multiplies float32 in TF32, where all around is bfloat16.
     """
     halves = layer.in_proj.weight.dtype == torch.bfloat16
     sizes = [layer.dt_rank, layer.d_state, layer.d_state]
-    both = project(rows, layer.in_proj, halves, norm, reduces=reduces)
+    both = project(rows, layer.in_proj, halves, norm, allow_tf32=allow_tf32)
     u, gate = both.chunk(2, dim=1)
     u = operators.causal(u, layer.conv1d.weight.flatten(1), layer.conv1d.bias, length)
-    step, write, read = torch.split(project(u, layer.x_proj, halves, reduces=reduces), sizes, dim=1)
-    delta = project(step, layer.dt_proj, halves, reduces=reduces)
+    step, write, read = torch.split(
+        project(u, layer.x_proj, halves, allow_tf32=allow_tf32), sizes, dim=1
+    )
+    delta = project(step, layer.dt_proj, halves, allow_tf32=allow_tf32)
     y = operators.scan_rows(u, delta, layer.A_log, write, read, layer.D, gate, length)
-    return project(y, layer.out_proj, halves, reduces=reduces)
+    return project(y, layer.out_proj, halves, allow_tf32=allow_tf32)
 
 
 def dual_branch(branches: Any, x: Tensor, norm: LayerNorm2d, belief: Tensor | None) -> Any:
@@ -64,7 +66,7 @@ def dual_branch(branches: Any, x: Tensor, norm: LayerNorm2d, belief: Tensor | No
     local = depthwise(calm, branches.conv, x, 'gelu')
     with full_precision(x):
         length = x.shape[2] * x.shape[3]
-        distant = mamba(branches.mamba, seen, length, branches.mamba_norm_in, reduces=halves)
+        distant = mamba(branches.mamba, seen, length, branches.mamba_norm_in, allow_tf32=halves)
     gate = None
     if branches.gate is not None:
         gate = _gate(branches.gate, branches.project, seen, belief, halves)

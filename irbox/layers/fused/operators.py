@@ -28,7 +28,7 @@ def _project_out(
     activation: int,
     eps: float,
     halves: bool,
-    reduces: bool,
+    allow_tf32: bool,
 ) -> Tensor:
     columns = weight.shape[-2] if second is None else 2 * padded(weight.shape[-2])
     dtype = torch.bfloat16 if halves else torch.float32
@@ -38,7 +38,7 @@ def _project_out(
 project = define(
     'project(Tensor rows, Tensor weight, Tensor? bias, Tensor? norm_weight, Tensor? norm_bias, '
     'Tensor? second, Tensor? second_bias, Tensor? factor, Tensor? base, Tensor? base_factor, '
-    'int activation, float eps, bool halves, bool reduces) -> Tensor',
+    'int activation, float eps, bool halves, bool allow_tf32) -> Tensor',
     'project_kernel',
     twins.project,
     _project_out,
@@ -60,7 +60,7 @@ Args:
     activation: One of ``ACTIVATIONS``.
     eps: Of the norm.
     halves: Multiply in bfloat16, instead of float32; sums are float32 in any case.
-    reduces: Where not, multiply in TF32 on devices that do.
+    allow_tf32: Multiply float32 by one TF32 product, whatever torch was told.
 
 Returns:
     (P, C_out), or (P, 2 C_out) with C_out in whole vectors; in the dtype of the base, or of the

@@ -27,7 +27,7 @@ def project(
     activation: int,
     eps: float,
     halves: bool,
-    reduces: bool,
+    allow_tf32: bool,
 ) -> Tensor:
     """See ``operators.project``."""
     dtype = torch.bfloat16 if halves else torch.float32

@@ -121,7 +121,7 @@ def test_mamba_is_multiplied_in_tf32_where_all_around_is_bfloat16(half, monkeypa
     with torch.no_grad(), fused_on('cpu'), torch.autocast('cpu', torch.bfloat16, enabled=half):
         block(x, context(2, (9, 11)))
     assert found.count((False, True)) == (4 if half else 0)
-    assert {halves for halves, reduces in found if not reduces} == {half}
+    assert {halves for halves, allow_tf32 in found if not allow_tf32} == {half}
 
 
 @pytest.mark.parametrize('query_norm', ['channel', 'head'])

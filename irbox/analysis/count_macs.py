@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
+from irbox.layers.attention import TransposedAttention
+from irbox.layers.cross_attention import TransposedCrossAttention
 
 Convention = Literal['papers', 'exact']
 

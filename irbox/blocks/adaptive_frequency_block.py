@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from irbox.layers.attention import TransposedCrossAttention
+from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.layers.frequency import BandSplit, FrequencyModulation, Mask
 from irbox.layers.zero_query import attend_by_zeros
 from irbox.registry import BLOCKS

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from irbox.layers.attention import TransposedCrossAttention
+from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.layers.depthwise_conv import DepthwiseConv
 from irbox.layers.mixture_of_experts import MixtureOfExperts
 from irbox.registry import BLOCKS, EXPERTS, ROUTERS

@@ -21,6 +21,15 @@ FEW_PIXELS = 2**10
 FEW_PRODUCTS = 4
 
 
+def check_heads(dim: int, heads: int) -> None:
+    """See that heads share channels without rest; ``ValueError`` else."""
+    if heads < 1 or dim % heads:
+        raise ValueError(
+            f'heads={heads} must divide the {dim} channels of its level. '
+            'Change the heads or the width of the network.'
+        )
+
+
 def channel_attention(
     query: Tensor,
     key: Tensor,

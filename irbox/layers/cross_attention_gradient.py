@@ -19,7 +19,7 @@ from irbox.native.image_layers import Kept
 from irbox.native.library import LANES, native
 
 if TYPE_CHECKING:
-    from irbox.layers.attention import TransposedCrossAttention
+    from irbox.layers.cross_attention import TransposedCrossAttention
 
 
 def can_learn(attention: TransposedCrossAttention, query: Tensor, source: Tensor) -> bool:

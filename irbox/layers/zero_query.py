@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from irbox.layers.attention import TransposedCrossAttention
 from irbox.layers.channel_attention import apply, exact
+from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.layers.cross_attention_gradient import can_learn, of_linear
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import can_run_fused

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from irbox.layers.attention import TransposedCrossAttention
 from irbox.layers.best_scores import best
 from irbox.layers.channel_attention import QueryNorm
+from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.layers.expert_load import counted_load, expected_load
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.experts import route

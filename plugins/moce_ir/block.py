@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
+from irbox.layers.attention import TransposedAttention
+from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.pointwise_conv import PointwiseConv2d

@@ -3,8 +3,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
+from irbox.layers.attention import TransposedAttention
 from irbox.layers.channel_attention import channel_attention
+from irbox.layers.cross_attention import TransposedCrossAttention
 
 
 def reference(query, key, value, temperature, projection):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from irbox.layers import cross_attention_gradient, strip_gradients
-from irbox.layers.attention import TransposedCrossAttention
+from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.native import image_layers
 from irbox.native.library import native
 

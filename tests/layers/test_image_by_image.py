@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from irbox.layers import image_by_image, strip_gradients
-from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
+from irbox.layers.attention import TransposedAttention
+from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.norm import LayerNorm2d
 from irbox.native.image_parts import can_learn

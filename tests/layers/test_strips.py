@@ -14,7 +14,7 @@ from irbox.layers import (
     mixture_of_experts,
     strips,
 )
-from irbox.layers.attention import TransposedCrossAttention
+from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.mixture_of_experts import MixtureOfExperts
 from irbox.layers.strip_convolutions import Convolved

@@ -5,7 +5,7 @@ import torch
 
 from irbox.benchmark.launches import CountLaunches
 from irbox.layers import strip_gradients
-from irbox.layers.attention import TransposedCrossAttention
+from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.layers.fused.define import NAMES
 from irbox.layers.fused.switch import fused_on
 from irbox.layers.zero_query import attend_by_zeros

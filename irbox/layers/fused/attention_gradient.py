@@ -25,7 +25,8 @@ from irbox.triton_kernels.sizes import PARTS_AT_ONCE
 from irbox.utils.precision import full_precision
 
 if TYPE_CHECKING:
-    from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
+    from irbox.layers.attention import TransposedAttention
+    from irbox.layers.cross_attention import TransposedCrossAttention
 
 
 class Kept(NamedTuple):

@@ -16,7 +16,7 @@ from irbox.layers.summed_gradients import apart, differentiate
 from irbox.utils.precision import full_precision
 
 if TYPE_CHECKING:
-    from irbox.layers.attention import TransposedCrossAttention
+    from irbox.layers.cross_attention import TransposedCrossAttention
 
 
 def can_learn(attention: TransposedCrossAttention, query: Tensor, source: Tensor) -> bool:

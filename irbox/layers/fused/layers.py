@@ -14,7 +14,8 @@ from irbox.layers.strips import computing_dtype
 from irbox.triton_kernels.sizes import ACTIVATIONS, HALVED_FROM, WIDEST_GATED, padded
 
 if TYPE_CHECKING:
-    from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
+    from irbox.layers.attention import TransposedAttention
+    from irbox.layers.cross_attention import TransposedCrossAttention
     from irbox.layers.feed_forward import GatedFeedForward
     from irbox.layers.mamba_style_attention import MambaStyleAttention
 

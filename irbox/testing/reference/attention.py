@@ -7,8 +7,9 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
+from irbox.layers.attention import TransposedAttention
 from irbox.layers.channel_attention import QueryNorm
+from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.layers.mamba_style_attention import MambaStyleAttention
 from irbox.testing.reference.twins import twin_of
 

@@ -8,7 +8,7 @@ import copy
 import pytest
 import torch
 
-from irbox.layers.attention import TransposedCrossAttention
+from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.layers.fused.switch import fused_on
 
 CROSS = pytest.mark.parametrize(('dim', 'heads', 'bias'), [(48, 1, False), (24, 4, True)])

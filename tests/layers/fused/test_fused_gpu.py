@@ -7,7 +7,7 @@ import torch
 
 from irbox.benchmark.launches import CountLaunches
 from irbox.benchmark.networks import read_network
-from irbox.layers.attention import TransposedCrossAttention
+from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.layers.depthwise_conv import DepthwiseConv
 from irbox.layers.fused import gradient_trial, switch, trial
 from irbox.layers.fused.define import NAMES

@@ -77,7 +77,8 @@ def check_that_those_of_backward_passes_do():
 
 def check_whole_blocks_that_learn():
     """Odd sizes, hidden widths of 127 and 255, heads of 48 and 96, norms of both kinds."""
-    from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
+    from irbox.layers.attention import TransposedAttention
+    from irbox.layers.cross_attention import TransposedCrossAttention
     from irbox.layers.feed_forward import GatedFeedForward
     from irbox.layers.fused import define
     from irbox.layers.fused.switch import fused_on

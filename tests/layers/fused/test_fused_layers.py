@@ -15,7 +15,8 @@ from irbox.benchmark.launches import CountLaunches
 from irbox.blocks.adec import ADEC
 from irbox.blocks.dder import DDER
 from irbox.blocks.mamba_cnn_block import MambaCNNBlock
-from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
+from irbox.layers.attention import TransposedAttention
+from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.fused import layers, switch
 from irbox.layers.fused.switch import can_run_fused, fused_on

@@ -12,7 +12,8 @@ from irbox.blocks.mamba_cnn_block import DualBranch
 from irbox.blocks.transformer_block import TransformerBlock
 from irbox.config.load_config import load_config
 from irbox.experts import GatedExpert, GDFNExpert, MLPExpert
-from irbox.layers.attention import TransposedAttention, TransposedCrossAttention
+from irbox.layers.attention import TransposedAttention
+from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.layers.depthwise_conv import DepthwiseConv
 from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.frequency import BandSplit, FrequencyModulation

@@ -14,8 +14,8 @@ from irbox.layers.fused import mamba as fused
 from irbox.layers.fused.switch import can_run_fused
 from irbox.layers.mamba import Mamba
 from irbox.layers.norm import LayerNorm2d
+from irbox.layers.plain import is_watched
 from irbox.layers.selective_scan.dispatch import Backend
-from irbox.layers.strips import is_watched
 from irbox.registry import BLOCKS
 from irbox.structures import Context, Gate, Stage
 from irbox.utils.bounded import PositiveFloat

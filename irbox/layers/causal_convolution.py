@@ -6,12 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd.function import once_differentiable
 
 from irbox.layers.fused import mamba_operators as fused
 from irbox.layers.fused.switch import can_learn_fused
-from irbox.layers.strips import is_watched
+from irbox.layers.plain import is_traced, is_watched
 from irbox.native import scan_operators as operators
 from irbox.native.library import LANES, native
 
@@ -31,8 +30,7 @@ def convolved(u: Tensor, conv: nn.Conv1d) -> Tensor | None:
     Returns:
         (B, L, C).
     """
-    # First: a compiler should see nothing of what follows.
-    if torch.compiler.is_compiling() or torch._C._get_tracing_state() or isinstance(u, FakeTensor):
+    if is_traced(u):
         return None
     weight, bias = conv.weight, conv.bias
     if u.dtype == weight.dtype == torch.float32 and can_learn_fused(u, conv):

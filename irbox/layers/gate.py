@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from irbox.layers.plain import is_traced
+
 
 def gelu_gate(x: Tensor, dim: int = -1) -> Tensor:
     """Compute ``gelu(a) * b`` of a map whose halves are ``a`` and ``b``.
@@ -22,7 +24,7 @@ def gelu_gate(x: Tensor, dim: int = -1) -> Tensor:
     Returns:
         Half the size along ``dim``.
     """
-    if torch.is_grad_enabled() and x.requires_grad and not torch.compiler.is_compiling():
+    if torch.is_grad_enabled() and x.requires_grad and not is_traced(x):
         answer: Tensor = _GELUGate.apply(x, dim)
         return answer
     gate, value = x.chunk(2, dim=dim)

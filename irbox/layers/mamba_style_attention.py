@@ -114,6 +114,7 @@ class MambaStyleAttention(nn.Module):
         """Compute ``x + self(norm(x), record)``, (B, C, H, W) -> same shape."""
         ours = type(self).forward is MambaStyleAttention.forward
         plain = type(self.attn).forward is TransposedAttention.forward
+        plain = plain and type(self.gate[1]) is nn.Sigmoid
         fits = x.shape[1] <= WIDEST_HEAD * self.attn.temperature.shape[0]
         if ours and fits and plain and self.mask_mode == 'input' and can_run_fused(x, self, norm):
             return fused.mamba_style_attention(self, x, norm, record)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional as F
 
-from irbox.layers.strips import computing_dtype, is_watched
+from irbox.layers.plain import are_perceptrons, is_traced, is_watched
+from irbox.layers.strips import computing_dtype
 from irbox.layers.summed_gradients import apart, differentiate
 from irbox.native import expert_operators as operators
 from irbox.native.expert_operators import Perceptrons
@@ -26,7 +26,7 @@ def can_mix_by_kernels(mixture: MixtureOfExperts, x: Tensor) -> bool:
     Not while they are compiled, exported or traced, nor where somebody watches an expert.
     Logarithms of sums have no gradient there.
     """
-    if torch.compiler.is_compiling() or torch._C._get_tracing_state() or isinstance(x, FakeTensor):
+    if is_traced(x):
         return False
     if x.device.type != 'cpu' or not computing_dtype(x) == x.dtype == torch.float32:
         return False
@@ -35,8 +35,7 @@ def can_mix_by_kernels(mixture: MixtureOfExperts, x: Tensor) -> bool:
     if x.shape[1] % LANES or is_watched(mixture.experts):
         return False
     everyone: Any = mixture.experts
-    plain = all(vars(type(one)).get('two_layers', False) for one in everyone)
-    if not plain or len({one.fc1.weight.shape for one in everyone}) != 1:
+    if not are_perceptrons(everyone) or len({one.fc1.weight.shape for one in everyone}) != 1:
         return False
     return everyone[0].fc1.weight.dtype == torch.float32 and native() is not None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor
 
-from irbox.layers.strips import can_run_in_strips, computing_dtype, is_watched, pixels_of
+from irbox.layers.plain import is_3x3, is_traced, is_watched
+from irbox.layers.strips import can_run_in_strips, computing_dtype, learns, pixels_of
 from irbox.native.convolutions import Arrangement, convolve
 from irbox.native.library import LANES, native
 from irbox.native.products import taken_at_once
@@ -58,15 +58,15 @@ def _resampled(x: Tensor, layers: nn.Sequential, arrangement: Arrangement, ours:
         return found
     convolved: Tensor = layers[0](x)
     odd = arrangement == 'unshuffled' and (x.shape[2] % 2 or x.shape[3] % 2)
-    if x.device.type != 'cpu' and not odd and _is_known(layers[1]):
+    if x.device.type != 'cpu' and not odd and not is_traced(x) and _is_known(layers[1]):
         return rearranged(convolved, arrangement)
     answer: Tensor = layers[1](convolved)
     return answer
 
 
 def _is_known(layer: nn.Module) -> bool:
-    """Tell whether it is torch's, for pairs of pixels, and nobody watches or compiles it."""
-    if torch.compiler.is_compiling() or torch._C._get_tracing_state() or is_watched([layer]):
+    """Tell whether it is torch's, for pairs of pixels, and nobody watches it."""
+    if is_watched([layer]):
         return False
     if type(layer) is nn.PixelShuffle:
         return layer.upscale_factor == 2
@@ -89,9 +89,11 @@ def _by_kernel(x: Tensor, layers: nn.Sequential, arrangement: Arrangement) -> Te
     They do for what learns, for maps too small or odd, and where a processor's vectors are short.
     """
     conv = layers[0]
-    if type(conv) is not nn.Conv2d or isinstance(x, FakeTensor):
+    if type(conv) is not nn.Conv2d or conv.bias is not None or conv.groups != 1:
         return None
-    if not can_run_in_strips(x, layers):
+    if not is_3x3(conv) or not can_run_in_strips(x) or learns(x, [layers]):
+        return None
+    if not _is_known(layers[1]) or is_watched([layers]):
         return None
     if not computing_dtype(x) == x.dtype == conv.weight.dtype == torch.float32:
         return None

@@ -18,10 +18,10 @@ from torch.nn import functional as F
 from irbox.layers.gate import gate_with_gradient
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.norm_sums import NormSums
+from irbox.layers.plain import are_depthwise, is_traced, is_watched
 from irbox.layers.strips import (
     TIMES,
     computing_dtype,
-    is_watched,
     learns,
     size_of,
     strip_of_kept,
@@ -58,15 +58,15 @@ def can_learn_in_strips(x: Tensor, *modules: nn.Module | None) -> bool:
     if x.device.type not in ('cpu', 'meta') or x.dtype not in (torch.float32, torch.float64):
         return False
     # First whether they are plain: while they are traced, sizes are tensors.
-    return _is_plain(x, modules) and len(x) * x[0, 0].numel() >= LEAST_PIXELS
+    return _is_plain(x, modules) and x.numel() // x.shape[1] >= LEAST_PIXELS
 
 
 def _is_plain(x: Tensor, modules: Sequence[nn.Module | None]) -> bool:
     """Tell whether layers learn, and nobody compiles, exports, traces or watches them."""
-    if torch.compiler.is_compiling() or torch._C._get_tracing_state():
+    if is_traced(x):
         return False
     there = [one for one in modules if one is not None]
-    return not is_watched(there) and learns(x, there)
+    return learns(x, there) and not is_watched(there) and are_depthwise(there)
 
 
 def can_learn_by_kernels(x: Tensor, wide: int, *modules: nn.Module | None) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules import module as module_state
 
+from irbox.layers.plain import are_depthwise, is_traced, is_watched
 from irbox.native.library import LANES
 
 BYTES = 2**20
@@ -28,23 +28,15 @@ TIMES = 2
 def can_run_in_strips(x: Tensor, *modules: nn.Module) -> bool:
     """Tell whether layers may be computed in strips: on a CPU, with nothing to differentiate.
 
-    Not while they are compiled, exported or traced, and not where somebody watches a module inside
-    them, which strips do not call.
+    Not while they are compiled, exported or traced, not where somebody watches a module inside
+    them, which strips do not call, and not with other convolutions than 1x1s and depthwise 3x3s.
     """
     if x.device.type != 'cpu' or x.dtype not in (torch.float32, torch.float64, torch.bfloat16):
         return False
-    if torch.compiler.is_compiling() or torch._C._get_tracing_state():
-        return False
     # The cheaper question first: layers that learn are most of those that are asked in vain.
-    return not learns(x, modules) and not is_watched(modules)
-
-
-def is_watched(modules: Iterable[nn.Module]) -> bool:
-    """Tell whether somebody has put forward hooks on modules or on a part of them."""
-    if module_state._global_forward_hooks or module_state._global_forward_pre_hooks:
-        return True
-    inside = (part for module in modules for part in module.modules())
-    return any(part._forward_hooks or part._forward_pre_hooks for part in inside)
+    if is_traced(x) or learns(x, modules):
+        return False
+    return not is_watched(modules) and are_depthwise(modules)
 
 
 def learns(x: Tensor, modules: Iterable[nn.Module]) -> bool:

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
 
 from irbox.layers.best_scores import best
 from irbox.layers.expert_load import counted_load
+from irbox.layers.plain import is_traced
 from irbox.native.library import native
 from irbox.native.routes import route
 
@@ -55,8 +55,7 @@ def counted_top_k(scores: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
     Returns:
         (..., N), the weights, and (N,), the counts, which have no gradient.
     """
-    traced = torch.compiler.is_compiling() or torch._C._get_tracing_state()
-    plain = not traced and not isinstance(scores, FakeTensor) and scores.numel() > 0
+    plain = not is_traced(scores) and scores.numel() > 0
     if plain and scores.device.type == 'cpu' and scores.dtype == torch.float32:
         library = native()
         if library is not None:

@@ -14,8 +14,9 @@ from irbox.layers.cross_attention_gradient import can_learn, of_linear
 from irbox.layers.fused import layers as fused
 from irbox.layers.fused.switch import can_run_fused
 from irbox.layers.pixel_linear import PixelLinear, add_outer_product
+from irbox.layers.plain import are_depthwise, is_traced, is_watched
 from irbox.layers.standard_operators import wants_standard_operators
-from irbox.layers.strips import is_watched, pixels_of
+from irbox.layers.strips import pixels_of
 from irbox.layers.summed_gradients import differentiate
 from irbox.native import operators
 from irbox.native.library import native
@@ -37,7 +38,7 @@ def attend_by_zeros(attention: TransposedCrossAttention, query: Tensor, source: 
     Returns:
         (B, C, H, W), to rounding what the layer gives.
     """
-    if _gives_means(attention):
+    if _gives_means(attention, source):
         if can_run_fused(source, attention):
             wide, narrow = _of_values(attention)
             mixing = _mixing(attention), attention.project_out.bias
@@ -131,15 +132,15 @@ def _mixing(attention: TransposedCrossAttention) -> Tensor:
     return apart.mean(2, keepdim=True).expand_as(apart).reshape(len(weight), -1)
 
 
-def _gives_means(attention: TransposedCrossAttention) -> bool:
+def _gives_means(attention: TransposedCrossAttention, source: Tensor) -> bool:
     """Tell whether nobody looks at the steps, and none of them makes something of nothing."""
     ours = type(attention).forward is TransposedCrossAttention.forward
     biased = attention.q.bias is not None or attention.q_dwconv.bias is not None
     if not ours or biased or wants_standard_operators():
         return False
-    if torch.compiler.is_compiling() or torch._C._get_tracing_state():
+    if is_traced(source):
         return False
-    return not is_watched([attention])
+    return not is_watched([attention]) and are_depthwise([attention])
 
 
 def _of_values(attention: TransposedCrossAttention) -> list[tuple[Tensor, Tensor | None]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import os
 import platform
-import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import cache
@@ -16,9 +17,10 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from irbox.native.compiler import FOR_THIS_PROCESSOR, find_compiler
 from irbox.utils.download import cache_folder
 from irbox.utils.files import locked, rename
-from irbox.utils.processor import processor_name
+from irbox.utils.processor import processor_features
 
 SWITCH = 'IRBOX_NATIVE'
 """Environment variable: ``0`` leaves all layers to torch's own operators."""
@@ -35,13 +37,11 @@ HEADERS = (
     'calls.h', 'lanes.h', 'layers.h', 'maps.h', 'pairs.h', 'scans.h', 'tiles.h', 'image_layers.h',
     'image_attention.h', 'wide.h',
 )  # fmt: skip
-COMPILERS = 'c++', 'g++', 'clang++'
 SECONDS = 120
 LOCK = 'compiling.lock'
 FLAGS = (
     '-std=c++20', '-O3', '-fno-math-errno', '-fno-trapping-math', '-fPIC',
 )  # fmt: skip
-FOR_THIS_PROCESSOR = {'x86_64': '-march=native', 'aarch64': '-mcpu=native'}
 
 _STRIP = (ctypes.c_void_p, *[ctypes.c_int64] * 4, ctypes.c_int)
 _POINTER = ctypes.c_void_p
@@ -162,33 +162,21 @@ def _load() -> ctypes.CDLL:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return _declared(_compiled(compiler, folder))
-    except PermissionError:  # a folder that nothing can be written to: made anew at each start
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        # A folder that nothing can be written to: made anew at each start.
         with tempfile.TemporaryDirectory(prefix='irbox') as own:
             return _declared(_compiled(compiler, Path(own)))
 
 
-def find_compiler() -> str:
-    """Give the path of a C++ compiler: that of ``CXX``, else the system's.
-
-    Raises:
-        FileNotFoundError: There is none, or the kernels are not for this system.
-    """
-    if platform.system() != 'Linux' or platform.machine() not in FOR_THIS_PROCESSOR:
-        raise FileNotFoundError(f'no kernels for {platform.system()} on {platform.machine()}')
-    names = os.environ.get('CXX') or COMPILERS
-    for name in (names,) if isinstance(names, str) else names:
-        if path := shutil.which(name):
-            return path
-    raise FileNotFoundError('no C++ compiler')
-
-
-def _compiled(compiler: str, folder: Path) -> Path:
+def _compiled(compiler: list[str], folder: Path) -> Path:
     """Compile into ``folder`` what is not there yet; name the file."""
     flags = *FLAGS, FOR_THIS_PROCESSOR[platform.machine()]
-    about = Path(compiler).resolve()
-    made_by = about, about.stat().st_size, about.stat().st_mtime_ns
+    about = Path(compiler[0]).resolve()
+    made_by = about, compiler[1:], about.stat().st_size, about.stat().st_mtime_ns
     text = [Path(FOLDER, name).read_text(encoding='utf-8') for name in (*SOURCES, *HEADERS)]
-    key = repr((text, flags, made_by, processor_name()))
+    key = repr((text, flags, made_by, processor_features()))
     target = folder / f'kernels_{hashlib.sha256(key.encode()).hexdigest()[:32]}.so'
     if not target.exists():
         with ExitStack() as stack:
@@ -196,24 +184,25 @@ def _compiled(compiler: str, folder: Path) -> Path:
             with suppress(OSError):
                 stack.enter_context(locked(folder / LOCK, wait=SECONDS))
             if not target.exists():
-                _compile([compiler, *flags], target)
+                _compile(compiler, flags, target)
     _check_owner(target)
     return target
 
 
-def _compile(command: list[str], target: Path) -> None:
+def _compile(compiler: list[str], flags: Sequence[str], target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as own:
         linked = Path(own, 'kernels.so')
         made = [str(Path(own, name).with_suffix('.o')) for name in SOURCES]
         calls = [
-            [*command, '-fopenmp', '-c', str(Path(FOLDER, name)), '-o', one]
+            [*compiler, *flags, '-fopenmp', '-c', str(Path(FOLDER, name)), '-o', one]
             for name, one in zip(SOURCES, made, strict=True)
         ]
         with ThreadPoolExecutor() as pool:
             list(pool.map(_run, calls))
         # Not linked with OpenMP: threads are to be those that torch has, whose runtime the process
         # has loaded already.
-        _run([command[0], '-shared', *made, '-o', str(linked)])
+        _run([*compiler, '-shared', *made, '-o', str(linked)])
+        linked.chmod(0o755)  # whatever the umask: `_check_owner` would refuse it
         rename(linked, target)
 
 

@@ -71,8 +71,9 @@ inline Lanes short_gelu(Lanes x) {
 inline Lanes short_sigmoid(Lanes x) {
     const Lanes zero = {};
     const Lanes limit = zero + 87.0f;
-    Lanes power = (Lanes)_mm512_min_ps((__m512)-x, (__m512)limit);
-    power = (Lanes)_mm512_max_ps((__m512)power, (__m512)-limit) * 1.44269504f;
+    // Of two numbers one of which is none these instructions give the second: it stays none.
+    Lanes power = (Lanes)_mm512_min_ps((__m512)limit, (__m512)-x);
+    power = (Lanes)_mm512_max_ps((__m512)-limit, (__m512)power) * 1.44269504f;
     const Lanes moved = power + 12582912.0f;
     const Lanes rest = power - (moved - 12582912.0f);
     Lanes e = 9.6709e-3f * rest + 5.5825e-2f;

@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from irbox.layers.fused.switch import SWITCH as FUSED
-from irbox.layers.strips import is_watched
+from irbox.layers.plain import is_watched
 from irbox.restore.memory import is_out_of_memory
 from irbox.structures import Context, DegradationPrior, Routing
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from irbox.layers.mamba_style_attention import MambaStyleAttention
+from irbox.layers.norm import LayerNorm2d
 
 
 def build(**options):
@@ -55,3 +56,10 @@ def test_the_attention_sees_the_pixels_from_the_start():
     mask = torch.sigmoid(layer.dwconv(layer.project_in(x)))
     assert mask.std(dim=(2, 3)).min() > 0.2
     assert abs(mask.mean() - 0.5) < 0.05
+
+
+def test_broken_weights_are_not_hidden_in_half_precision():
+    layer, norm = MambaStyleAttention(16, 1), LayerNorm2d(16)
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        layer.project_in.weight[0, 0] = torch.nan
+        assert layer.add_to(torch.randn(1, 16, 32, 32).bfloat16(), norm).isnan().all()

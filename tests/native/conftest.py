@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from irbox.native import library
+from irbox.native import compiler, library
 
 
 @pytest.fixture(scope='module')
 def kernels():
     try:
-        library.find_compiler()
+        compiler.find_compiler()
     except FileNotFoundError as error:
         pytest.skip(str(error))
     found = library.native()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from irbox.native import library
+from irbox.native import compiler, library
 
 USE = (
     'import torch; from irbox.layers.feed_forward import GatedFeedForward;'
@@ -39,7 +41,7 @@ def use(tmp_path, **environment):
 @pytest.fixture
 def has_compiler():
     try:
-        library.find_compiler()
+        compiler.find_compiler()
     except FileNotFoundError as error:
         pytest.skip(str(error))
 
@@ -101,6 +103,48 @@ def test_a_file_that_others_can_write_is_not_loaded(tmp_path, monkeypatch):
     made.chmod(0o777)
     fresh(monkeypatch, tmp_path)
     assert library.native() is None
+
+
+def test_what_is_made_is_loaded_whatever_the_umask(tmp_path, monkeypatch):
+    def run(command):
+        Path(command[command.index('-o') + 1]).touch(0o775)
+
+    monkeypatch.setattr(library, '_run', run)
+    before = os.umask(0o002)
+    try:
+        library._compile(['c++'], library.FLAGS, tmp_path / 'kernels.so')
+    finally:
+        os.umask(before)
+    library._check_owner(tmp_path / 'kernels.so')
+
+
+@pytest.mark.parametrize('number', [errno.EACCES, errno.EROFS])
+def test_a_cache_that_nothing_can_be_written_to(tmp_path, monkeypatch, number):
+    fresh(monkeypatch, tmp_path)
+    given = []
+
+    def compile_there(_, folder):
+        given.append(folder)
+        if folder.is_relative_to(tmp_path):
+            raise OSError(number, 'no writing')
+        return folder
+
+    monkeypatch.setattr(library, '_compiled', compile_there)
+    monkeypatch.setattr(library, '_declared', lambda path: path)
+    monkeypatch.setattr(library, 'find_compiler', lambda: ['c++'])
+    assert library._load() == given[1]
+    assert not given[1].exists(), 'it is gone'
+
+
+def test_a_compiler_of_several_words(monkeypatch):
+    monkeypatch.setattr(shutil, 'which', lambda name: f'/bin/{name}')
+    monkeypatch.setattr(platform, 'system', lambda: 'Linux')
+    monkeypatch.setattr(platform, 'machine', lambda: 'x86_64')
+    monkeypatch.setenv('CXX', 'ccache g++ -static-libgcc')
+    assert compiler.find_compiler() == ['/bin/ccache', 'g++', '-static-libgcc']
+    monkeypatch.setattr(shutil, 'which', lambda _: None)
+    with pytest.raises(FileNotFoundError, match='called ccache g'):
+        compiler.find_compiler()
 
 
 def test_without_a_compiler_torch_computes(tmp_path):

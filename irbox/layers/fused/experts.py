@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from irbox.layers.fused import routing_operators as operators
 from irbox.layers.fused.layers import map_of, project, rows_of
 from irbox.layers.fused.switch import can_run_fused
+from irbox.layers.plain import are_perceptrons
 from irbox.layers.strips import computing_dtype
 from irbox.structures import Routing
 from irbox.triton_kernels.sizes import ROUTES
@@ -28,12 +29,14 @@ def route(
         like: A map (B, C, H, W) of the same size.
         top_k: K.
         mode: One of ``sizes.ROUTES``.
-        image_bias: (B, N), added to the logits of an image, or None.
+        image_bias: (B, N) or (1, N), added to the logits of an image, or None.
 
     Returns:
         With scores in all modes but ``'selected'``, with the shared expert's weights in
         ``'with_shared'``.
     """
+    if image_bias is not None and len(image_bias) != len(like):  # tiles share what is known
+        image_bias = image_bias.expand(len(like), -1).contiguous()
     weights, shared, scores, counts = operators.route(
         logits, image_bias, len(like), top_k, ROUTES[mode]
     )
@@ -53,7 +56,7 @@ def can_mix(mixture: MixtureOfExperts, x: Tensor, routing: Routing) -> bool:
     everyone = [*mixture.experts, *([] if mixture.shared is None else [mixture.shared])]
     return (
         routing.top_k is not None
-        and all(vars(type(expert)).get('two_layers', False) for expert in everyone)
+        and are_perceptrons(everyone)
         and len({expert.fc1.weight.shape for expert in mixture.experts}) == 1  # type: ignore[union-attr]
     )
 

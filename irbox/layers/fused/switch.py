@@ -12,9 +12,9 @@ from importlib import import_module
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor
 
-from irbox.layers.strips import computing_dtype, is_watched, learns
+from irbox.layers.plain import are_depthwise, is_traced, is_watched
+from irbox.layers.strips import computing_dtype, learns
 
 SWITCH = 'IRBOX_FUSED'
 """Environment variable: ``0`` leaves all layers to torch's own operators."""
@@ -73,29 +73,15 @@ def can_learn_fused(x: Tensor, *modules: nn.Module | None) -> bool:
 
 def _is_plain(x: Tensor, modules: Sequence[nn.Module]) -> bool:
     """Whether the kernels know such layers and such a map, and nobody looks into them."""
-    # First: a compiler should see nothing of what follows.
-    if torch.compiler.is_compiling():
+    if is_traced(x):
         return False
     if x.device.type not in _DEVICES.get() or os.environ.get(SWITCH, '1') == '0':
         return False
-    if torch._C._get_tracing_state() or isinstance(x, FakeTensor):
-        return False
     if x.dtype not in (torch.float32, torch.bfloat16) or not x.numel():
         return False
-    if computing_dtype(x) not in (torch.float32, torch.bfloat16) or is_watched(modules):
+    if computing_dtype(x) not in (torch.float32, torch.bfloat16):
         return False
-    inside = [part for module in modules for part in module.modules()]
-    return all(_is_depthwise(conv) for conv in inside if type(conv) is nn.Conv2d)
-
-
-def _is_depthwise(conv: nn.Conv2d) -> bool:
-    """Whether it is what the kernels compute: 3x3, channel by channel, with zeros around."""
-    sides = conv.kernel_size, conv.padding, conv.stride, conv.dilation
-    return (
-        sides == ((3, 3), (1, 1), (1, 1), (1, 1))
-        and conv.groups == conv.in_channels == conv.out_channels
-        and conv.padding_mode == 'zeros'
-    )
+    return not is_watched(modules) and are_depthwise(modules)
 
 
 @cache

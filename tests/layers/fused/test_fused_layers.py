@@ -18,7 +18,7 @@ from irbox.blocks.mamba_cnn_block import MambaCNNBlock
 from irbox.layers.attention import TransposedAttention
 from irbox.layers.cross_attention import TransposedCrossAttention
 from irbox.layers.feed_forward import GatedFeedForward
-from irbox.layers.fused import layers, switch
+from irbox.layers.fused import experts, layers, switch
 from irbox.layers.fused.switch import can_run_fused, fused_on
 from irbox.layers.mamba_style_attention import MambaStyleAttention
 from irbox.layers.mixture_of_experts import MixtureOfExperts
@@ -162,6 +162,21 @@ def test_routers(name):
         if expected is not None:
             torch.testing.assert_close(mine, expected, atol=1e-5, rtol=1e-5)
     assert fused.top_k == 2
+
+
+def test_tiles_that_share_a_prior_are_each_given_its_bias(monkeypatch):
+    """The kernel reads a row for each image."""
+    router = stirred(
+        ROUTERS.build({'type': 'NoisyTopKRouter'}, stage=STAGE, num_experts=5, top_k=2)
+    )
+    x, known = torch.randn(4, 24, 9, 7), context(1, (9, 7))
+    honest, given = experts.operators.route, []
+    monkeypatch.setattr(
+        experts.operators, 'route', lambda *args: given.append(args[1]) or honest(*args)
+    )
+    plain, fused, _ = both(lambda: router(x, known))
+    assert given[0].shape == (4, 5) and given[0].is_contiguous()
+    torch.testing.assert_close(fused.weights, plain.weights, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize('combine', ['sum', 'logexp'])

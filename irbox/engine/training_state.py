@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -36,7 +36,8 @@ NOTES: Mapping[str, Any] = {
     'keep_ckpt_ids': list[NonNegativeInt],
     'last_ckpt': str,
     'best_ckpt': str,
-    'best_score': float,
+    # A PSNR of equal images is infinite.
+    'best_score': float | Literal[math.inf, -math.inf],
     'evaluated_at': NonNegativeInt,
     'skipped_steps': NonNegativeInt,
     'skipped_in_row': NonNegativeInt,

@@ -1,6 +1,7 @@
 """Checkpoints that load and are malformed: each field, before anything is applied."""
 
 import copy
+import math
 import shutil
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from irbox.engine.checkpoint import read_checkpoint, tensors_in
 from irbox.engine.prepare import prepare_training
 from irbox.engine.test import test as score
 from irbox.engine.train import find_checkpoint, train
+from irbox.engine.training_state import check_state
 from support.paths import ROOT, TINY
 
 OLD = ROOT / 'tests/support/checkpoints'
@@ -132,6 +134,15 @@ def test_a_malformed_field_is_named_before_anything_is_applied(
     after = state_of(begun)
     torch.testing.assert_close(after[0], before[0], rtol=0, atol=0)
     assert after[1:] == before[1:]
+
+
+def test_the_best_score_may_be_infinite(whole):
+    content = read_checkpoint(whole / 'iter_8.pth')
+    place = 'message_hub.runtime_info.best_score'
+    for best in (math.inf, -math.inf):
+        check_state(changed(content, place, best), 'iter_8.pth')
+    with pytest.raises(ValueError, match='best_score'):
+        check_state(changed(content, place, math.nan), 'iter_8.pth')
 
 
 def test_a_malformed_field_leaves_the_work_dir_alone(whole, tmp_path):

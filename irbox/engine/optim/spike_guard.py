@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 
@@ -37,7 +38,7 @@ class SpikeGuard:
 
         Args:
             gradient: Its norm, finite.
-            loss: Of all its batches.
+            loss: Of all its batches; one that is no number, or infinite, is not remembered.
         """
         if len(self.latest) >= self.least:
             gradients, losses = zip(*self.latest, strict=True)
@@ -51,7 +52,9 @@ class SpikeGuard:
                         f'the {name} ({value:.3g}) is {value / largest:.3g} times the largest of '
                         f'the last {len(known)} steps'
                     )
-        self.latest.append((gradient, loss))
+        # The largest of numbers and one that is none depends on their order.
+        if math.isfinite(loss):
+            self.latest.append((gradient, loss))
         return ''
 
     def remember(self, latest: Sequence[Sequence[float]]) -> None:

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from irbox.engine.optim.spike_guard import SpikeGuard
@@ -29,3 +31,12 @@ def test_it_goes_on_with_what_it_knew():
     guard.remember([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
     assert list(guard.latest) == [(2.0, 2.0), (3.0, 3.0)]
     assert guard.judge(301.0, 1.0)
+
+
+@pytest.mark.parametrize('loss', [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_is_not_remembered(loss):
+    guard = SpikeGuard(least=2)
+    for one in (loss, 1.0, 1.0, loss if math.isnan(loss) else 1.0):
+        assert guard.judge(1.0, one) == ''
+    assert all(math.isfinite(one) for _, one in guard.latest)
+    assert 'the loss (11) is 11 times' in guard.judge(1.0, 11.0)

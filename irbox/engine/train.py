@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import nn
 
 from irbox.engine import compat
 from irbox.engine.checkpoint import check_frozen, check_weights, read_checkpoint
+from irbox.engine.hooks import ProgressivePatchesHook
 from irbox.engine.prepare import Prepared, prepare_training, try_optimizer, work_dir_of
 from irbox.engine.training_state import check_resumable
 from irbox.engine.work_dir import (
@@ -132,8 +133,8 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
 def dry_run(config: Config, seed: int | None = None, checkpoint: Path | None = None) -> None:
     """Build and check everything as ``train`` does, and train on one batch; write nothing.
 
-    The batch meets the weights that a training would start from anew: those of a checkpoint are
-    checked, not loaded.
+    Of a training in stages it is a batch of the stage with the most pixels. It meets the weights
+    that a training would start from anew: those of a checkpoint are checked, not loaded.
 
     Raises:
         ValueError, FileNotFoundError, ImportError, PermissionError: As ``train``.
@@ -141,7 +142,7 @@ def dry_run(config: Config, seed: int | None = None, checkpoint: Path | None = N
     prepared, _ = _prepare(config, seed, checkpoint)
     wrapper = try_optimizer(prepared)
     model: Any = prepared.model.train()
-    batch = next(iter(prepared.sections['train_dataloader']))
+    batch = _first_batch(prepared)
     with wrapper.optim_context(model):
         losses = model(**model.data_preprocessor(batch, True), mode='loss')
     total, values = model.parse_losses(losses)
@@ -154,6 +155,17 @@ def dry_run(config: Config, seed: int | None = None, checkpoint: Path | None = N
         if torch.cuda.is_available():
             out.print(f'Memory on the GPU: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB.')
         out.print('Dry run: nothing was written.')
+
+
+def _first_batch(prepared: Prepared) -> Any:
+    """Give a batch as hooks leave it to the model."""
+    batch = next(iter(prepared.sections['train_dataloader']))
+    if isinstance(batch, MutableMapping):
+        batch.pop('skipped', None)  # what BadSamplesHook takes out
+    for hook in prepared.hooks:
+        if isinstance(hook, ProgressivePatchesHook):
+            hook.cut(batch, max(hook.stages, key=lambda one: one['batch'] * one['patch'] ** 2))
+    return batch
 
 
 def _prepare(

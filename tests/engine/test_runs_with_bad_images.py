@@ -12,7 +12,7 @@ from irbox.data_check import check_data
 from irbox.datasets.read_image import BadImageError
 from irbox.engine.checkpoint import read_checkpoint
 from irbox.engine.test import test as score
-from irbox.engine.train import find_checkpoint, train
+from irbox.engine.train import dry_run, find_checkpoint, train
 from support.bad_images import HIDDEN, REFUSED, flipped, image_bytes, specials
 from support.paths import TINY
 
@@ -159,6 +159,12 @@ def test_skipped_files_are_counted_and_named_and_a_resumed_run_is_the_same(tmp_p
     assert all(value.equal(expected[key]) for key, value in weights(tmp_path / 'part').items())
     # Those from before the resume count, those that were drawn again count once.
     assert told in capsys.readouterr().out
+
+
+def test_a_dry_run_that_skips(tmp_path, capsys):
+    root = write(tmp_path / 'data')
+    dry_run(configured(root, tmp_path / 'work', on_bad_sample='skip', leaks='ignore'))
+    assert 'Dry run: nothing was written.' in capsys.readouterr().out
 
 
 ODD = [b'two\nlines.png', b'-rf.png', b'\xff\xfe.png', b' .png', b'=cmd().png', b'<script>.png']

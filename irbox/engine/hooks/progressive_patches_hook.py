@@ -73,7 +73,10 @@ class ProgressivePatchesHook(Hook):  # type: ignore[misc]  # mmengine has no typ
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """Cut a batch, in place."""
         at = bisect_right(self._ends(runner), runner.iter)
-        stage = self.stages[min(at, len(self.stages) - 1)]
+        self.cut(data_batch, self.stages[min(at, len(self.stages) - 1)])
+
+    def cut(self, data_batch: Any, stage: PatchStage) -> None:
+        """Keep of a batch what a stage trains on, in place."""
         height, width = data_batch['image'].shape[-2:]
         # The loop seeds the global generators anew in each iteration.
         top, left = (

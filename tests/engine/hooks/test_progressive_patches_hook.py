@@ -9,7 +9,8 @@ import torch
 from irbox.config.load_config import load_config
 from irbox.engine.checkpoint import read_checkpoint
 from irbox.engine.hooks import ProgressivePatchesHook
-from irbox.engine.train import find_checkpoint, train
+from irbox.engine.train import dry_run, find_checkpoint, train
+from irbox.models.restorer import Restorer
 from support.paths import TINY
 
 STAGES = [
@@ -112,3 +113,17 @@ def test_a_resumed_training_is_equal_to_the_bit(tmp_path):
     one, other = (read_checkpoint(place / 'iter_12.pth') for place in (whole, halves))
     for name, weight in one['state_dict'].items():
         assert torch.equal(weight, other['state_dict'][name]), name
+
+
+def test_a_dry_run_takes_a_batch_of_the_stage_with_the_most_pixels(tmp_path, monkeypatch):
+    seen = []
+    loss = Restorer._loss
+
+    def spied(self, image, *others):
+        seen.append(tuple(image.shape))
+        return loss(self, image, *others)
+
+    monkeypatch.setattr(Restorer, '_loss', spied)
+    dry_run(configured(tmp_path))
+    # A batch as it is read has 2 of 16x16, the other stage 2 of 8x8.
+    assert seen == [(1, 3, 12, 12)]

@@ -81,7 +81,6 @@ class Randomness(TypedDict, total=False):
     """``randomness``."""
 
     seed: NonNegativeInt | None
-    diff_rank_seed: bool
     deterministic: bool
 
 

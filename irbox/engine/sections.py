@@ -27,8 +27,9 @@ def settle_seed(config: Config, seed: int | None = None) -> None:
     """Give a run its seed, in place: the given one, the config's, or a random one.
 
     Raises:
-        ValueError: ``randomness.seed`` is no whole number, or ``randomness.deterministic`` stands
-            beside what is not: mmengine switches that off and goes on.
+        ValueError: ``randomness.seed`` is no whole number that random generators take, or
+            ``randomness.deterministic`` stands beside what is not: mmengine switches that off and
+            goes on.
     """
     randomness = ConfigDict(config.get('randomness') or {})
     if randomness.get('deterministic') and (config.get('env_cfg') or {}).get('cudnn_benchmark'):
@@ -40,8 +41,11 @@ def settle_seed(config: Config, seed: int | None = None) -> None:
         randomness.seed = seed
     if randomness.get('seed') is None:
         randomness.seed = sync_random_seed()
-    if isinstance(randomness.seed, bool) or not isinstance(randomness.seed, int):
-        raise ValueError(f'randomness.seed: {randomness.seed!r} must be a whole number.')
+    whole = isinstance(randomness.seed, int) and not isinstance(randomness.seed, bool)
+    if not whole or not 0 <= randomness.seed < 2**32:
+        raise ValueError(
+            f'randomness.seed: {randomness.seed!r} must be a whole number from 0 to 2**32 - 1.'
+        )
     config.randomness = randomness
 
 

@@ -62,6 +62,7 @@ MISTAKES = [
     ('ema.momentun', 0.1, "ema.momentun: hook EMAHook .*'momentum'"),
     ('env_cfg.mp_cfg.opencv_threads', 0, "env_cfg.mp_cfg.opencv_threads: .*'opencv_num_threads'"),
     ('randomness.sed', 1, "randomness.sed: .*'seed'"),
+    ('randomness.diff_rank_seed', True, 'randomness.diff_rank_seed: .*no known key'),
     ('log_processor.by_epochs', False, "log_processor.by_epochs: .*'by_epoch'"),
     ('visualizer', {'vis_backend': []}, "visualizer.vis_backend: .*'vis_backends'"),
     # misspelt parts

@@ -53,6 +53,13 @@ def test_a_seed_is_drawn_where_none_is_given_and_must_be_a_number():
             settle_seed(Config({'randomness': {'seed': wrong}}))
 
 
+@pytest.mark.parametrize('seed', [-1, 2**32, 20261128123456])
+def test_a_seed_that_no_generator_takes_is_refused(seed):
+    with pytest.raises(ValueError, match=rf'{seed} must be a whole number from 0 to 2\*\*32 - 1'):
+        settle_seed(Config({}), seed)
+    settle_seed(Config({}), 2**32 - 1)
+
+
 def test_a_training_draws_for_ever_and_a_test_takes_each_once():
     made = config(val_dataloader={'dataset': {'type': 'TinyPairs', 'length': 5}})
     training = build_loader(made, 'train_dataloader', training=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,14 @@ def init() -> None:
     warnings.filterwarnings('ignore', message='.*torch.cuda.amp.GradScaler', category=FutureWarning)
 
 
-def set_up_processes(launcher: str) -> None:
+def set_up_processes(launcher: str, timeout: float | None = None) -> None:
     """Join the processes of a run: gloo on CPUs, NCCL on GPUs.
 
     mmengine's own set-up asks for a GPU in any case.
 
     Args:
         launcher: ``none``, ``pytorch`` (started by torchrun) or ``slurm`` (by srun).
+        timeout: Seconds after which a process that waits for the others gives up; None for torch's.
 
     Raises:
         ValueError: The environment is not the launcher's.
@@ -81,9 +83,10 @@ def set_up_processes(launcher: str) -> None:
     if torch.cuda.is_available():
         # Slurm may show each process its own GPU alone.
         torch.cuda.set_device(int(os.environ['LOCAL_RANK']) % torch.cuda.device_count())
-        torch.distributed.init_process_group('nccl')
-    else:
-        torch.distributed.init_process_group('gloo')
+    torch.distributed.init_process_group(
+        'nccl' if torch.cuda.is_available() else 'gloo',
+        timeout=None if timeout is None else timedelta(seconds=timeout),
+    )
 
 
 def leave_processes() -> None:

@@ -44,6 +44,7 @@ def running(
     }
     compat.init()
     config = read(path, {**cfg_options, **chosen})
-    compat.set_up_processes(config.get('launcher') or 'none')
+    meeting = (config.get('env_cfg') or {}).get('dist_cfg') or {}
+    compat.set_up_processes(config.get('launcher') or 'none', meeting.get('timeout'))
     yield config
     compat.leave_processes()

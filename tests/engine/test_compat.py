@@ -1,3 +1,4 @@
+import datetime
 import logging
 import os
 
@@ -53,6 +54,19 @@ def test_launcher_without_torchrun(monkeypatch):
         compat.set_up_processes('pytorch')
     compat.set_up_processes('none')
     compat.leave_processes()
+
+
+@pytest.mark.parametrize(('timeout', 'told'), [(None, None), (90, datetime.timedelta(seconds=90))])
+def test_a_process_waits_as_long_as_it_is_told(monkeypatch, timeout, told):
+    found = {}
+    monkeypatch.setattr(
+        torch.distributed, 'init_process_group', lambda backend, **given: found.update(given)
+    )
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MKL_NUM_THREADS'):
+        monkeypatch.setenv(name, '1')
+    compat.set_up_processes('pytorch', timeout)
+    assert found == {'timeout': told}
 
 
 def test_a_quiet_logger_shows_warnings_only(capsys, tmp_path):

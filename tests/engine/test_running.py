@@ -11,7 +11,7 @@ from support.paths import TINY
 def steps(monkeypatch):
     """What is joined and left."""
     found = []
-    monkeypatch.setattr(compat, 'set_up_processes', lambda launcher: found.append(launcher))
+    monkeypatch.setattr(compat, 'set_up_processes', lambda *given: found.extend(given))
     monkeypatch.setattr(compat, 'leave_processes', lambda: found.append('left'))
     return found
 
@@ -19,8 +19,8 @@ def steps(monkeypatch):
 def test_processes_are_joined_and_left(steps):
     with running(TINY, {}) as config:
         assert config.train_cfg.max_iters == 12
-        assert steps == ['none']
-    assert steps == ['none', 'left']
+        assert steps == ['none', None]
+    assert steps == ['none', None, 'left']
 
 
 def test_options_of_the_tool_come_last_and_those_not_given_do_not_count(steps):
@@ -28,10 +28,15 @@ def test_options_of_the_tool_come_last_and_those_not_given_do_not_count(steps):
     with running(TINY, given, work_dir=Path('b'), amp=None, launcher='pytorch') as config:
         assert (config.train_cfg.max_iters, config.work_dir) == (4, 'b')
         assert 'amp' not in config
-    assert steps == ['pytorch', 'left']
+    assert steps == ['pytorch', None, 'left']
 
 
 def test_after_an_error_they_are_not_left(steps):
     with pytest.raises(RuntimeError), running(TINY, {}):
         raise RuntimeError
-    assert steps == ['none']
+    assert steps == ['none', None]
+
+
+def test_how_long_processes_wait_for_each_other(steps):
+    with running(TINY, {'env_cfg.dist_cfg.timeout': 90}):
+        assert steps == ['none', 90]

@@ -155,6 +155,15 @@ def _optim_wrapper(value: Any, path: str) -> None:
     for key, known in (('clip_grad', ClipGrad), ('paramwise_cfg', ParamwiseCfg)):
         if value.get(key) is not None:
             check_type(value[key], known, join(path, key))
+    clip = value.get('clip_grad')
+    needed, other = 'max_norm', 'clip_value'
+    if clip and clip.get('type') == 'value':
+        needed, other = other, needed
+    if clip and (needed not in clip or other in clip):
+        raise ValueError(
+            f'{path}.clip_grad: it needs {needed}, and no {other}. Write {{max_norm: 1.0}} to clip '
+            'by the norm, {type: value, clip_value: 0.1} to clip each number.'
+        )
     count = value.get('accumulative_counts', 1)
     check_type(count, PositiveInt, join(path, 'accumulative_counts'))
 

@@ -30,10 +30,17 @@ class Loader(TypedDict, total=False):
     disable_subprocess_warning: bool
 
 
+class CustomKey(TypedDict, total=False):
+    """Factors for the weights whose names hold a key."""
+
+    lr_mult: float
+    decay_mult: float
+
+
 class ParamwiseCfg(TypedDict, total=False):
     """Factors of learning rate and weight decay by kind of weight."""
 
-    custom_keys: Mapping[str, Mapping[str, float]]
+    custom_keys: Mapping[str, CustomKey]
     bias_lr_mult: float | None
     bias_decay_mult: float | None
     norm_decay_mult: float | None

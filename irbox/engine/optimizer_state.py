@@ -50,18 +50,23 @@ def check_optimizer(given: Mapping[str, Any], wrapper: Any, origin: str | Path) 
             raise ValueError(f'{where}param_groups.{number} is of other weights.')
         _check_options(group, ours, f'{where}param_groups.{number}')
         weights |= zip(ours['params'], optimizer.param_groups[number]['params'], strict=True)
-    needed = _state_of_one_step(optimizer)
+    kept: dict[torch.Size, Mapping[str, torch.Size]] = {}
     for key, state in given['state'].items():
         place = f'{where}state.{key}'
         if key not in weights or not isinstance(state, Mapping):
             raise ValueError(f'{place} is of no weight.')
+        shape = weights[key].shape
+        if shape not in kept:
+            kept[shape] = _state_of_one_step(optimizer, shape)
+        needed = kept[shape]
         if missing := [name for name in needed if name not in state]:
             raise ValueError(f'{place} lacks {few(missing)}.')
         for name, value in state.items():
             if not isinstance(value, Tensor):
                 continue
-            if value.dim() and value.shape != weights[key].shape:
-                shapes = f'{tuple(value.shape)} instead of {tuple(weights[key].shape)}'
+            wanted = needed.get(name, shape)
+            if value.dim() and value.shape != wanted:
+                shapes = f'{tuple(value.shape)} instead of {tuple(wanted)}'
                 raise ValueError(f'{place}.{name} is of another shape: {shapes}.')
             if not value.is_floating_point() or value.layout != torch.strided:
                 raise ValueError(f'{place}.{name} is of {value.dtype}, {value.layout}.')
@@ -97,19 +102,27 @@ def _check_options(given: Mapping[str, Any], own: Mapping[str, Any], place: str)
             check_type(given[key], declared, f'{place}.{key}')
         elif isinstance(value, (list, tuple)) and key != 'params':
             same = isinstance(given[key], (list, tuple)) and len(given[key]) == len(value)
-            if not same or not all(isinstance(one, Real) for one in given[key]):
+            if not same or not all(map(_is_like, given[key], value)):
                 raise ValueError(f'{place}.{key}: {given[key]!r} must be {len(value)} numbers.')
 
 
-def _state_of_one_step(optimizer: torch.optim.Optimizer) -> list[str]:
-    """Tell what an optimiser keeps of a weight, from one that it moves once."""
-    weight = nn.Parameter(torch.zeros(1))
-    weight.grad = torch.zeros(1)
+def _is_like(given: Any, own: Any) -> bool:
+    """Tell whether an option's part is a number, or nothing where ours is nothing."""
+    return isinstance(given, Real) or (given is None and own is None)
+
+
+def _state_of_one_step(
+    optimizer: torch.optim.Optimizer, shape: torch.Size
+) -> Mapping[str, torch.Size]:
+    """Tell what an optimiser keeps of a weight, by name and shape, from one that it moves once."""
+    weight = nn.Parameter(torch.zeros(shape))
+    weight.grad = torch.zeros(shape)
     taken = inspect.signature(type(optimizer).__init__).parameters
     options = {key: value for key, value in optimizer.param_groups[0].items() if key in taken}
     try:
         trial: Any = type(optimizer)(**(options | {'params': [weight]}))
         trial.step()
     except Exception:
-        return []  # one of somebody's own, which asks for more
-    return list(trial.state[weight])
+        return {}  # one of somebody's own, which asks for more
+    state: Mapping[str, Any] = trial.state[weight]
+    return {name: getattr(value, 'shape', torch.Size()) for name, value in state.items()}

@@ -161,6 +161,22 @@ def test_a_malformed_description_is_no_test(whole, tmp_path, value):
         score(load_config(TINY, {'work_dir': str(tmp_path)}), tmp_path / 'a.pth')
 
 
+def test_an_optimiser_that_keeps_rows_and_columns_of_matrices_is_resumed(tmp_path):
+    adafactor = {'_delete_': True, 'type': 'TorchAdafactor', 'lr': 1e-2}
+    factored = {'optim_wrapper__optimizer': adafactor}
+    run(tmp_path, train_cfg__max_iters=4, **factored)
+    run(tmp_path, 'auto', train_cfg__max_iters=8, **factored)
+    content = read_checkpoint(tmp_path / 'iter_8.pth')
+    state = content['optimizer']['state']
+    number = next(number for number, kept in state.items() if 'row_var' in kept)
+    place, rows = f'optimizer.state.{number}.row_var', state[number]['row_var']
+    assert rows.shape[-1] == 1
+    for value, message in ((DELETE, 'lacks row_var'), (rows[:1], 'row_var is of another')):
+        torch.save(changed(content, place, value), tmp_path / 'bad.pth')
+        with pytest.raises(ValueError, match=message):
+            run(tmp_path, tmp_path / 'bad.pth', **factored)
+
+
 def test_a_checkpoint_of_the_first_version_goes_on_as_it_would_have(whole, tmp_path):
     shutil.copy(OLD / '20ad5ae_iter_8.pt', tmp_path / 'iter_8.pth')
     run(tmp_path, 'auto')

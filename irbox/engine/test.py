@@ -117,7 +117,7 @@ def test(
     if sheet is not None and sheet.suffix.lower() not in ('.png', '.jpg', '.jpeg', '.webp'):
         raise ValueError(f'--contact-sheet {sheet}: the name must end in .png, .jpg or .webp.')
     prepared = prepare_test(config, protocol)
-    network: Any = prepared.model.network
+    network: Any = getattr(prepared.model, 'network', prepared.model)
     origin_file = _weights_of(network, checkpoint)
     if checkpoint is not None:
         load_weights(prepared.model, convert(content['state_dict'], network), checkpoint)
@@ -195,7 +195,7 @@ def _weights_of(network: Any, checkpoint: Path | None) -> Path:
         raise ValueError(
             f'The network of this config is {network.checkpoint} itself: leave {checkpoint} out.'
         )
-    return checkpoint or Path(network.checkpoint)
+    return (checkpoint or Path(network.checkpoint)).expanduser()
 
 
 def _sha256(path: Path) -> str:

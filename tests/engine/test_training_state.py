@@ -4,6 +4,7 @@ import copy
 import math
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -189,6 +190,11 @@ def test_a_checkpoint_of_the_first_version_goes_on_as_it_would_have(whole, tmp_p
         torch.testing.assert_close(old[key], new[key], **alike)
     final = read_checkpoint(OLD / '20ad5ae_final.pt')['state_dict']
     torch.testing.assert_close({name: old['state_dict'][name] for name in final}, final, **alike)
+
+
+def test_a_checkpoint_in_the_home_folder_is_tested(whole, tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(whole))
+    assert score(load_config(TINY, {'work_dir': str(tmp_path)}), Path('~/final.pth'))
 
 
 def test_weights_of_the_first_version_are_tested(whole, tmp_path):

@@ -53,13 +53,17 @@ class SignsOfLifeHook(Hook):  # type: ignore[misc]  # mmengine has no types
         """Listen to the network, if it is time."""
         if not self.every_n_train_iters(runner, self.every):
             return
-        network: Any = unwrapped(runner.model).network
+        network: Any = getattr(unwrapped(runner.model), 'network', None)
+        if network is None:
+            return  # a model of somebody's own, with no routings that are known
         named = None
         if self.places is None:
             named = RoutingPlaces(network)
             self.places = named.__enter__()
 
         def heard(module: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            # One look an iteration, in which `model.again` and repeated steps run it once more.
+            self._listening.remove()
             if named is not None:
                 named.__exit__()
             context = next((one for one in inputs if isinstance(one, Context)), None)

@@ -1,10 +1,14 @@
 """Real trainings of a small network with experts."""
 
 import pytest
+from mmengine.model import BaseModel
+from torch import nn
 
 from irbox.config.load_config import load_config
 from irbox.engine.run_defaults import default_hooks
+from irbox.engine.test import test as score
 from irbox.engine.train import train
+from irbox.registry import MODELS
 from support.paths import TINY
 from support.small_model import small_config
 
@@ -71,3 +75,35 @@ def test_a_loss_that_does_not_fall(tmp_path, capsys):
 def test_every_training_has_it(tmp_path):
     config = load_config(TINY, {'work_dir': str(tmp_path)})
     assert default_hooks(config)['signs_of_life'] == {'type': 'SignsOfLifeHook'}
+
+
+def test_an_iteration_is_one_look_also_where_images_are_restored_again(tmp_path, capsys, starved):
+    run(tmp_path, model__again=1.0, train_cfg__max_iters=4, **with_experts())
+    warnings = [one for one in capsys.readouterr().err.splitlines() if 'no pixel' in one]
+    assert len(warnings) == 1 and warnings[0].startswith('WARNING: Iteration 4: ')
+
+
+@MODELS.register_module()
+class Foreign(BaseModel):
+    """A model of somebody's own, with no `network` in it."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 3, 1)
+
+    def forward(self, image, target=None, label=None, name=None, mode='tensor'):
+        restored = self.layer(image)
+        if mode == 'loss':
+            return {'loss': (restored - target).abs().mean()}
+        named = zip(restored, image, target, label, name, strict=True)
+        keys = ('unclipped', 'image', 'target', 'label', 'name')
+        return [
+            dict(zip(keys, one, strict=True)) | {'restored': one[0].clamp(0, 1)} for one in named
+        ]
+
+
+def test_a_model_without_a_network_is_trained_and_tested(tmp_path):
+    model = {'_delete_': True, 'type': 'Foreign'}
+    run(tmp_path, model=dict(model), default_hooks__signs_of_life=LOOKS)
+    config = load_config(TINY, {'model': model, 'work_dir': str(tmp_path / 'test')})
+    assert score(config, tmp_path / 'final.pth')

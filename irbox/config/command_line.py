@@ -55,9 +55,10 @@ class OptionsAction(DictAction):  # type: ignore[misc]  # mmengine has no types
                 options[key] = _from_yaml(parser, f'{option_string} {pair}', text)
                 continue
             try:
-                plain = not any(mark in text for mark in '[](),')
-                parse = self._parse_int_float_bool if plain else self._parse_iterable
-                options[key] = parse(text.strip('\'"') if plain else text)
+                bare = text.strip('\'"')
+                listed = ',' in bare or re.fullmatch(r'\s*(\[.*\]|\(.*\))\s*', bare)
+                parse = self._parse_iterable if listed else self._parse_int_float_bool
+                options[key] = parse(bare)
             except AssertionError as error:
                 parser.error(f'{option_string} {pair}: {error}')
         setattr(namespace, self.dest, options)

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from mmengine.config import Config
 
@@ -245,6 +246,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 

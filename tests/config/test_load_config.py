@@ -32,6 +32,17 @@ def test_yaml_on_yaml_and_python_on_yaml(folder):
     assert config.randomness.seed == 3
 
 
+def test_numbers_of_numpy_are_written_as_numbers(folder):
+    write(
+        folder,
+        entry__py="import numpy as np\n_base_ = 'base.yaml'\nrandomness = dict(seed=np.int64(3))\n"
+        '_rates = [np.sqrt(4.0), np.float32(0.5)]\n',
+    )
+    text = config_text(load_config(folder / 'entry.py'))
+    assert yaml.safe_load(text)['_rates'] == [2.0, 0.5]
+    assert yaml.safe_load(text)['randomness'] == {'seed': 3}
+
+
 NAMED = 'model: {losses: {pixel: {type: L1Loss}, balance: {type: BalanceLoss}}}'
 
 

@@ -37,8 +37,8 @@ def to_iterations(config: Config, samples: int, world_size: int) -> list[str]:
         What was converted and scaled, a sentence each, for the log.
 
     Raises:
-        ValueError: An interval does not fit the gradient accumulation, or a scheduler cannot be
-            converted.
+        ValueError: An interval does not fit the gradient accumulation, a scheduler cannot be
+            converted, or follows a score.
     """
     batch: int = config.train_dataloader.get('batch_size', 1) * world_size
     counts: int = config.optim_wrapper.get('accumulative_counts', 1)
@@ -70,6 +70,12 @@ def to_iterations(config: Config, samples: int, world_size: int) -> list[str]:
     schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
     until_the_last = []
     for index, scheduler in enumerate(schedulers):
+        if scheduler.type.startswith('ReduceOnPlateau'):
+            raise ValueError(
+                f'param_scheduler.{index}: {scheduler.type} follows a score at the end of each '
+                'epoch, and a training by iterations has none. Take a schedule that is known '
+                'beforehand, such as CosineAnnealingLR.'
+            )
         scheduler.pop('convert_to_iter_based', None)
         if 'iterations_per_epoch' in arguments_of(find_part(scheduler.type, PARAM_SCHEDULERS))[0]:
             scheduler.setdefault('iterations_per_epoch', per_epoch)

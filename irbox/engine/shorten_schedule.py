@@ -22,9 +22,9 @@ def shorten_schedule(config: Config) -> list[str]:
 
     What must have begun are each scheduler, each milestone and the full learning rate at the end of
     a warm-up. A cosine may be cut off: published trainings do so on purpose. The schedule's own
-    length is where its last decay ends; where that is left to the training, ten times its warm-up.
-    Of ``EMAHook``, ``begin_iter`` is scaled and ``warm_up`` is not: the average forgets by a share
-    of the iterations so far, and fits any length.
+    length is where its last decay ends, or its second step of ``step_size``; where that is left to
+    the training, ten times its warm-up. Of ``EMAHook``, ``begin_iter`` is scaled and ``warm_up`` is
+    not: the average forgets by a share of the iterations so far, and fits any length.
 
     Args:
         config: With everything in iterations; ``param_scheduler``, ``train_cfg`` and the intervals
@@ -137,6 +137,9 @@ def _decay_ends(scheduler: Mapping[str, Any]) -> Iterator[float]:
     """Iterations at which a decay is over, as far as the schedule says so."""
     begin = scheduler.get('begin', 0)
     yield from (begin + milestone + 1 for milestone in scheduler.get('milestones') or ())
+    if scheduler.get('step_size') is not None:
+        # Its steps never end; shortened, a training has the first of its decays.
+        yield begin + 2 * scheduler['step_size']
     for key in ('T_max', 'total_steps'):
         if scheduler.get(key) is not None:
             yield begin + scheduler[key]

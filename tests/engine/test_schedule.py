@@ -40,6 +40,13 @@ def test_epochs_become_iterations():
     assert len(notes) == 3
 
 
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_a_schedule_that_follows_a_score_is_refused_by_name(by_epoch):
+    plateau = {'type': 'ReduceOnPlateauLR', 'monitor': 'mean/psnr', 'by_epoch': by_epoch}
+    with pytest.raises(ValueError, match=r'param_scheduler\.0: ReduceOnPlateauLR follows a score'):
+        to_iterations(config(param_scheduler=[plateau]), samples=101, world_size=1)
+
+
 def test_more_processes_make_epochs_shorter():
     cfg = config()
     to_iterations(cfg, samples=101, world_size=4)

@@ -108,7 +108,10 @@ def test_a_schedule_that_fits_stays(iterations, schedulers):
         # The schedule's own length is known: a tenth of it.
         (52, [WARM_UP | {'end': 60}, COSINE | {'begin': 60, 'T_max': 460}], [(0, 6), (6, None)]),
         (20, [{'type': 'MultiStepLR', 'milestones': [92, 132, 199]}], [9, 13, 19]),
-        (10, [{'type': 'StepLR', 'step_size': 40}], [1]),
+        # Steps that never end: one decay, in the middle.
+        (10, [{'type': 'StepLR', 'step_size': 40}], [5]),
+        (900, [{'type': 'StepLR', 'step_size': 1000}], [450]),
+        (10, [{'type': 'StepLR', 'step_size': 40, 'end': 200}], [2]),
         (50, [{'type': 'ConstantLR', 'end': 100}], [(None, 5)]),
     ],
 )

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,6 +23,9 @@ from irbox.utils.global_state import no_numbers_drawn
 
 MOST_GRAPHS = 4
 """That are kept. They compute in the same memory, one after the other."""
+IDLE = 8
+"""Steps of a further size in which a graph is not taken, before it makes room: a recording takes as
+long as about four, so that more sizes in turn than are kept would be recorded for ever."""
 DEVICES = ('cuda',)
 HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
 
@@ -64,6 +67,8 @@ class Captured:
     labels: list[tuple[Any, Tensor]]
     """Losses that read labels, and what they want of each image."""
     recording: Recording[Passes]
+    missed: Counter[Any] = field(default_factory=Counter)
+    """Steps of sizes without a graph since its own latest."""
 
 
 class CapturedStep:
@@ -129,14 +134,25 @@ class CapturedStep:
         found = self._graphs.get(key)
         if found is None:
             self._calls[key] += 1
-            if self._calls[key] > self.after:
+            if self._calls[key] > self.after and self._makes_room(key):
                 found = self._try(given, optim_wrapper)
             if found is None:
                 return self._plain(given, optim_wrapper)
-            while len(self._graphs) >= MOST_GRAPHS:
-                del self._graphs[next(iter(self._graphs))]
             self._graphs[key] = found
+        found.missed.clear()
         return self._replay(found, given, optim_wrapper)
+
+    def _makes_room(self, key: Any) -> bool:
+        """Tell whether a further size may be captured; of too many graphs an idle one goes."""
+        for one in self._graphs.values():
+            one.missed[key] += 1
+        if len(self._graphs) < MOST_GRAPHS:
+            return True
+        idle = max(self._graphs, key=lambda one: self._graphs[one].missed[key])
+        if self._graphs[idle].missed[key] <= IDLE:
+            return False
+        del self._graphs[idle]
+        return True
 
     def _plain(self, given: Any, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         with optim_wrapper.optim_context(self.model):

@@ -143,6 +143,22 @@ def test_each_size_is_captured_at_its_second_step(monkeypatch):
         torch.testing.assert_close(one['loss'], right['loss'].detach(), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ('sizes', 'recorded'),
+    [
+        # More in turn than are kept: the last stays without.
+        ([8, 16, 24, 32, 40] * 3, 4),
+        # One after the other: what is not taken any more makes room.
+        ([8] * 2 + [16] * 2 + [24] * 2 + [32] * 2 + [40] * 12, 5),
+    ],
+)
+def test_sizes_are_not_recorded_for_ever(monkeypatch, sizes, recorded):
+    model = model_of()
+    step, graphs = captured(model, monkeypatch)
+    steps(step, wrapper_of(model), [batch(0, 1, side) for side in sizes])
+    assert graphs.recorded == recorded
+
+
 def test_losses_are_kept_from_further_steps(monkeypatch):
     model = model_of()
     step, _ = captured(model, monkeypatch)

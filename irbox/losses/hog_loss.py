@@ -24,8 +24,10 @@ class HOGLoss(nn.Module):
     """Mean absolute error of histograms of oriented gradients (HOGformer, AAAI 2026).
 
     Of the brightness, Sobel gradients; each pixel's magnitude is shared between the two nearest of
-    9 orientations, of which opposite ones count as one; the means over cells of 8x8 pixels are
-    divided by the norm of each block of 2x2 cells. Pixels of cells that are not whole are left out.
+    9 orientations. Those are absolute values of angles: two that mirror each other at the
+    horizontal count as one, and 0 and 180 degrees are neighbors. The means over cells of 8x8 pixels
+    are divided by the norm of each block of 2x2 cells. Pixels of cells that are not whole are left
+    out.
     An image of fewer than 16 pixels a side has blocks of a single cell that way, which is ours.
 
     Args:

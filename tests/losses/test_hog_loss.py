@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from irbox.losses import HOGLoss
+from irbox.losses.hog_loss import _histograms
 from irbox.structures import Context
 from irbox.testing import check_loss
 
@@ -80,3 +81,15 @@ def test_an_image_without_a_cell_is_refused():
     image = torch.rand(1, 3, 7, 20)
     with pytest.raises(ValueError, match='at least 8x8 pixels.*7x20. Raise patch_size'):
         HOGLoss()(image, image, Context(image))
+
+
+def test_mirrored_orientations_count_as_one_and_opposite_ones_do_not():
+    rows, columns = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing='ij')
+    rising = ((rows + columns) / 96).expand(1, 3, 48, 48)
+
+    def middle(image):
+        return _histograms(image).view(9, 4, 5, 5)[:, :, 2, 2].sum(1)
+
+    torch.testing.assert_close(middle(rising.flip(2)), middle(rising), rtol=0, atol=1e-3)
+    # Gradients at 45 degrees, and at 135.
+    assert (middle(rising).argmax(), middle(1 - rising).argmax()) == (2, 7)

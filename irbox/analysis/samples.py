@@ -24,18 +24,18 @@ class Sample:
 
 
 def choose_samples(
-    dataset: Any,
+    datasets: Sequence[Any],
     per_label: int,
     labels: Sequence[str] = (),
     crop: int | None = None,
     multiple: int = 1,
 ) -> list[Sample]:
-    """Take images of each degradation, evenly spread over those that a data set has.
+    """Take images of each degradation, evenly spread over those that all data sets have.
 
     Args:
-        dataset: With ``image``, ``target``, ``label`` and ``name`` in each item.
-        per_label: At most so many of each.
-        labels: Which degradations, in this order; all by default, in the data set's.
+        datasets: With ``image``, ``target``, ``label`` and ``name`` in each item.
+        per_label: At most so many of each, whatever sets they are in.
+        labels: Which degradations, in this order; all by default, in the data sets'.
         crop: Cut the middle of at most so many pixels a side out.
         multiple: Sides become multiples of it, so that a network pads nothing and its maps lie
             over the image.
@@ -43,7 +43,7 @@ def choose_samples(
     Raises:
         ValueError: A label has no image, or an image is smaller than ``multiple``.
     """
-    places = _places(dataset)
+    places = _places(datasets)
     for label in labels:
         if label not in places:
             raise ValueError(f'--labels: {label!r} is none of the data. {suggest(label, places)}')
@@ -52,7 +52,8 @@ def choose_samples(
         there = places[label]
         count = min(per_label, len(there))
         for index in np.linspace(0, len(there) - 1, count).round().astype(int).tolist():
-            chosen.append(_sample(dataset[there[index]], crop, multiple))
+            dataset, place = there[index]
+            chosen.append(_sample(dataset[place], crop, multiple))
     return chosen
 
 
@@ -64,11 +65,12 @@ def by_label(samples: Sequence[Any]) -> dict[str, list[Any]]:
     return found
 
 
-def _places(dataset: Any) -> dict[str, list[int]]:
-    """Which indices carry which label."""
-    found: dict[str, list[int]] = {}
-    for index, label in _labels(dataset):
-        found.setdefault(label, []).append(index)
+def _places(datasets: Sequence[Any]) -> dict[str, list[tuple[Any, int]]]:
+    """Which sets and indices carry which label."""
+    found: dict[str, list[tuple[Any, int]]] = {}
+    for dataset in datasets:
+        for index, label in _labels(dataset):
+            found.setdefault(label, []).append((dataset, index))
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from irbox.analysis import compare, cost, features, frequency, gates, prior, routing, summary
 from irbox.analysis.output import Output, digests
@@ -15,7 +14,7 @@ from irbox.config.load_config import load_config
 from irbox.config.shipped_configs import find_config
 from irbox.engine import compat
 from irbox.engine.environment import describe_environment
-from irbox.engine.sections import build_loaders, settle_seed
+from irbox.engine.sections import build_loaders, loaders_by_place, settle_seed
 from irbox.evaluation.protocols import find_protocol
 from irbox.restore.devices import choose_device
 from irbox.restore.load import load
@@ -220,19 +219,13 @@ def _samples(
         raise ValueError(f'{path} has neither test nor validation images. Name others with --data.')
     compat.init()
     settle_seed(config, args.seed)
-    loaders: Any = build_loaders(config, section)
-    datasets = (
-        {name: one.dataset for name, one in loaders.items()}
-        if isinstance(loaders, dict)
-        else {'': loaders.dataset}
-    )
+    loaders = loaders_by_place(build_loaders(config, section), section)
+    datasets = [one.dataset for one in loaders.values()]
     multiple = multiple or max(model.multiple for model in models)
-    samples = []
-    for name, dataset in datasets.items():
-        try:
-            samples += choose_samples(dataset, args.images, args.labels, args.crop, multiple)
-        except ValueError as error:
-            raise ValueError(f'{path}, {section}{name and "."}{name}: {error}') from error
+    try:
+        samples = choose_samples(datasets, args.images, args.labels, args.crop, multiple)
+    except ValueError as error:
+        raise ValueError(f'{path}, {section}: {error}') from error
     output.origin = {
         'models': [
             {'name': name, 'source': model.place, 'weights_sha256': model.digest}

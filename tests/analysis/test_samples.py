@@ -33,38 +33,50 @@ def names(found):
 @pytest.mark.parametrize('counted', [False, True])
 def test_evenly_over_what_there_is(counted):
     data = Images({'haze': 7, 'rain': 2}, counted=counted)
-    found = choose_samples(data, per_label=3)
+    found = choose_samples([data], per_label=3)
     assert names(found) == [0, 3, 6, 7, 8]
     assert [one.label for one in found] == ['haze'] * 3 + ['rain'] * 2
-    assert names(choose_samples(data, 1, ['rain', 'haze'])) == [7, 0]
+    assert names(choose_samples([data], 1, ['rain', 'haze'])) == [7, 0]
+
+
+def test_of_several_sets_each_degradation_counts_once():
+    sets = [Images({'haze': 3}), Images({'noise': 4}), Images({'rain': 2}), Images({'noise': 4})]
+    found = choose_samples(sets, 3, ['rain', 'noise'])
+    assert [one.label for one in found] == ['rain'] * 2 + ['noise'] * 3
+    # Evenly over the eight with noise: the last is of the last set.
+    assert names(found) == [0, 1, 0, 0, 3]
+    assert [len(one.read) for one in sets[1::2]] == [1 + 4, 2 + 4]
+    assert [one.label for one in choose_samples(sets, 1)] == ['haze', 'noise', 'rain']
+    with pytest.raises(ValueError, match=r"'snow' is none of the data.*haze, noise, rain"):
+        choose_samples(sets, 1, ['haze', 'snow'])
 
 
 def test_counts_that_say_the_labels_save_the_reading():
     data = Images({'haze': 40, 'rain': 40}, counted=True)
-    choose_samples(data, per_label=2)
+    choose_samples([data], per_label=2)
     assert len(data.read) < 10
 
 
 def test_wrong_counts_are_not_believed():
     data = Images({'haze': 3, 'rain': 3}, counted=True)
     data.labels.reverse()
-    assert [(one.label, one.name) for one in choose_samples(data, 1)] == [
+    assert [(one.label, one.name) for one in choose_samples([data], 1)] == [
         ('rain', '0'),
         ('haze', '3'),
     ]
 
 
 def test_the_middle_is_cut_out_at_a_multiple():
-    (one,) = choose_samples(Images({'haze': 1}), 1, crop=13, multiple=4)
+    (one,) = choose_samples([Images({'haze': 1})], 1, crop=13, multiple=4)
     assert one.degraded.shape == (3, 12, 12)
     # (20 - 12) // 2 rows of 30 and (30 - 12) // 2 columns are left out.
     assert one.clean[0, 0, 0] == 4 * 30 + 9
-    (whole,) = choose_samples(Images({'haze': 1}), 1, multiple=8)
+    (whole,) = choose_samples([Images({'haze': 1})], 1, multiple=8)
     assert whole.degraded.shape == (3, 16, 24)
 
 
 def test_what_cannot_be():
     with pytest.raises(ValueError, match=r"--labels: 'snow' is none of the data"):
-        choose_samples(Images({'haze': 1}), 1, ['snow'])
+        choose_samples([Images({'haze': 1})], 1, ['snow'])
     with pytest.raises(ValueError, match='smaller than the 32 pixels'):
-        choose_samples(Images({'haze': 1}), 1, multiple=32)
+        choose_samples([Images({'haze': 1})], 1, multiple=32)

@@ -121,6 +121,18 @@ def test_an_analysis(folder, tmp_path, what, options, written):
     ]
 
 
+def test_degradations_of_several_sets(folder, tmp_path):
+    sets = {}
+    for name, degradation in DATA['val_dataloader']['dataset']['degradations'].items():
+        only = DATA['val_dataloader']['dataset'] | {'degradations': {name: degradation}}
+        sets[name] = {'dataset': only}
+    (tmp_path / 'sets.yaml').write_text(yaml.safe_dump({'val_dataloader': sets}))
+    data = ['--data', tmp_path / 'sets.yaml', '--labels', 'noise', 'haze', '--images', 1]
+    analyse('prior', folder / 'config.yaml', folder / 'final.pth', *data, '--out', tmp_path / 'out')
+    images = provenance(tmp_path / 'out')['data']['images']
+    assert images == ['chelsea_noise_1', 'chelsea_haze_1']
+
+
 def test_two_networks_beside_each_other(folder, tmp_path, capsys):
     pair = [folder / 'config.yaml', folder / 'final.pth']
     options = ['--images', 2, '--crop', 32, '--random-starts', 1, '--out', tmp_path]

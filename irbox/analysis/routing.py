@@ -30,6 +30,8 @@ from irbox.structures import Routing
 class RoutedImage:
     """What one place does with one image."""
 
+    number: int
+    """Of the image: images of several sets may share a name."""
     label: str
     image: str
     place: str
@@ -61,10 +63,11 @@ def routings(network: nn.Module, image: Tensor) -> dict[str, Routing]:
     return found
 
 
-def measure(sample: Sample, place: str, routing: Routing) -> RoutedImage:
-    """Measure what one place does with one image."""
+def measure(number: int, sample: Sample, place: str, routing: Routing) -> RoutedImage:
+    """Measure what one place does with the image of a number."""
     weights = routing.weights[0].double().cpu().flatten(1)
     return RoutedImage(
+        number,
         sample.label,
         sample.name,
         place,
@@ -117,9 +120,9 @@ def usage(images: Sequence[RoutedImage]) -> list[dict[str, Any]]:
 def vectors(images: Sequence[RoutedImage]) -> tuple[np.ndarray, list[str]]:
     """Lay the weights of all places of an image beside each other, (n, places * N), and labels."""
     places = list(dict.fromkeys(one.place for one in images))
-    by_image: dict[str, dict[str, RoutedImage]] = {}
+    by_image: dict[int, dict[str, RoutedImage]] = {}
     for one in images:
-        by_image.setdefault(one.image, {})[one.place] = one
+        by_image.setdefault(one.number, {})[one.place] = one
     points = [np.concatenate([found[p].weights for p in places]) for found in by_image.values()]
     return np.array(points), [next(iter(found.values())).label for found in by_image.values()]
 
@@ -156,18 +159,19 @@ def analyze(
     """
     images: list[RoutedImage] = []
     shown: dict[str, tuple[Sample, dict[str, Tensor]]] = {}
-    for sample in samples:
+    for number, sample in enumerate(samples, 1):
         found = routings(network, sample.degraded)
-        images += [measure(sample, place, routing) for place, routing in found.items()]
+        images += [measure(number, sample, place, routing) for place, routing in found.items()]
         shown.setdefault(
             sample.label,
             (sample, {place: r.weights[0].argmax(0).cpu() for place, r in found.items()}),
         )
     rows = usage(images)
+    keys = ('number', 'label', 'image', 'place', 'pixel_entropy')
     output.rows(
         [
             {
-                **{key: getattr(one, key) for key in ('label', 'image', 'place', 'pixel_entropy')},
+                **{key: getattr(one, key) for key in keys},
                 **{f'weight {n}': float(w) for n, w in enumerate(one.weights, 1)},
                 **{f'share {n}': float(s) for n, s in enumerate(one.shares, 1)},
             }

@@ -1,7 +1,9 @@
 """Numbers of routings against counts pixel by pixel."""
 
+import csv
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -34,7 +36,7 @@ def routing(seed=0):
 
 def test_an_image_against_its_pixels():
     one, given = samples()[0], routing()
-    found = measure(one, 'here', given)
+    found = measure(1, one, 'here', given)
     pixels = [
         [float(given.weights[0, n, y, x]) for n in range(3)] for y in range(2) for x in range(3)
     ]
@@ -48,7 +50,7 @@ def test_an_image_against_its_pixels():
 
 
 def test_usage_by_hand():
-    pairs = [measure(sample, 'here', routing(seed)) for seed, sample in enumerate(samples(1))]
+    pairs = [measure(seed, sample, 'here', routing(seed)) for seed, sample in enumerate(samples(1))]
     rows = usage(pairs)
     assert [(row['label'], row['images']) for row in rows] == [('haze', 1), ('rain', 1), ('all', 2)]
     last = rows[-1]
@@ -70,14 +72,25 @@ def test_usage_by_hand():
 def test_vectors_hold_all_places_of_an_image():
     network = small_model().network
     found = [
-        measure(sample, place, one)
-        for sample in samples()
+        measure(number, sample, place, one)
+        for number, sample in enumerate(samples())
         for place, one in routings(network, sample.degraded).items()
     ]
     points, labels = vectors(found)
     assert points.shape == (6, 3)  # one place of three experts
     assert points.sum(1) == pytest.approx([1] * 6, abs=1e-5)
     assert labels == ['haze'] * 3 + ['rain'] * 3
+
+
+def test_images_of_one_name_are_points_of_their_own(tmp_path):
+    pytest.importorskip('matplotlib')
+    pytest.importorskip('sklearn')
+    given = [replace(one, name=f'{number % 3}') for number, one in enumerate(samples())]
+    numbers = analyze(small_model().network, given, Output(tmp_path, 'routing', {}), seeds=[])
+    other = analyze(small_model().network, samples(), Output(tmp_path, 'routing', {}), seeds=[])
+    assert numbers['clusters'] == other['clusters']
+    lines = csv.DictReader((tmp_path / 'routing_images.csv').read_text().splitlines())
+    assert [line['number'] for line in lines] == list('123456')
 
 
 def test_a_network_without_experts_is_refused():
@@ -90,8 +103,8 @@ def test_clusters_are_the_same_each_time():
     pytest.importorskip('sklearn')
     network = small_model().network
     found = [
-        measure(sample, place, one)
-        for sample in samples()
+        measure(number, sample, place, one)
+        for number, sample in enumerate(samples())
         for place, one in routings(network, sample.degraded).items()
     ]
     first, second = clusters(found, [1]), clusters(found, [1])

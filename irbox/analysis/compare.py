@@ -18,7 +18,7 @@ from irbox.analysis.slider_page import slider_page
 from irbox.evaluation.score import score
 
 Restore = Callable[[Sample], Tensor]
-"""Gives a sample restored, (3, H, W) in 0 to 1."""
+"""Gives a sample restored, (3, H, W), as the protocol has it: 0 to 1, or not clipped."""
 INPUT, CLEAN = 'degraded', 'ground truth'
 Box = tuple[int, int, int, int]
 """Left, top, width and height in pixels."""
@@ -30,7 +30,7 @@ class Compared:
 
     sample: Sample
     images: dict[str, Tensor]
-    """Method -> (3, H, W); the degraded image first, the clean one last."""
+    """Method -> (3, H, W) in 0 to 1; the degraded image first, the clean one last."""
     scores: dict[str, dict[str, float]]
     """Method, the degraded image too -> ``psnr`` and ``ssim``."""
     box: Box
@@ -69,7 +69,7 @@ def compare(
 
     Args:
         sample: Cut as the protocol cuts it, so that folders of results fit.
-        methods: Name -> what restores.
+        methods: Name -> what restores, by the protocol.
         protocol: What the scores follow.
         box: What is enlarged; by default where the methods differ most.
         side: Of a box that is not given, in pixels; a quarter of the image's shorter side.
@@ -79,7 +79,7 @@ def compare(
     """
     images = {INPUT: sample.degraded}
     for name, restore in methods.items():
-        images[name] = restore(sample).clamp(0, 1).cpu().float()
+        images[name] = restore(sample).cpu().float()
         if images[name].shape != sample.clean.shape:
             sizes = [f'{one.shape[-1]}x{one.shape[-2]}' for one in (images[name], sample.clean)]
             raise ValueError(
@@ -90,6 +90,7 @@ def compare(
         name: {key: float(value) for key, value in _score(image, sample, protocol).items()}
         for name, image in images.items()
     }
+    images = {name: image.clamp(0, 1) for name, image in images.items()}
     height, width = sample.clean.shape[-2:]
     if box is None:
         box = choose_box(list(images.values()), side or max(1, min(height, width) // 4))

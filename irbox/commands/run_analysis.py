@@ -6,6 +6,9 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from irbox.analysis import compare, cost, features, frequency, gates, prior, routing, summary
 from irbox.analysis.output import Output, digests
 from irbox.analysis.published_costs import PUBLISHED
@@ -16,7 +19,9 @@ from irbox.engine import compat
 from irbox.engine.environment import describe_environment
 from irbox.engine.sections import build_loaders, loaders_by_place, settle_seed
 from irbox.evaluation.protocols import find_protocol
+from irbox.networks.restore_tiled import restore_tiled
 from irbox.restore.devices import choose_device
+from irbox.restore.exported_network import ExportedNetwork
 from irbox.restore.load import load
 from irbox.restore.restoration_model import RestorationModel
 from irbox.utils.console import console
@@ -110,9 +115,15 @@ def _frequency(args: argparse.Namespace, output: Output) -> list[str]:
 
 
 def _compare(args: argparse.Namespace, output: Output) -> list[str]:
+    rules = find_protocol(args.protocol)
     first = _model(args.config, args.checkpoint, args.device)
     models = [first]
-    methods: dict[str, compare.Restore] = {args.name or first.name: _restorer(first)}
+    name = args.name or first.name
+    if name in (compare.INPUT, compare.CLEAN):
+        raise ValueError(
+            f'The first method is called {name!r}: the name is taken. Give another by --name.'
+        )
+    methods = {name: _restorer(first, args.protocol)}
     for text in args.method:
         name, equals, path = text.partition('=')
         if not equals or not name or not path:
@@ -120,11 +131,15 @@ def _compare(args: argparse.Namespace, output: Output) -> list[str]:
         if name in (*methods, compare.INPUT, compare.CLEAN):
             raise ValueError(f'--method {text}: the name is taken.')
         if Path(path).is_dir() and not (Path(path) / 'config.yaml').is_file():
+            if not rules.clip:
+                raise ValueError(
+                    f'--method {text}: --protocol {args.protocol} scores what lies outside 0 to 1, '
+                    'which files do not hold. Give the model, or another protocol.'
+                )
             methods[name] = compare.from_folder(Path(path))
         else:
             models.append(load(path, args.device, 'fp32', offline=args.offline))
-            methods[name] = _restorer(models[-1])
-    rules = find_protocol(args.protocol)
+            methods[name] = _restorer(models[-1], args.protocol)
     samples = _samples(args, output, models, multiple=rules.crop_multiple or 1)
     found = compare.analyze(samples, methods, output, args.protocol, args.box, args.box_side)
     return [
@@ -185,8 +200,25 @@ def _model(config: str, checkpoint: Path, device: str) -> RestorationModel:
     return load((config, checkpoint), device=device, precision='fp32')
 
 
-def _restorer(model: RestorationModel) -> compare.Restore:
-    return lambda sample: model(sample.degraded[None])[0]
+def _restorer(model: RestorationModel, protocol: str) -> compare.Restore:
+    """Restore as a test by the protocol does: in its tiles, and without clipping."""
+    tile = find_protocol(protocol).tile
+    if tile and isinstance(model.network, ExportedNetwork):
+        raise ValueError(
+            f'--protocol {protocol}: tiles share what is believed of the whole image, and '
+            f'{model.place}, an exported network, describes each by itself. Give the model that '
+            'the file was made of, or another protocol.'
+        )
+
+    @torch.inference_mode()
+    def restore(sample: Sample) -> Tensor:
+        image = sample.degraded[None].to(model.device)
+        if tile:
+            return restore_tiled(model.network, image, tile=tile)[0]
+        answer: Tensor = model.network(image)[0]
+        return answer
+
+    return restore
 
 
 def _names(models: Sequence[RestorationModel]) -> list[str]:

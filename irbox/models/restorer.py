@@ -9,7 +9,6 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from irbox.networks.restore_tiled import restore_tiled
-from irbox.networks.tile_grid import DEFAULT_OVERLAP
 from irbox.registry import LOSSES, MODELS
 from irbox.structures import Context
 from irbox.utils.bounded import Share
@@ -82,7 +81,10 @@ class Restorer(BaseModel):  # type: ignore[misc]  # mmengine has no stubs
         if mode == 'loss':
             return self._loss(image, target, label)
         if mode == 'predict':
-            unclipped = self._in_tiles(image, tile) if tile else self.network(image).float()
+            if tile:
+                unclipped = restore_tiled(self.network, image, tile=tile)
+            else:
+                unclipped = self.network(image).float()
             restored = unclipped.clamp(0, 1)
             given = {'image': image, 'target': target, 'label': label, 'name': name}
             return [
@@ -91,11 +93,6 @@ class Restorer(BaseModel):  # type: ignore[misc]  # mmengine has no stubs
                 for i in range(len(restored))
             ]
         raise ValueError(f"mode={mode!r} is unknown. Choose 'tensor', 'loss' or 'predict'.")
-
-    def _in_tiles(self, image: Tensor, tile: int) -> Tensor:
-        # Half of a small tile may be shared at most.
-        overlap = min(DEFAULT_OVERLAP, tile // 4)
-        return restore_tiled(self.network, image, tile=tile, overlap=overlap)
 
     def _loss(
         self, image: Tensor, target: Tensor | None, label: list[str] | None

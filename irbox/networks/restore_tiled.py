@@ -102,7 +102,7 @@ def restore_tiled(
     context: Any = None,
     *,
     tile: int | tuple[int, int],
-    overlap: int = DEFAULT_OVERLAP,
+    overlap: int | None = None,
 ) -> Tensor:
     """Restore images in tiles that share one context.
 
@@ -116,7 +116,8 @@ def restore_tiled(
         context: From ``network.describe``; computed from ``image`` where it is not given. The
             routings of all tiles are recorded in it.
         tile: Largest side of a tile, or largest height and width.
-        overlap: Pixels that neighbors share.
+        overlap: Pixels that neighbors share; None is 32, or a quarter of smaller tiles: half of one
+            may be shared at most.
 
     Returns:
         (B, 3, H, W), float32, not clipped, on the device of ``image``.
@@ -128,6 +129,8 @@ def restore_tiled(
     describe: Any = network.describe
     context = describe(image.to(device)) if context is None else context
     sides = (tile, tile) if isinstance(tile, int) else tile
+    if overlap is None:
+        overlap = min(DEFAULT_OVERLAP, min(sides) // 4)
     height, width = image.shape[-2:]
     grid = make_grid((height, width), sides, overlap, getattr(network, 'multiple', 1))
 

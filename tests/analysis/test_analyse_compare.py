@@ -35,6 +35,14 @@ def test_scores_are_the_protocols():
     assert list(found.images) == [INPUT, 'mine', 'ground truth']
 
 
+def test_a_protocol_that_does_not_clip_scores_what_was_not_clipped():
+    one = sample()
+    found = compare(one, {'mine': brighter(0.5)}, 'm2restore_legacy')
+    wanted = score((one.degraded + 0.5)[None], one.clean[None], 'm2restore_legacy')
+    assert found.scores['mine']['psnr'] == pytest.approx(float(wanted['psnr']))
+    assert found.images['mine'].max() == 1
+
+
 def test_the_box_is_where_methods_differ_most():
     images = [torch.rand(3, 12, 15) for _ in range(4)]
     left, top, *size = choose_box(images, 4)

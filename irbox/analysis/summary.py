@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Method:
     """``measured``, or where it was published."""
     values: dict[str, float]
     """Column -> score."""
+    protocol: str = 'not known'
+    """What the scores follow, ``likely`` in front of a guess."""
 
 
 def table_file(given: Path) -> Path:
@@ -56,15 +58,17 @@ def read_tables(paths: Sequence[Path], score: str) -> tuple[Score, list[Method]]
         score: Which, such as ``psnr``.
 
     Returns:
-        What the tables say of the score, and every line that has it, the degraded images' once; a
-        name that stands twice gets its table's folder behind it.
+        What the tables say of the score, and every line that has it, the degraded images' once.
+        Names get their protocol behind them where there are several, one that stands twice its
+        table's folder, and a number where that does not suffice.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A file is no such table, or has no such score.
+        ValueError: A file is no such table, or has no such score, or no line has a finite one.
     """
     about = Score(score)
     found: list[Method] = []
+    folders: list[str] = []
     for path in map(table_file, paths):
         if not path.is_file():
             raise FileNotFoundError(f'{path} does not exist: irbox test writes it.')
@@ -81,15 +85,35 @@ def read_tables(paths: Sequence[Path], score: str) -> tuple[Score, list[Method]]
             values = {
                 column: float(cell[score])
                 for column, cell in line['scores'].items()
-                if isinstance(cell, dict) and isinstance(cell.get(score), (int, float))
+                if isinstance(cell, dict) and _is_finite(cell.get(score))
             }
-            method = Method(str(line['method']), str(line['source']), values)
-            if not values or method in found:
-                continue
-            if any(one.name == method.name for one in found):
-                method = Method(f'{method.name} ({path.parent.name})', method.source, values)
-            found.append(method)
-    return about, found
+            likely = line.get('likely_protocol')
+            protocol = line.get('protocol') or (f'likely {likely}' if likely else 'not known')
+            method = Method(str(line['method']), str(line['source']), values, protocol)
+            if values and method not in found:
+                found.append(method)
+                folders.append(path.parent.name)
+    if not found:
+        raise ValueError(f'--score {score}: no line has a finite {score}. Choose another.')
+    return about, _with_own_names(found, folders)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _with_own_names(methods: Sequence[Method], folders: Sequence[str]) -> list[Method]:
+    several = len({one.protocol for one in methods}) > 1
+    found: dict[str, Method] = {}
+    for one, folder in zip(methods, folders, strict=True):
+        plain = f'{one.name} ({one.protocol})' if several else one.name
+        name = plain if plain not in found else f'{plain} ({folder})'
+        number = 1
+        while name in found:
+            number += 1
+            name = f'{plain} ({folder}) {number}'
+        found[name] = replace(one, name=name)
+    return list(found.values())
 
 
 def columns_of(methods: Sequence[Method]) -> list[str]:
@@ -137,7 +161,8 @@ def analyze(methods: Sequence[Method], score: Score, output: Output) -> None:
     """
     columns = columns_of(methods)
     rows = [
-        {'method': one.name, 'source': one.source} | {c: one.values[c] for c in columns}
+        {'method': one.name, 'source': one.source, 'protocol': one.protocol}
+        | {c: one.values[c] for c in columns}
         for one in methods
     ]
     output.rows(rows, 'summary')
@@ -165,7 +190,7 @@ def _bars(methods: Sequence[Method], columns: Sequence[str], score: Score, outpu
                 text = f'{value:.2f}' if abs(value) >= 2 else f'{value:.3f}'
                 axis.text(place, value, text, rotation=90, ha='center', va='bottom', fontsize=5)
         axis.set_xticks(range(len(columns)), columns)
-        axis.set_ylabel(score.text)
+        axis.set_ylabel(_axis(score, methods))
         axis.margins(y=0.2)
         figure.legend(loc='outside upper center', ncols=min(4, len(methods)))
         output.figure(figure, 'summary_bars')
@@ -200,9 +225,15 @@ def _radar(methods: Sequence[Method], columns: Sequence[str], score: Score, outp
         axis.tick_params(axis='x', pad=16)
         axis.set_yticks([0.25, 0.5, 0.75, 1], [])
         axis.set_ylim(0, 1.05)
-        axis.set_title(f'{score.text}; each spoke has its own range', fontsize=7)
+        axis.set_title(f'{_axis(score, methods)}; each spoke has its own range', fontsize=7)
         figure.legend(loc='outside lower center', ncols=min(3, len(methods)))
         output.figure(figure, 'summary_radar')
+
+
+def _axis(score: Score, methods: Sequence[Method]) -> str:
+    """Name the protocol, too; where there are several, the names of the methods do."""
+    protocols = {one.protocol for one in methods}
+    return score.text if len(protocols) > 1 else f'{score.text}, protocol {methods[0].protocol}'
 
 
 def _name(one: Method) -> str:

@@ -181,7 +181,9 @@ def _summary(args: argparse.Namespace, output: Output) -> list[str]:
     score, methods = summary.read_tables(args.tables, args.score)
     output.origin = {'inputs': digests(map(summary.table_file, args.tables))}
     summary.analyze(methods, score, output)
-    return [f'{len(methods)} methods: {", ".join(one.name for one in methods)}']
+    protocols = ', '.join(dict.fromkeys(one.protocol for one in methods))
+    names = ', '.join(one.name for one in methods)
+    return [f'{len(methods)} methods, protocol {protocols}: {names}']
 
 
 RUNS: dict[str, Callable[[argparse.Namespace, Output], list[str]]] = {

@@ -8,13 +8,13 @@ from irbox.analysis.output import Output
 from irbox.analysis.summary import Score, analyze, columns_of, read_tables, spokes
 
 
-def table(folder, method, psnr, source='measured', score='psnr', **about):
-    folder.mkdir()
+def table(folder, method, psnr, source='measured', score='psnr', protocol='aio', **about):
+    folder.mkdir(parents=True)
     scores = {task: {score: value} for task, value in psnr.items()}
     degraded = {task: {score: 10.0} for task in psnr}
     lines = [
-        {'method': 'degraded', 'source': 'measured', 'scores': degraded},
-        {'method': method, 'source': source, 'scores': scores},
+        {'method': 'degraded', 'source': 'measured', 'protocol': protocol, 'scores': degraded},
+        {'method': method, 'source': source, 'protocol': protocol, 'scores': scores},
     ]
     (folder / 'table.json').write_text(json.dumps({'scores': {score: about}, 'lines': lines}))
     return folder
@@ -40,6 +40,39 @@ def test_equal_lines_stand_once(tmp_path):
     assert [one.name for one in read_tables(folders, 'psnr')[1]] == ['degraded', 'mine', 'yours']
 
 
+def test_protocols_are_not_mixed_without_a_word(tmp_path):
+    folders = [
+        table(tmp_path / 'a', 'mine', ONE),
+        table(tmp_path / 'b', 'mine', ONE, protocol='y601'),
+    ]
+    _, methods = read_tables(folders, 'psnr')
+    assert [one.name for one in methods] == [
+        'degraded (aio)',
+        'mine (aio)',
+        'degraded (y601)',
+        'mine (y601)',
+    ]
+    assert [one.protocol for one in methods] == ['aio', 'aio', 'y601', 'y601']
+    content = json.loads((folders[0] / 'table.json').read_text())
+    content['lines'][1]['likely_protocol'] = content['lines'][1].pop('protocol')
+    (folders[0] / 'table.json').write_text(json.dumps(content))
+    assert read_tables(folders[:1], 'psnr')[1][1].name == 'mine (likely aio)'
+
+
+def test_names_are_told_apart(tmp_path):
+    folders = [table(tmp_path / k / 'x', 'mine', {'haze': i}) for i, k in enumerate('tuv')]
+    names = [one.name for one in read_tables([*folders, folders[1]], 'psnr')[1]]
+    assert names == ['degraded', 'mine', 'mine (x)', 'mine (x) 2']
+
+
+def test_no_line_with_a_finite_score(tmp_path):
+    one = table(tmp_path / 'a', 'mine', {'haze': None}, score='fid')
+    text = (one / 'table.json').read_text().replace('10.0', 'null')
+    (one / 'table.json').write_text(text)
+    with pytest.raises(ValueError, match='--score fid: no line has a finite fid'):
+        read_tables([one], 'fid')
+
+
 def test_mistakes(tmp_path):
     one = table(tmp_path / 'a', 'mine', ONE)
     with pytest.raises(FileNotFoundError, match='irbox test writes it'):
@@ -60,7 +93,12 @@ def test_what_is_written(tmp_path):
     analyze(methods, score, Output(tmp_path, 'summary', {}))
     assert score == Score('psnr', 'dB')
     written = json.loads((tmp_path / 'summary.json').read_text())
-    assert written['methods'][1] == {'method': 'mine', 'source': 'measured', **ONE}
+    assert written['methods'][1] == {
+        'method': 'mine',
+        'source': 'measured',
+        'protocol': 'aio',
+        **ONE,
+    }
     for stem in ('summary_bars', 'summary_radar'):
         assert (tmp_path / f'{stem}.svg').exists()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from irbox.analysis.figure import marks, new_figure
+from irbox.analysis.figure import legend_text, marks, new_figure
 from irbox.analysis.output import Output
 from irbox.registry import suggest
 
@@ -79,9 +79,14 @@ def choose_keys(runs: Mapping[str, Curves], wanted: Sequence[str]) -> list[str]:
     A name that ends in ``*`` stands for all that begin so.
 
     Raises:
-        ValueError: No run logged one of them.
+        ValueError: No run logged one of them, or anything.
     """
     there = list(dict.fromkeys(name for curves in runs.values() for name in curves))
+    if not there:
+        raise ValueError(
+            f'Nothing to draw: {LOG} of {", ".join(runs)} holds no values yet. Wait for the first, '
+            'or name another run.'
+        )
     if not wanted:
         return [name for name in DEFAULT if name in there] or there[:4]
     found = []
@@ -151,7 +156,7 @@ def _line(
         markevery=every,
         markersize=3.5,
         linewidth=1,
-        label=run,
+        label=legend_text(run),
     )
     if smooth:
         axis.plot(steps, values, color=mark.color, alpha=0.25, linewidth=0.6)

@@ -64,6 +64,11 @@ def marks(labels: Sequence[str]) -> dict[str, Mark]:
     }
 
 
+def legend_text(name: str) -> str:
+    """Give a name as a legend takes it: matplotlib leaves out those that begin with ``_``."""
+    return f' {name}' if name.startswith('_') else name
+
+
 @contextmanager
 def new_figure(width: float, height: float) -> Iterator[Figure]:
     """Make an empty figure of a size in inches; what is drawn inside has the style.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from irbox.analysis.figure import marks, new_figure
+from irbox.analysis.figure import legend_text, marks, new_figure
 from irbox.analysis.output import Output
 from irbox.registry import suggest
 
@@ -237,4 +237,4 @@ def _axis(score: Score, methods: Sequence[Method]) -> str:
 
 
 def _name(one: Method) -> str:
-    return one.name if one.source == 'measured' else f'{one.name}, {one.source}'
+    return legend_text(one.name if one.source == 'measured' else f'{one.name}, {one.source}')

@@ -53,6 +53,12 @@ def test_what_is_drawn(run):
         choose_keys(runs, ['los'])
 
 
+def test_runs_that_logged_nothing_yet(tmp_path):
+    log(tmp_path / 'run', '20260101_000000', [])
+    with pytest.raises(ValueError, match='Nothing to draw: .* of run holds no values yet'):
+        choose_keys({'run': read_run(tmp_path / 'run')}, [])
+
+
 def test_smoothing_by_hand():
     assert smoothed([1.0, 2.0, 4.0], 0) == [1, 2, 4]
     found = smoothed([1.0, 2.0, 4.0], 0.5)
@@ -81,3 +87,11 @@ def test_two_runs_of_one_name(run, tmp_path):
     found = read_run(run)
     drawn = analyze({'a': found, 'b': found}, Output(tmp_path, 'curves', {}), ['loss'])
     assert drawn == ['loss']
+
+
+def test_a_run_whose_name_begins_with_an_underscore(run, tmp_path, monkeypatch):
+    pytest.importorskip('matplotlib')
+    legends = []
+    monkeypatch.setattr(Output, 'figure', lambda self, figure, name: legends.extend(figure.legends))
+    analyze({'_a': read_run(run), 'b': read_run(run)}, Output(tmp_path, 'curves', {}), ['loss'])
+    assert [text.get_text().strip() for text in legends[0].get_texts()] == ['_a', 'b']

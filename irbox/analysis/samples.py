@@ -96,9 +96,13 @@ def _sample(item: Mapping[str, Any], crop: int | None, multiple: int) -> Sample:
         )
         if not height or not width:
             size = 'x'.join(map(str, image.shape[-2:]))
+            # Where the image itself is too small, a larger crop would not help.
+            small = min(image.shape[-2:]) < multiple
+            cut = '' if small else f', cut to {crop}'
+            remedy = 'Take others with --data or --labels' if small else 'Raise --crop'
             raise ValueError(
-                f'{item["name"]} is {size}, cut to {crop}: smaller than the {multiple} pixels that '
-                'the network needs. Raise --crop.'
+                f'{item["name"]} ({item["label"]}) is {size}{cut}: smaller than the {multiple} '
+                f'pixels that are needed. {remedy}.'
             )
         top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
         # A copy: a view would keep the whole image.

@@ -78,5 +78,8 @@ def test_the_middle_is_cut_out_at_a_multiple():
 def test_what_cannot_be():
     with pytest.raises(ValueError, match=r"--labels: 'snow' is none of the data"):
         choose_samples([Images({'haze': 1})], 1, ['snow'])
-    with pytest.raises(ValueError, match='smaller than the 32 pixels'):
-        choose_samples([Images({'haze': 1})], 1, multiple=32)
+    for crop in (None, 8, 64):
+        with pytest.raises(ValueError, match=r'0 \(haze\) is 20x30: .*32 pixels.*--data'):
+            choose_samples([Images({'haze': 1})], 1, crop=crop, multiple=32)
+    with pytest.raises(ValueError, match=r'is 20x30, cut to 8: smaller than the 16 .*Raise --crop'):
+        choose_samples([Images({'haze': 1})], 1, crop=8, multiple=16)

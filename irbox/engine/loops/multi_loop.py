@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any, Literal
 
 import torch
@@ -15,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from irbox.engine.leaving import ValidationStopped
 from irbox.evaluation import ImageMetric, center_crop
-from irbox.evaluation.tables import MEAN, name_tasks
+from irbox.evaluation.tables import MEAN, mean_of_tasks, name_tasks
 
 Loaders = DataLoader[Any] | Mapping[str, Any]
 
@@ -142,27 +140,6 @@ class MultiLoop(BaseLoop):  # type: ignore[misc]  # mmengine has no types
                 else:
                     metrics[f'{name}/{score}' if name else score] = value
         return metrics | {f'{MEAN}/{score}': mean_of_tasks(columns, score) for score in columns}
-
-
-def mean_of_tasks(columns: Mapping[str, Mapping[str, float]], score: str) -> float:
-    """Give the mean of a score over the tasks.
-
-    A task whose images equal the clean ones, before or after they were restored, has an infinite
-    PSNR, which would hide all other tasks: it is left out, on both sides, so that their difference
-    is of the same tasks. Infinite where no task is left.
-
-    Args:
-        columns: Score to task to value. ``input_{score}`` is that of the degraded images.
-        score: One of them.
-    """
-    bare = score.removeprefix('input_')
-    sides = [columns[name] for name in (bare, f'input_{bare}') if name in columns]
-    finite = [
-        value
-        for task, value in columns[score].items()
-        if not any(math.isinf(side.get(task, 0)) for side in sides)
-    ]
-    return fmean(finite or columns[score].values())
 
 
 def _join(metrics: Sequence[Any]) -> list[tuple[str, str, dict[str, float]]]:

@@ -23,7 +23,7 @@ from irbox.evaluation.tables.published_table import (
 from irbox.evaluation.tables.results import Row, results_table, to_rows, without_row, write_results
 from irbox.evaluation.tables.score_table import Origin, ScoreTable, score_table
 from irbox.evaluation.tables.table_formats import table_notes, text_tables, write_tables
-from irbox.evaluation.tables.tasks import MEAN, name_tasks
+from irbox.evaluation.tables.tasks import MEAN, mean_of_tasks, name_tasks
 
 __all__ = [
     'Comparison',
@@ -41,6 +41,7 @@ __all__ = [
     'find_published',
     'interval_table',
     'mean_interval',
+    'mean_of_tasks',
     'name_tasks',
     'published_names',
     'read_image_scores',

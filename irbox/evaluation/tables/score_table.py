@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from statistics import fmean
+from dataclasses import dataclass, field
 
 from irbox.evaluation.protocols import PROTOCOLS, TILED
 from irbox.evaluation.score_info import SIMILARITY, ScoreInfo
 from irbox.evaluation.tables.published_table import PublishedTable
 from irbox.evaluation.tables.results import Row
-from irbox.evaluation.tables.tasks import MEAN
+from irbox.evaluation.tables.tasks import MEAN, mean_of_tasks
 
 INPUT = 'input_'
 
@@ -122,18 +122,26 @@ def score_table(
     lines: list[Line] = []
     for protocol in dict.fromkeys(row.protocol for row in rows):
         row_of_task = {row.task: row for row in rows if row.protocol == protocol}
-        for method, degraded in (('degraded', True), (origin.config, False)):
-            cells = tuple(_cell(row_of_task.get(task or ''), degraded) for task in matched)
-            lines.append(Line(method, 'measured', protocol, cells, {}))
-    if average is not None:
-        lines = [replace(line, average=_average(line.cells, infos)) for line in lines]
+        before, after = (
+            tuple(_cell(row_of_task.get(task or ''), degraded) for task in matched)
+            for degraded in (True, False)
+        )
+        for method, cells, others in (('degraded', before, after), (origin.config, after, before)):
+            mean = {} if average is None else _average(cells, others, infos)
+            lines.append(Line(method, 'measured', protocol, cells, mean))
+    notes = _notes(rows, origin, average, left_out, None in matched)
+    infinite = _infinite(columns, lines)
+    if average is not None and 0 < len(infinite) < len(columns):
+        notes.append(
+            'Infinite, as of images that equal the clean ones, and left out of that average: '
+            f'{", ".join(infinite)}.'
+        )
     if layout is not None and published:
         source = f'as published ({layout.label})'
         lines += [
             Line(row.method, source, row.protocol, row.cells, row.average or {})
             for row in layout.rows
         ]
-    notes = _notes(rows, origin, average, left_out, None in matched)
     lower = [
         info.title or name.upper()
         for name, info in infos.items()
@@ -160,14 +168,33 @@ def _cell(row: Row | None, degraded: bool) -> Cell:
     return {'psnr': row.psnr, 'ssim': row.ssim, **after}
 
 
-def _average(cells: Sequence[Cell], infos: Mapping[str, ScoreInfo]) -> dict[str, float]:
-    """Average the cells, of the scores that all of them have."""
-    shared = [score for score in cells[0] if all(score in cell for cell in cells)]
-    return {
-        score: fmean(float(cell[score]) for cell in cells)
-        for score in shared
-        if score not in infos or infos[score].averaged
-    }
+def _average(
+    cells: Sequence[Cell], others: Sequence[Cell], infos: Mapping[str, ScoreInfo]
+) -> dict[str, float]:
+    """Average the cells, of the scores that all of them have, by the rule of ``mean_of_tasks``.
+
+    ``others`` are those of the degraded images where these are of the restored ones, and the other
+    way round.
+    """
+    found = {}
+    for score in cells[0]:
+        averaged = score not in infos or infos[score].averaged
+        if averaged and all(score in cell for cell in cells):
+            sides = {
+                name: {str(n): float(cell[score]) for n, cell in enumerate(side) if score in cell}
+                for name, side in ((score, cells), (f'{INPUT}{score}', others))
+            }
+            found[score] = mean_of_tasks(sides, score)
+    return found
+
+
+def _infinite(columns: Sequence[str], lines: Sequence[Line]) -> list[str]:
+    """The columns in which a score of these lines is infinite."""
+    return [
+        title
+        for title, *cells in zip(columns, *(line.cells for line in lines), strict=True)
+        if any(math.isinf(float(value)) for cell in cells for value in cell.values())
+    ]
 
 
 def _notes(

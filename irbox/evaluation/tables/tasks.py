@@ -1,8 +1,10 @@
-"""Names of tasks: what the rows of a results table are called."""
+"""Tasks: what the rows of a results table are called, and the mean over them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 MEAN = 'mean'
 
@@ -30,3 +32,24 @@ def name_tasks(labels: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], str
         for name, found in labels.items()
         for label in found
     }
+
+
+def mean_of_tasks(columns: Mapping[str, Mapping[str, float]], score: str) -> float:
+    """Give the mean of a score over the tasks.
+
+    A task whose images equal the clean ones, before or after they were restored, has an infinite
+    PSNR, which would hide all other tasks: it is left out, on both sides, so that their difference
+    is of the same tasks. Infinite where no task is left.
+
+    Args:
+        columns: Score to task to value. ``input_{score}`` is that of the degraded images.
+        score: One of them.
+    """
+    bare = score.removeprefix('input_')
+    sides = [columns[name] for name in (bare, f'input_{bare}') if name in columns]
+    finite = [
+        value
+        for task, value in columns[score].items()
+        if not any(math.isinf(side.get(task, 0)) for side in sides)
+    ]
+    return fmean(finite or columns[score].values())

@@ -1,4 +1,3 @@
-import math
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +6,6 @@ from mmengine.evaluator import Evaluator
 from torch.utils.data import DataLoader
 
 from irbox.engine.loops import MultiTestLoop, MultiValLoop
-from irbox.engine.loops.multi_loop import mean_of_tasks
 from irbox.evaluation import ImageMetric, RestorationMetric, ScoreInfo, score
 
 
@@ -186,17 +184,3 @@ def test_images_smaller_than_the_cut_are_refused():
 
     with pytest.raises(ValueError, match='Image .+: .*multiples of 16 and cannot score 10x16'):
         run(MultiTestLoop, DataLoader(Small(['haze'], 1)))
-
-
-def test_equal_images_hide_no_other_task():
-    columns = {
-        'psnr': {'clean': math.inf, 'rain': 30.0, 'haze': 20.0},
-        'input_psnr': {'clean': math.inf, 'rain': 24.0, 'haze': 16.0},
-        'ssim': {'clean': 1.0, 'rain': 0.9, 'haze': 0.5},
-    }
-    assert mean_of_tasks(columns, 'psnr') == 25
-    assert mean_of_tasks(columns, 'input_psnr') == 20
-    assert mean_of_tasks(columns, 'ssim') == pytest.approx(0.8)
-    columns['psnr']['clean'] = 50.0  # a clean image that the network changed
-    assert mean_of_tasks(columns, 'psnr') == 25, 'of the tasks that the other mean is of'
-    assert mean_of_tasks({'psnr': {'clean': math.inf}}, 'psnr') == math.inf

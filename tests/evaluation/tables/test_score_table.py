@@ -14,6 +14,7 @@ from irbox.evaluation.tables import (
     score_table,
     table_notes,
     text_tables,
+    to_rows,
     write_tables,
 )
 from irbox.evaluation.tables.table_formats import to_csv, to_json, to_latex, to_text
@@ -40,6 +41,23 @@ def test_a_column_per_task_and_their_mean():
     assert ours.average == pytest.approx({'psnr': 33, 'ssim': 0.93})
     assert table.average == 'mean of the 7 columns'
     assert {line.source for line in table.lines} == {'measured'}
+
+
+def test_the_average_is_that_of_the_results():
+    metrics = {}
+    for task, before, after in (
+        ('rain', 20.0, 30.0),
+        ('snow', 22.0, 26.0),
+        ('clean', math.inf, 50.0),
+    ):
+        metrics |= {f'{task}/input_psnr': before, f'{task}/input_ssim': 0.7}
+        metrics |= {f'{task}/psnr': after, f'{task}/ssim': 0.9}
+    table = score_table(to_rows(metrics, 'aio'), ORIGIN)
+    degraded, ours = (line.average for line in table.lines)
+    assert (degraded['psnr'], ours['psnr']) == (21, 28)
+    assert ours['ssim'] == pytest.approx(0.9)
+    assert any(note.endswith('left out of that average: clean.') for note in table.notes)
+    assert not any('nfinite' in note for note in score_table(rows(), ORIGIN).notes)
 
 
 def test_a_single_task_has_no_average():

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import posixpath
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from irbox.utils.optional import require
+
+AT_ONCE = 1000
+"""Files whose first bytes are asked for together."""
 
 
 def is_address(text: str) -> bool:
@@ -33,6 +38,12 @@ def join(folder: str, name: str) -> str:
     return posixpath.join(folder, name) if is_address(folder) else str(Path(folder, name))
 
 
+def exists(address: str) -> bool:
+    """Tell whether something is at an address."""
+    system, path = open_system(address)
+    return bool(system.exists(path))
+
+
 def read_part(text: str, start: int, size: int) -> bytes:
     """Read a part of a file: one picture of an archive.
 
@@ -49,6 +60,32 @@ def read_part(text: str, start: int, size: int) -> bytes:
     if len(content) != size:
         raise ValueError(f'{text} has become shorter while it was read.')
     return content
+
+
+def heads_of(addresses: Sequence[str], size: int) -> Iterator[bytes]:
+    """Read how the files at addresses begin, many at the same time.
+
+    Args:
+        addresses: Of the files.
+        size: Bytes of each.
+
+    Yields:
+        What each begins with, in their order; nothing where it cannot be read.
+    """
+    for start in range(0, len(addresses), AT_ONCE):
+        places: dict[Any, dict[str, str]] = defaultdict(dict)
+        for address in addresses[start : start + AT_ONCE]:
+            system, path = open_system(address)
+            places[system][address] = path
+        heads: dict[str, Any] = {}
+        for system, paths in places.items():
+            several = list(paths.values())
+            found = system.cat_ranges(several, [0] * len(several), [size] * len(several))
+            heads |= zip(paths, found, strict=True)
+        for address in addresses[start : start + AT_ONCE]:
+            head = heads[address]
+            # A server may send the whole, and what cannot be read comes as an error.
+            yield head[:size] if isinstance(head, bytes) else b''
 
 
 def read_whole(address: str) -> bytes:

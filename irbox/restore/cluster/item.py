@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -41,6 +42,30 @@ class Item:
     def job(self) -> Job:
         """Give it as the rest of the command knows it."""
         return Job(Path(self.name), Path(self.target))
+
+    def enter(self, folder: str) -> None:
+        """Work in the folder that names are relative to, so that they mean the same everywhere.
+
+        Nothing is entered where none is relative: a machine need not have the folder then.
+
+        Args:
+            folder: That of the command.
+
+        Raises:
+            FileNotFoundError: This machine has no such folder.
+        """
+        for name in (self.source, self.target):
+            if is_address(name) or os.path.isabs(name):
+                continue
+            try:
+                os.chdir(folder)
+            except OSError as error:
+                raise FileNotFoundError(
+                    f'{name} is relative to {folder}, which machine {platform.node()} of the '
+                    'cluster cannot enter. Give names in a folder that all machines share, or '
+                    'addresses.'
+                ) from error
+            return
 
     def read(self) -> Picture:
         """Decode it.

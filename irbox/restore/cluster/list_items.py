@@ -16,7 +16,7 @@ from irbox.restore.batch.check_targets import Existing, judge
 from irbox.restore.batch.done_list import DoneList
 from irbox.restore.batch.find_pictures import HEAD, first_bytes
 from irbox.restore.batch.list_jobs import list_jobs
-from irbox.restore.cluster.addresses import is_address, join, open_system
+from irbox.restore.cluster.addresses import heads_of, is_address, join, open_system
 from irbox.restore.cluster.item import Item
 from irbox.utils.optional import require
 
@@ -84,7 +84,7 @@ def list_items(
         _named(one, out, suffix or '', extension)
         for text in inputs
         if text not in plain
-        for one in _find(text, recursive)
+        for one in _find(text, recursive, extension is None)
     ]
     answers = _answers(out) if found and is_address(out) else None
     for item in found:
@@ -124,15 +124,18 @@ def _named(item: Item, out: str, suffix: str, extension: str | None) -> Item:
     return replace(item, target=join(out, f'{stem}{suffix}{extension or end}'))
 
 
-def _find(text: str, recursive: bool) -> Iterator[Item]:
-    """Pictures, each with the name of its answer below the folder of the answers."""
+def _find(text: str, recursive: bool, keeps: bool) -> Iterator[Item]:
+    """Pictures, each with the name of its answer below the folder of the answers.
+
+    Where the answer ``keeps`` the format, what each file begins with names it.
+    """
     lower = text.lower()
     if lower.endswith('.tar'):
         yield from _in_archive(text)
     elif lower.endswith('.parquet'):
-        yield from _in_list(text)
+        yield from _in_list(text, keeps)
     else:
-        yield from _at_address(text, recursive)
+        yield from _at_address(text, recursive, keeps)
 
 
 def _in_archive(text: str) -> Iterator[Item]:
@@ -143,12 +146,11 @@ def _in_archive(text: str) -> Iterator[Item]:
             if not member.isreg() or posixpath.splitext(member.name)[1].lower() not in EXTENSIONS:
                 continue
             part: Any = archive.extractfile(member)
-            stem, end = posixpath.splitext(member.name)
-            target = posixpath.join(folder, f'{stem}{suffix_of(part.read(HEAD), end)}')
+            target = posixpath.join(folder, _true(member.name, part.read(HEAD)))
             yield Item(text, target, member.name, member.offset_data, member.size)
 
 
-def _in_list(text: str) -> Iterator[Item]:
+def _in_list(text: str, keeps: bool) -> Iterator[Item]:
     parquet = require('pyarrow.parquet', package='pyarrow', needed_by=f'The list {text}')
     system, path = open_system(text)
     with system.open(path, 'rb') as file:
@@ -162,15 +164,21 @@ def _in_list(text: str) -> Iterator[Item]:
     sources = table.column(column).to_pylist()
     named = TARGET in table.column_names
     targets = table.column(TARGET).to_pylist() if named else map(posixpath.basename, sources)
+    heads = heads_of([one for one in sources if keeps and is_address(one)], HEAD)
     for source, target in zip(sources, targets, strict=True):
-        if is_address(source):
-            yield Item(source, target)
-        else:
-            stem, end = posixpath.splitext(target)
-            yield Item(source, f'{stem}{suffix_of(first_bytes(Path(source)), end)}')
+        if keeps:
+            head = next(heads) if is_address(source) else first_bytes(Path(source))
+            target = _true(target, head)
+        yield Item(source, target)
 
 
-def _at_address(text: str, recursive: bool) -> Iterator[Item]:
+def _true(target: str, head: bytes) -> str:
+    """Name an answer for the format of a file that begins so."""
+    stem, end = posixpath.splitext(target)
+    return f'{stem}{suffix_of(head, end)}'
+
+
+def _at_address(text: str, recursive: bool, keeps: bool) -> Iterator[Item]:
     system, path = open_system(text)
     if glob.has_magic(path):
         names, folder = system.glob(path), _fixed(path)
@@ -180,9 +188,16 @@ def _at_address(text: str, recursive: bool) -> Iterator[Item]:
         names, folder = [path], posixpath.dirname(path)
     else:
         raise FileNotFoundError(f'{text} does not exist. Look for a slip in the name.')
-    for name in sorted(map(str, names)):
-        if posixpath.splitext(name)[1].lower() in EXTENSIONS:
-            yield Item(system.unstrip_protocol(name), posixpath.relpath(name, folder or '.'))
+    pictures = [
+        name
+        for name in sorted(map(str, names))
+        if posixpath.splitext(name)[1].lower() in EXTENSIONS
+    ]
+    sources = [system.unstrip_protocol(name) for name in pictures]
+    heads = heads_of(sources if keeps else (), HEAD)
+    for name, source in zip(pictures, sources, strict=True):
+        target = posixpath.relpath(name, folder or '.')
+        yield Item(source, _true(target, next(heads)) if keeps else target)
 
 
 def _fixed(pattern: str) -> str:

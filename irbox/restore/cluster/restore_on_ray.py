@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def restore_on_ray(
     ray = require('ray.data', package="'irbox[ray]'", needed_by='irbox restore --ray')
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     model = {
-        'what': (args.config, args.model) if args.config else args.model or default_model(),
+        'what': model_of(args),
         'device': 'cuda' if args.gpus_per_worker and args.device == 'auto' else args.device,
         'precision': settings.precision,
         'trust': args.trust,
@@ -151,6 +151,14 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise ValueError('--ray starts its own processes: leave torchrun out.')
 
 
+def model_of(args: argparse.Namespace) -> Any:
+    """Name the model so that processes in any folder find it: for ``irbox.load``."""
+    names = [one for one in (args.config, args.model or default_model()) if one]
+    # Of models and configs by name nothing stands here.
+    whole = [os.path.abspath(one) if os.path.exists(one) else one for one in names]
+    return tuple(whole) if args.config else whole[0]
+
+
 def _outcomes(
     machines: Any,
     items: Sequence[Item],
@@ -166,11 +174,17 @@ def _outcomes(
     # Of options that Ray means to name otherwise, and that have no other name yet.
     warnings.filterwarnings('ignore', message='.*ray_remote_args.*')
     left = {item.key: item for item in items}
+    # Processes of a cluster begin in a folder of their own, where names would mean others' files.
+    folder = os.getcwd()
+    mask, steer_mask = settings.mask, settings.steer_mask
+    settings = replace(
+        settings, mask=mask and mask.absolute(), steer_mask=steer_mask and steer_mask.absolute()
+    )
     for rows in (ROWS, 1):
         if not left:
             return
         data = machines(list(left.values()), rows)
-        data = data.map(Decode(settings.format), num_cpus=SHARE, **ONCE)
+        data = data.map(Decode(settings.format, folder), num_cpus=SHARE, **ONCE)
         data = data.map_batches(
             Restore,
             fn_constructor_args=(model, settings),
@@ -180,7 +194,8 @@ def _outcomes(
             num_cpus=args.cpus_per_worker,
             num_gpus=args.gpus_per_worker or None,
         )
-        data = data.map(Encode(settings.writing(), args.overwrite), num_cpus=SHARE, **ONCE)
+        encode = Encode(settings.writing(), args.overwrite, folder)
+        data = data.map(encode, num_cpus=SHARE, **ONCE)
         for row in data.iter_rows():
             passed: Passed = row[STATE]
             if left.pop(passed.item.key, None) is not None:

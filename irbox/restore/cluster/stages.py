@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from irbox.pictures import Picture, check_format, output_suffix, write_picture
+from irbox.pictures import Picture, check_format, write_picture
 from irbox.restore.batch.fitting import fitting
 from irbox.restore.batch.job import Outcome
 from irbox.restore.batch.run_batch import failing
-from irbox.restore.cluster.addresses import is_address, write_whole
+from irbox.restore.cluster.addresses import exists, is_address, write_whole
 from irbox.restore.cluster.item import Item
 
 Row = dict[str, Any]
@@ -44,15 +43,22 @@ class Passed:
 
 @dataclass
 class Decode:
-    """Reads pictures, and refuses what ``format`` could not hold."""
+    """Reads pictures, and refuses what ``format`` could not hold.
+
+    Args:
+        format: As for ``check_format``.
+        folder: That names are relative to.
+    """
 
     format: str
+    folder: str
 
     def __call__(self, row: Row) -> Row:
         """Read one: a row of an ``Item``'s fields -> one with ``Passed``."""
         item = Item(**row)
         passed = Passed(item, Outcome(item.job, 'restored'))
         with failing(passed.outcome):
+            item.enter(self.folder)
             passed.picture = item.read()
             check_format(passed.picture, self.format)
         return passed.as_row()
@@ -65,16 +71,19 @@ class Encode:
     Args:
         writing: Of ``write_picture``: format, quality and so on.
         overwrite: Whether a file may be replaced that was not foreseen.
+        folder: That names are relative to.
     """
 
     writing: dict[str, Any]
     overwrite: bool
+    folder: str
 
     def __call__(self, row: Row) -> Row:
         """Write one, whole or not at all, and give what became of it without its pictures."""
         passed: Passed = row[STATE]
         with failing(passed.outcome):
             if passed.outcome.status == 'restored':
+                passed.item.enter(self.folder)
                 self._write(passed)
         return Passed(passed.item, passed.outcome).as_row()
 
@@ -82,15 +91,21 @@ class Encode:
         item, outcome, picture = passed.item, passed.outcome, passed.picture
         assert picture is not None and passed.pixels is not None
         options = self.writing | {'record': passed.record}
+        target = fitting(item.job, picture, self.writing['format'], outcome, self.overwrite).target
         if is_address(item.target):
-            end = PurePosixPath(item.target).suffix
-            suffix = output_suffix(picture.format, self.writing['format'], end)
+            address = item.with_suffix(target.suffix)
+            self._check_new(address, item, picture)
             content = io.BytesIO()
             outcome.notes += write_picture(picture, passed.pixels, content, **options)
-            write_whole(item.with_suffix(suffix), content.getvalue())
+            write_whole(address, content.getvalue())
             return
-        target: Path = fitting(
-            item.job, picture, self.writing['format'], outcome, self.overwrite
-        ).target
         target.parent.mkdir(parents=True, exist_ok=True)
         outcome.notes += write_picture(picture, passed.pixels, target, **options)
+
+    def _check_new(self, address: str, item: Item, picture: Picture) -> None:
+        """Refuse an address whose end was changed, as ``fitting`` does of files."""
+        if address != item.target and not self.overwrite and exists(address):
+            raise FileExistsError(
+                f'{item.name} is a {picture.format} file by its content, and {address} exists. Add '
+                '--overwrite, or choose --out.'
+            )

@@ -141,29 +141,45 @@ def _find(text: str, recursive: bool, keeps: bool) -> Iterator[Item]:
 def _in_archive(text: str) -> Iterator[Item]:
     system, path = open_system(text)
     folder = posixpath.splitext(posixpath.basename(path))[0]
-    with system.open(path, 'rb') as file, tarfile.open(fileobj=file, mode='r:') as archive:
-        for member in archive:
-            if not member.isreg() or posixpath.splitext(member.name)[1].lower() not in EXTENSIONS:
-                continue
-            part: Any = archive.extractfile(member)
-            target = posixpath.join(folder, _true(member.name, part.read(HEAD)))
-            yield Item(text, target, member.name, member.offset_data, member.size)
+    try:
+        with system.open(path, 'rb') as file, tarfile.open(fileobj=file, mode='r:') as archive:
+            for member in archive:
+                end = posixpath.splitext(member.name)[1]
+                if not member.isreg() or end.lower() not in EXTENSIONS:
+                    continue
+                part: Any = archive.extractfile(member)
+                target = posixpath.join(folder, _true(member.name, part.read(HEAD)))
+                yield Item(text, target, member.name, member.offset_data, member.size)
+    except tarfile.TarError as error:
+        raise ValueError(
+            f'{text} is damaged, or no plain .tar archive ({error}). Pack it anew, and without '
+            'compression: of a compressed one no part can be read by itself.'
+        ) from error
 
 
 def _in_list(text: str, keeps: bool) -> Iterator[Item]:
     parquet = require('pyarrow.parquet', package='pyarrow', needed_by=f'The list {text}')
     system, path = open_system(text)
     with system.open(path, 'rb') as file:
-        table = parquet.read_table(file)
-    column = next((one for one in SOURCE if one in table.column_names), None)
-    if column is None:
-        raise ValueError(
-            f'{text} has the columns {", ".join(table.column_names)}, and none that names pictures:'
-            f' {", ".join(SOURCE)}.'
-        )
-    sources = table.column(column).to_pylist()
-    named = TARGET in table.column_names
-    targets = table.column(TARGET).to_pylist() if named else map(posixpath.basename, sources)
+        columns = parquet.read_schema(file).names
+        column = next((one for one in SOURCE if one in columns), None)
+        if column is None:
+            raise ValueError(
+                f'{text} has the columns {", ".join(columns)}, and none that names pictures: '
+                f'{", ".join(SOURCE)}.'
+            )
+        wanted = [column, TARGET] if TARGET in columns else [column]
+        table = parquet.read_table(file, columns=wanted)
+    texts = {name: table.column(name).to_pylist() for name in wanted}
+    for name, values in texts.items():
+        for row, value in enumerate(values, 1):
+            if not isinstance(value, str) or not value:
+                raise ValueError(
+                    f'{text}: {name} of row {row} is {value!r}. It must be a name: leave the row '
+                    'out, or fill it in.'
+                )
+    sources = texts[column]
+    targets = texts.get(TARGET, map(posixpath.basename, sources))
     heads = heads_of([one for one in sources if keeps and is_address(one)], HEAD)
     for source, target in zip(sources, targets, strict=True):
         if keeps:

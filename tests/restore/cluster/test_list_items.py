@@ -1,5 +1,6 @@
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,24 @@ def test_a_list(tree):
     parquet.write_table(named, 'list.parquet')
     with pytest.raises(ValueError, match='outside of out'):
         list_items(['list.parquet'], 'out')
+
+
+@pytest.mark.parametrize('missing', [None, ''])
+def test_a_list_with_a_hole(tree, missing):
+    parquet, pyarrow = pytest.importorskip('pyarrow.parquet'), pytest.importorskip('pyarrow')
+    for columns in ({'path': ['a.png', missing]}, {'path': ['a'] * 2, 'target': ['b', missing]}):
+        parquet.write_table(pyarrow.table(columns), 'list.parquet')
+        with pytest.raises(ValueError, match=f'list.parquet: {list(columns)[-1]} of row 2 is'):
+            list_items(['list.parquet'], 'out')
+
+
+def test_a_compressed_and_a_short_archive(tree):
+    with tarfile.open('g.tar', 'w:gz') as archive:
+        archive.add('photos/a.png')
+    Path('short.tar').write_bytes(Path('shard-0.tar').read_bytes()[:600])
+    for name in ('g.tar', 'short.tar'):
+        with pytest.raises(ValueError, match=f'{name} is damaged, or no plain .tar archive'):
+            list_items([name], 'out')
 
 
 def test_names_that_meet(tree):

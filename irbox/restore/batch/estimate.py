@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -60,7 +61,11 @@ def check_disk(jobs: Sequence[Job], choice: str) -> None:
     Raises:
         OSError: It cannot; says how much is missing.
     """
+    disks: dict[int, tuple[Path, float]] = {}
     for folder, need in disk_need(jobs, choice).items():
+        first, before = disks.get(folder.stat().st_dev, (folder, 0.0))
+        disks[folder.stat().st_dev] = first, before + need
+    for folder, need in disks.values():
         free = shutil.disk_usage(folder).free
         if need > free:
             raise OSError(
@@ -83,7 +88,7 @@ def estimate(
     sizes, unread = [], 0
     for job in jobs:
         try:
-            sizes.append(picture_size(job.source))
+            sizes.append(picture_size(_content(job.source)))
         except (ValueError, OSError):
             unread += 1
     megapixels = sum(width * height for width, height in sizes) / 1e6
@@ -98,6 +103,10 @@ def estimate(
         f'{format_memory(memory)} of memory, {format_memory(disk)} of disk. Nothing was written.'
     )
     return '\n'.join(lines)
+
+
+def _content(source: Path) -> Path | bytes:
+    return sys.stdin.buffer.read() if source == STANDARD_STREAM else source
 
 
 def _megapixels_a_second(model: RestorationModel, settings: Settings) -> float:

@@ -42,6 +42,18 @@ def test_a_disk_that_is_too_small_is_refused(jobs, tmp_path, monkeypatch):
         check_disk(jobs, 'keep')
 
 
+def test_folders_of_one_disk_share_what_is_free(jobs, tmp_path, monkeypatch):
+    there = tmp_path / 'there'
+    there.mkdir()
+    jobs[1] = Job(jobs[1].source, there / 'b.jpg')
+    need = disk_need(jobs, 'keep')
+    assert set(need) == {tmp_path, there}
+    usage = namedtuple('Usage', 'free')
+    monkeypatch.setattr(shutil, 'disk_usage', lambda folder: usage(free=max(need.values()) + 1))
+    with pytest.raises(OSError, match='Free some'):
+        check_disk(jobs, 'keep')
+
+
 def test_what_would_be_done_is_listed_and_nothing_is(jobs, tmp_path, monkeypatch):
     monkeypatch.setattr(module, 'SIDE', 32)
     unread = Job(tmp_path / 'c.png', tmp_path / 'not/c.png')

@@ -87,7 +87,12 @@ class PictureSteps:
             named = {
                 label: one.at(one.strength) for label, one in zip(self.labels, answer, strict=True)
             }
+            listed = self.done_list if job.target != STANDARD_STREAM else None
+            if listed is not None:
+                listed.begin(job)
             self._write_sheet(model_sheet(picture.pixels, named), job.target)
+            if listed is not None:
+                listed.finish(job)
             return
         clean = self._clean_pixels(job, picture)
         named_so = fitting(job, picture, self.settings.format, outcome, self.overwrite)

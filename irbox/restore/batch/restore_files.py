@@ -18,7 +18,7 @@ from irbox.restore.batch.done_list import DEFAULT_DONE_LIST, DoneList, rank_and_
 from irbox.restore.batch.estimate import check_disk, estimate
 from irbox.restore.batch.films import list_films, restore_films
 from irbox.restore.batch.job import STANDARD_STREAM, Outcome
-from irbox.restore.batch.list_jobs import Listing, list_jobs
+from irbox.restore.batch.list_jobs import Listing, list_jobs, names_a_file
 from irbox.restore.batch.picture_steps import PictureSteps
 from irbox.restore.batch.progress import BatchProgress
 from irbox.restore.batch.read_arguments import check_arguments, check_side_files, read_settings
@@ -172,7 +172,7 @@ def _extension(choice: str) -> str | None:
 def _done_path(args: argparse.Namespace, world: int) -> Path | None:
     if args.done_list is not None or world == 1:
         return args.done_list  # type: ignore[no-any-return]
-    if args.out is None or Path(args.out).suffix:
+    if args.out in (None, '-') or names_a_file(args.inputs, args.out):
         raise ValueError('Several processes need --out FOLDER, or --done-list FILE.')
     return Path(args.out) / DEFAULT_DONE_LIST
 
@@ -187,15 +187,22 @@ def _done_list(
 
 
 def _clean_of(clean: Path | None) -> Any:
-    """From a source to its clean picture: the one, or the one of the same name in a folder."""
+    """From a source to its clean picture: the one, or the one of the same name in a folder.
+
+    A picture of the very name is meant before one that ends otherwise.
+    """
+    names: dict[str, Path] = {}
+    for path in sorted(clean.iterdir()) if clean is not None and clean.is_dir() else ():
+        if path.suffix.lower() in EXTENSIONS:
+            names.setdefault(path.stem, path)
+            names[path.name] = path
 
     def find(source: Path) -> Path | None:
         if clean is None or source == STANDARD_STREAM:
             return clean
         if clean.is_file():
             return clean
-        same = sorted(clean.glob(f'{source.stem}.*'))
-        return same[0] if same else None
+        return names.get(source.name) or names.get(source.stem)
 
     return find
 

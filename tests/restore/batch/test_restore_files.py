@@ -114,11 +114,30 @@ def test_a_comparison_and_a_sheet_of_models(restore, models, capsys):
     assert restore('a.png', '--compare', '--clean', 'clean.png') == 0
     assert Image.open('a_restored_compare.png').width > 4 * 60
     both = f'{models / "tiny"},{models / "other"}'
-    assert main(['restore', 'a.png', '--model', both]) == 0
+    again = ['restore', 'a.png', '--model', both, '--done-list', 'done']
+    assert main(again) == 0
     assert Image.open('a_models.png').width > 3 * 60
+    first = Path('a_models.png').stat().st_mtime_ns
+    assert main(again) == 0
+    assert Path('a_models.png').stat().st_mtime_ns == first
     capsys.readouterr()
     assert restore('.', '--dry-run', '--skip-existing') == 0
     assert 'a_restored' not in capsys.readouterr().err  # neither answer nor sheet is an input
+
+
+def test_a_clean_picture_is_that_of_the_name(restore, capsys):
+    Path('clean').mkdir()
+    for name in ('a.1.png', 'b.bmp'):
+        photograph(8, 8).save(f'clean/{name}')
+    Path('clean/a.json').write_text('{}')
+    photograph().save('clean/a.png')
+    assert restore('a.png', '--compare', '--clean', 'clean') == 0
+    photograph().save('a[1].png')
+    photograph(8, 8).save('clean/a[1].png')
+    # Of another size, so that it is said which one was found.
+    assert restore('a[1].png', 'b.jpg', '--compare', '--clean', 'clean') == 2
+    said = capsys.readouterr().err
+    assert 'picture clean/a[1].png is of 8x8' in said and 'picture clean/b.bmp is of 8x8' in said
 
 
 def test_a_dry_run_writes_nothing(restore, capsys):
@@ -131,7 +150,16 @@ def test_a_dry_run_writes_nothing(restore, capsys):
 
 
 def test_standard_streams(restore, monkeypatch, capsysbinary):
-    monkeypatch.setattr(sys, 'stdin', io.TextIOWrapper(io.BytesIO(Path('a.png').read_bytes())))
+    def send():
+        content = io.BytesIO(Path('a.png').read_bytes())
+        monkeypatch.setattr(sys, 'stdin', io.TextIOWrapper(content))
+
+    send()
+    assert restore('-', '--dry-run') == 0
+    told = capsysbinary.readouterr()
+    assert told.out == b'' and b'1 pictures, 0.0024 megapixels' in told.err
+    assert b'cannot be read' not in told.err
+    send()
     assert restore('-') == 0
     out = capsysbinary.readouterr().out
     restore('a.png')
@@ -165,11 +193,11 @@ def test_two_processes_share_the_work_and_a_list(restore, monkeypatch):
     monkeypatch.setenv('WORLD_SIZE', '2')
     for rank in ('0', '1'):
         monkeypatch.setenv('RANK', rank)
-        assert restore('a.png', 'b.jpg', 'tree', '--recursive', '--out', 'out') == 0
-        done = {name for name in files() if name.startswith('out/') and '.irbox' not in name}
+        assert restore('a.png', 'b.jpg', 'tree', '--recursive', '--out', 'out_v1.1') == 0
+        done = {name for name in files() if name.startswith('out_v1.1/') and '.irbox' not in name}
         assert len(done) == (2 if rank == '0' else 4)
     times = {name: Path(name).stat().st_mtime_ns for name in done}
-    assert restore('a.png', 'b.jpg', 'tree', '--recursive', '--out', 'out') == 0  # goes on
+    assert restore('a.png', 'b.jpg', 'tree', '--recursive', '--out', 'out_v1.1') == 0  # goes on
     assert {name: Path(name).stat().st_mtime_ns for name in done} == times
 
 
@@ -240,3 +268,9 @@ def test_one_bad_video_stops_nothing(restore, capsys):
     assert restore('a.mp4', 'b.mp4') == 2
     said = capsys.readouterr().err
     assert 'Failed: a.mp4' in said and 'Failed: b.mp4' in said
+
+
+def test_a_named_video_needs_no_picture_name(restore, capsys):
+    Path('clip.mp4').write_bytes(b'no film')
+    assert restore('clip.mp4', '--out', 'new.mkv', '--dry-run') == 0
+    assert 'clip.mp4 -> new.mkv' in capsys.readouterr().err

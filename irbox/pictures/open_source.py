@@ -6,6 +6,7 @@ import hashlib
 import io
 import threading
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -70,6 +71,14 @@ def picture_size(source: Source) -> tuple[int, int]:
     Raises:
         FileNotFoundError, ValueError: See ``open_source``.
     """
+    if isinstance(source, Path | str):
+        # Of most files only the beginning; the rest are read whole, and faults said, below.
+        with suppress(Exception):
+            check_regular(source)
+            with open(source, 'rb') as file:
+                size = open_image(file, FORMATS).size
+                check_size(str(source), size, None)
+                return size
     width, height = open_source(source).image.size
     return width, height
 

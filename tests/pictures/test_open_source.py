@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,6 +44,13 @@ def test_the_size_is_that_of_the_header(tmp_path):
     assert picture_size(saved(photograph(), 'JPEG', exif=exif)) == (64, 48)
     planes = tiff(deep().transpose(2, 0, 1), photometric='rgb', planarconfig='separate')
     assert picture_size(planes) == (64, 48)
+
+
+def test_the_size_of_a_large_file_is_read_from_its_beginning(tmp_path, monkeypatch):
+    path = tmp_path / 'a.jpg'
+    path.write_bytes(saved(photograph(), 'JPEG') + bytes(1 << 20))
+    monkeypatch.setattr(Path, 'read_bytes', lambda path: pytest.fail('read whole'))
+    assert picture_size(path) == picture_size(str(path)) == (64, 48)
 
 
 def test_a_tiff_file_that_only_tifffile_reads_has_its_size_packet_and_profile():

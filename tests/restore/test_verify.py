@@ -36,7 +36,9 @@ def restored(source, models, target=None, **options):
 
 
 @pytest.mark.parametrize(
-    'settings', [Settings(), Settings(strength=0.5, tile=32, overlap=8)], ids=['plain', 'changed']
+    'settings',
+    [Settings(), Settings(strength=0.5, tile=32, overlap=8), Settings(tile=52, overlap=26)],
+    ids=['plain', 'changed', 'tiles that are evened'],
 )
 def test_an_answer_is_what_its_record_says(model, source, settings):
     output, outcome = restored(source, [model], settings=settings)

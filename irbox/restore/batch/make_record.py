@@ -18,10 +18,11 @@ def make_record(
     """Say what it takes to make an answer again; None where the settings want no record."""
     if not settings.record:
         return None
-    # The tiles as they were, not how they were chosen: memory differs from day to day.
+    # The tiles as they were, not how they were chosen: memory differs from day to day. A size that
+    # was set gives the same ones again.
     made = replace(
         settings,
-        tile=report.tile,
+        tile=report.tile if settings.tile == 'auto' else settings.tile,
         overlap=report.overlap,
         precision={'float32': 'fp32', 'bfloat16': 'bf16', 'float16': 'fp16'}[
             str(model.dtype).removeprefix('torch.')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,10 @@ def run(args: argparse.Namespace) -> None:
         step,
     )
 
-    for name in (*DEFAULTS, *ARCHIVE):
-        if not getattr(args, name) > 0:
-            raise ValueError(f'--{name} {getattr(args, name)} must be above 0.')
+    for name in (*DEFAULTS, *ARCHIVE, 'speed'):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f'--{name} {value} must be a number above 0.')
     training, patch = _training(args)
     # The forward pass alone, over as many crops as a megapixel has.
     speed = args.speed or megapixels_a_second(training, args.rate, patch)

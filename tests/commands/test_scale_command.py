@@ -22,7 +22,9 @@ def test_tables_of_a_config(capsys):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ([CONFIG, '--rate', '0'], '--rate 0.0 must be above 0'),
+        ([CONFIG, '--rate', '0'], '--rate 0.0 must be a number above 0'),
+        ([CONFIG, '--rate', 'inf'], '--rate inf must be a number above 0'),
+        ([CONFIG, '--speed', '-1'], '--speed -1.0 must be a number above 0'),
         ([CONFIG.with_name('m2restore_demo.py')], 'counts iterations'),
         ([CONFIG, '--cfg-options', 'train_dataloader.dataset.patch_size=null'], 'no patch_size'),
     ],

@@ -9,13 +9,13 @@ from typing import Any
 
 from irbox.restore.batch.check_targets import Existing
 from irbox.restore.batch.job import Job, Outcome
-from irbox.restore.batch.list_jobs import Listing, list_jobs
+from irbox.restore.batch.list_jobs import Listing, list_jobs, names_a_file
 from irbox.restore.batch.run_batch import failing
 from irbox.restore.options import Options
 from irbox.restore.restoration_model import RestorationModel
-from irbox.restore.video import is_video, restore_video
+from irbox.restore.video import EXTENSIONS, is_video, restore_video
 
-OF_PICTURES = ('compare', 'format', 'quality', 'strip', 'done_list', 'report')
+OF_PICTURES = ('ray', 'compare', 'format', 'quality', 'strip', 'done_list', 'report')
 """Options that mean nothing for a video, and would be passed over in silence."""
 
 
@@ -42,6 +42,11 @@ def list_films(args: argparse.Namespace, existing: Existing) -> Listing | None:
         raise ValueError(f'--model {args.model}: several models draw sheets of pictures. Give one.')
     if args.out == '-':
         raise ValueError(f'--out -: {films[0]} is a video and needs a file. Name one.')
+    if names_a_file(films, args.out) and not is_video(args.out):
+        raise ValueError(
+            f'--out {args.out} is neither a folder that exists nor the name of a video. Make the '
+            f'folder, or end the name as one of {", ".join(EXTENSIONS)}.'
+        )
     extensions = frozenset(Path(one).suffix.lower() for one in films)
     return list_jobs(films, args.out, suffix=args.suffix, existing=existing, extensions=extensions)
 

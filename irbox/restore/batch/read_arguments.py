@@ -18,12 +18,22 @@ from irbox.restore.batch.list_jobs import names_a_file
 from irbox.restore.batch.settings import Settings, from_record
 from irbox.restore.batch.write_report import is_report
 from irbox.restore.memory import parse_memory
+from irbox.restore.video import is_video
 from irbox.utils.files import check_writable
+from irbox.utils.optional import require
 
 NO_NAME = (
     "--model '' names none: leave it out for the model that comes with irbox, or name a "
     'checkpoint, such as the final.pth of a training.'
 )
+OF_CLUSTER = {
+    'address': None,
+    'workers': None,
+    'cpus_per_worker': 1,
+    'gpus_per_worker': 0,
+    'batch': 1,
+}
+"""Options that mean nothing without ``--ray``, and their defaults."""
 
 
 def check_arguments(args: argparse.Namespace) -> None:
@@ -54,8 +64,17 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise ValueError(f'--suffix {args.suffix!r}: --out {args.out} is the whole name already.')
     if args.max_memory is not None:
         parse_memory(args.max_memory)
+    if not args.ray:
+        _check_no_cluster(args)
     _check_streams(args)
     _check_sheet_of_models(args)
+
+
+def _check_no_cluster(args: argparse.Namespace) -> None:
+    for name, default in OF_CLUSTER.items():
+        value = getattr(args, name)
+        if value != default:
+            raise ValueError(f'--{name.replace("_", "-")} {value} goes with --ray: add it.')
 
 
 def _check_streams(args: argparse.Namespace) -> None:
@@ -133,6 +152,8 @@ def _format(args: argparse.Namespace) -> str | None:
     """What is asked for by ``--format``, or by the name of the one file to write."""
     if not names_a_file(args.inputs, args.out):
         return args.format  # type: ignore[no-any-return]
+    if is_video(args.inputs[0]):
+        return None
     named = format_by_name(Path(args.out))
     several_models = ',' in (args.model or '')
     if several_models:
@@ -194,6 +215,7 @@ def check_side_files(args: argparse.Namespace, jobs: Sequence[Job], done_list: P
 
     Raises:
         ValueError, OSError: It is an input, an answer, or holds something else.
+        ImportError: What a report of its kind needs is not installed.
     """
     inputs = {place(job.source) for job in jobs if job.source != STANDARD_STREAM}
     inputs |= {place(path) for path in (args.mask, args.steer_mask, args.like) if path is not None}
@@ -214,6 +236,8 @@ def check_side_files(args: argparse.Namespace, jobs: Sequence[Job], done_list: P
         return
     if done_list is not None and place(args.report) == place(done_list):
         raise ValueError(f'--report {args.report} is the file of --done-list. Give another name.')
+    if args.report.suffix == '.parquet':
+        require('pyarrow.parquet', package='pyarrow', needed_by=f'--report {args.report}')
     if args.report.exists() and not args.overwrite and not is_report(args.report):
         raise ValueError(
             f'--report {args.report} exists and is no report of this command. Give another name, '

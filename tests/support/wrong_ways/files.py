@@ -163,6 +163,8 @@ FILES = [
     Way('restore a.png --max-memory 1M', ('0 MiB are left', 'Allow a larger max_memory')),
     Way('restore clip.mp4', ('clip.mp4', 'Invalid data')),
     Way('restore clip.mp4 --format png', ('--format', 'clip.mp4', 'leave it out')),
+    Way('restore clip.mp4 --ray --out out', ('--ray', 'clip.mp4', 'leave it out')),
+    Way('restore clip.mp4 --out new.png', ('--out new.png', '.mp4')),
     Way('restore clip.mp4 --compare', ('--compare', 'clip.mp4', 'leave it out')),
     Way('restore clip.mp4 --out -', ('--out -', 'clip.mp4', 'file')),
     Way('restore clip.mp4 --model model,other', ('model,other', 'Give one')),

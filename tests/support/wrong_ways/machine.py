@@ -58,6 +58,19 @@ def to_nobody():
     return output(os.fdopen(write, 'w'))
 
 
+@contextmanager
+def no_pyarrow():
+    """A machine without what writes tables."""
+    name = 'pyarrow.parquet'
+    before, sys.modules[name] = sys.modules.get(name), None
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
+
+
 class Terminal:
     """A standard output that is a terminal."""
 
@@ -112,6 +125,12 @@ MACHINE = [
         name='to a terminal',
     ),
     Way('restore - --out new.png', ('standard input', 'closed'), within=no_input, name='<&-'),
+    Way(
+        'restore a.png --report r.parquet',
+        ('--report r.parquet', 'pip install pyarrow'),
+        within=no_pyarrow,
+        name='a report without pyarrow',
+    ),
     Way('restore a.png', ('a.png', 'permissions'), closed('a.png'), user=True, name='unreadable'),
     Way(
         'restore tree --recursive --out new',

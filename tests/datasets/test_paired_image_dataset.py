@@ -129,6 +129,16 @@ def test_several_sources_with_labels_and_distinct_names(root):
     assert dataset.metainfo == {'labels': ('rain', 'snow_large')}
 
 
+def test_names_of_sources_that_begin_alike(root):
+    for name in ('heavy_1.png', '2.png'):
+        save(root / 'light' / name, picture(8))
+    save(root / 'heavy' / '1.png', picture(9))
+    one = {'input': 'light', 'target': 'light'}
+    other = {'input': 'heavy', 'target': 'heavy'}
+    dataset = make(root, sources={'rain': one, 'rain_heavy': other})
+    assert dataset.names == ['rain_2', 'rain_heavy_1', 'rain_heavy_1_2']
+
+
 def test_alpha_and_grey_on_either_side(root):
     grey = picture(5)[..., 0]
     save(root / 'in' / '3.png', np.dstack([picture(4), grey]))

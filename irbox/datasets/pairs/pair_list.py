@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import numpy as np
 
 from irbox.datasets.packed.packed_pairs import PackedPairs
 from irbox.datasets.pairs.data_source import DataSource, labels_of
-from irbox.datasets.pairs.distinct_names import distinct_names
+from irbox.datasets.pairs.distinct_names import distinct_names, numbered
 from irbox.datasets.pairs.file_pairs import FilePairs
 from irbox.datasets.pairs.pairs import ImagePair, Pairs
 
@@ -49,6 +49,20 @@ class _Prefixed:
         return self.prefix + self.name(number)
 
 
+def _told_apart(parts: Sequence[Part]) -> list[Part]:
+    """Number names that come twice: ``rain_heavy_1`` may be of ``rain`` and of ``rain_heavy``."""
+    prefixes = [f'{part.source.name}_' for part in parts]
+    # Others cannot clash, and the names of a million pairs are then not gone through.
+    if not any(one != other and one.startswith(other) for one in prefixes for other in prefixes):
+        return list(parts)
+    names = numbered([part.name(number) for part in parts for number in range(len(part.pairs))])
+    ends = list(accumulate(len(part.pairs) for part in parts))
+    return [
+        replace(part, name=names[end - len(part.pairs) : end].__getitem__)
+        for part, end in zip(parts, ends, strict=True)
+    ]
+
+
 class PairList(Pairs):
     """The pairs of all sources, one behind the other, each as often as it is repeated.
 
@@ -57,7 +71,7 @@ class PairList(Pairs):
     """
 
     def __init__(self, parts: Sequence[Part]) -> None:
-        self.parts = list(parts)
+        self.parts = _told_apart(parts)
         self.ends = list(accumulate(len(one.pairs) * one.source.repeat for one in self.parts))
 
     def __len__(self) -> int:

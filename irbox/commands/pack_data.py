@@ -87,6 +87,10 @@ def run(args: argparse.Namespace) -> None:
             size = sum(path.stat().st_size for path in folder.glob('*.tar'))
             console.print(f'{folder}: {len(source.pairs):,} pairs, {size / 1e6:.1f} MB')
             kept = {key: given[name][key] for key in KEPT if key in given[name]}
+            if source.depth:
+                # The maps stay where they are, and the data root is another.
+                folder_of_maps = str(source.depth.folder.absolute())
+                kept['depth'] = {'folder': folder_of_maps, 'near': source.depth.near}
             packed[name] = {'packed': folder.name, **kept}
     # A base is named as seen from the config that has it, a data root as seen by who trains.
     content = {

@@ -37,6 +37,10 @@ class PackedIndex:
     about: dict[str, Any]
     """What the set was made of."""
 
+    def shard(self, number: int) -> Path:
+        """Name a shard, which keeps its name where the folder gets another."""
+        return self.folder / _shard_name(self.about.get('stem', self.folder.stem), number)
+
     def __len__(self) -> int:
         return len(self.entries)
 
@@ -71,7 +75,7 @@ def open_index(folder: Path) -> PackedIndex:
     """Open the index of a packed set.
 
     Raises:
-        FileNotFoundError: The folder is none, or its packing has not ended.
+        FileNotFoundError: The folder is none, its packing has not ended, or it has no shards.
         ValueError: It was written by another version.
     """
     try:
@@ -84,7 +88,13 @@ def open_index(folder: Path) -> PackedIndex:
         ) from error
     if entries.dtype.names != FIELDS:
         raise ValueError(f'{folder} was packed by another version of irbox. Pack it anew.')
-    return PackedIndex(folder, entries, tuple(about['labels']), about)
+    index = PackedIndex(folder, entries, tuple(about['labels']), about)
+    if len(index) and not index.shard(0).exists():
+        raise FileNotFoundError(
+            f'{folder} has no {index.shard(0).name}, which its index names. If the folder was '
+            'renamed, give it its old name; else pack the set anew.'
+        )
+    return index
 
 
 def write_index(
@@ -100,8 +110,14 @@ def write_index(
     """
     with atomic_write(folder / _ENTRIES) as file:
         np.save(file, entries, allow_pickle=False)
+    said = {**about, 'labels': labels, 'stem': folder.stem}
     # Last: it says that the rest is there.
-    write_text(folder / _ABOUT, json.dumps({**about, 'labels': labels}, indent=1))
+    write_text(folder / _ABOUT, json.dumps(said, indent=1))
+
+
+def remove_index(folder: Path) -> None:
+    """Take the index of a set away whose shards will be others."""
+    (folder / _ABOUT).unlink(missing_ok=True)
 
 
 def is_packed(path: Path) -> bool:
@@ -120,7 +136,7 @@ def read_entry(path: Path) -> bytes:
         ValueError: A shard has become shorter.
     """
     index, entry = _entry(path)
-    with open(shard_file(index.folder, int(entry['shard'])), 'rb') as file:
+    with open(index.shard(int(entry['shard'])), 'rb') as file:
         file.seek(int(entry['start']))
         content = file.read(int(entry['length']))
     if len(content) != entry['length']:
@@ -134,13 +150,17 @@ def entry_length(path: Path) -> int:
 
 
 def shard_file(folder: Path, number: int) -> Path:
-    """Name a shard."""
-    return folder / f'{folder.stem}-{number:06}.tar'
+    """Name a shard that is yet to be written."""
+    return folder / _shard_name(folder.stem, number)
 
 
 def entries_file(folder: Path) -> Path:
     """Name the file that changes when the set does."""
     return folder / _ENTRIES
+
+
+def _shard_name(stem: str, number: int) -> str:
+    return f'{stem}-{number:06}.tar'
 
 
 def _entry(path: Path) -> tuple[PackedIndex, Any]:

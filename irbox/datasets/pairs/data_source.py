@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from irbox.datasets.depth_maps import DepthMaps, depth_maps
-from irbox.datasets.packed.packed_index import open_index
+from irbox.datasets.packed.packed_index import SUFFIX, open_index
 from irbox.datasets.packed.packed_pairs import PackedPairs
 from irbox.datasets.pairs.declaration_file import RULES
 from irbox.datasets.pairs.file_pairs import FilePairs
@@ -20,7 +20,7 @@ from irbox.datasets.pairs.halves import Half, named_half
 from irbox.datasets.pairs.image_selection import missing_folder
 from irbox.datasets.pairs.look import looks_like_another
 from irbox.datasets.pairs.paired_source import PairedSource
-from irbox.datasets.pairs.pairs import ImagePair
+from irbox.datasets.pairs.pairs import ImagePair, Pairs
 from irbox.datasets.pairs.schema import as_list, check_rule_values, is_list, is_whole
 from irbox.datasets.pairs.set_declaration import is_file_name, load_declaration
 from irbox.registry import TRANSFORMS, suggest
@@ -94,7 +94,7 @@ def find_source(
         name: Of the entry: the label, where nothing else gives one.
         entry: ``set`` (and ``split``, ``root``) or ``input`` and ``target``; ``repeat``,
             ``degrade`` and the rules of ``PairedSource``. Or ``packed``, the folder of what
-            ``tools/pack_data.py`` made of such a source, with the first two.
+            ``tools/pack_data.py`` made of such a source, with the first two and ``depth``.
         data_root: Folder that paths are relative to.
         strict: Refuse degraded images without a clean one, instead of leaving them out, unless the
             entry's own ``strict`` or the set's declaration says otherwise.
@@ -140,9 +140,6 @@ def find_source(
             if not folder.is_dir():
                 raise missing_folder(folder)
     repeat, chain = _repeat(what, entry), _chain(what, entry)
-    depth = depth_maps(what, entry.get('depth'), base)
-    if depth and not chain:
-        raise ValueError(f'{what}: depth is for `degrade`, which is not there.')
     title, declared = '', ''
     published: Mapping[str, int] = {}
     others: Mapping[str, int] = {}
@@ -166,8 +163,7 @@ def find_source(
         # The base is a path and no part of the patterns: it may have braces.
         source = PairedSource(**{'label': name, 'root': base, **given_rules})
     pairs, left_out = source.find_pairs(strict)
-    if depth:
-        depth.check([pair.degraded for pair in pairs])
+    depth = _depth(what, entry, base, chain, pairs)
     if title:
         labels_as_declared = entry.get('label') is None and entry.get('choices') is None
         published = declaration.published(labels_as_declared, source.only and as_list(source.only))
@@ -201,13 +197,40 @@ def labels_of(pairs: Sequence[ImagePair]) -> np.ndarray:
 
 def _packed(name: str, entry: Mapping[str, Any], base: Path) -> DataSource:
     what = f'source {name}'
-    check_keys(what, entry, ('packed', 'repeat', 'degrade'), ())
+    check_keys(what, entry, ('packed', 'repeat', 'degrade', 'depth'), ())
+    check_rule_values(entry, f'{what}: ')
     folder = base / Path(entry['packed']).expanduser()
+    if folder.suffix != SUFFIX:
+        raise ValueError(
+            f'{what}: packed={str(entry["packed"])!r} must be a folder whose name ends in {SUFFIX}.'
+        )
     pairs = PackedPairs(folder)
     about = open_index(folder).about
     half = Half(name, about['title'], about['declared'], about['named'], folder, len(pairs), {})
     repeat, chain = _repeat(what, entry), _chain(what, entry)
-    return DataSource(name, pairs, {}, {}, about['title'], repeat, chain, _recipe(entry), half)
+    return DataSource(
+        name,
+        pairs,
+        {},
+        {},
+        about['title'],
+        repeat,
+        chain,
+        _recipe(entry),
+        half,
+        depth=_depth(what, entry, base, chain, pairs),
+    )
+
+
+def _depth(
+    what: str, entry: Mapping[str, Any], base: Path, chain: Sequence[Any], pairs: Pairs
+) -> DepthMaps | None:
+    depth = depth_maps(what, entry.get('depth'), base)
+    if depth and not chain:
+        raise ValueError(f'{what}: depth is for `degrade`, which is not there.')
+    if depth:
+        depth.check([pair.degraded for pair in pairs])
+    return depth
 
 
 def _recipe(entry: Mapping[str, Any]) -> str:

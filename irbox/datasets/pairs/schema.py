@@ -62,6 +62,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     'root': (_path, _FOLDER),
     'input': (_path, _FOLDER),
     'target': (_path, _FOLDER),
+    'packed': (_path, _FOLDER),
     'clean': (_path, _FOLDER),
     'inside': (lambda value: value != [] and _one_or_several(_text)(value), 'a folder, or some'),
     'label': (

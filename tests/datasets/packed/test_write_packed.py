@@ -1,3 +1,5 @@
+import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -96,7 +98,7 @@ def test_stopped_and_gone_on(tmp_path, pairs):
     while next(steps) < 4:
         pass
     steps.close()
-    assert [path.name for path in folder.iterdir()] == ['set-000000.tar']
+    assert {path.name for path in folder.iterdir()} == {'plan.json', 'set-000000.tar'}
     with pytest.raises(FileNotFoundError, match='has not ended'):
         open_index(folder)
     first = shard_file(folder, 0).stat()
@@ -104,6 +106,68 @@ def test_stopped_and_gone_on(tmp_path, pairs):
     assert shard_file(folder, 0).stat().st_mtime_ns == first.st_mtime_ns
     for number in range(3):
         assert shard_file(folder, number).read_bytes() == shard_file(whole, number).read_bytes()
+
+
+def test_what_lies_there_is_compared(tmp_path, pairs):
+    """Files of the same names and number may be others."""
+    folder = tmp_path / 'set.packed'
+    write(folder, pairs)
+    others = [pair._replace(degraded=pair.clean, clean=pair.degraded) for pair in pairs]
+    with pytest.raises(ValueError, match=r'holds other pairs than the config .*set\.packed\.$'):
+        write(folder, others)
+    with pytest.raises(ValueError, match='holds other pairs'):
+        write(folder, [pair._replace(label='snow') for pair in pairs])
+    with pytest.raises(ValueError, match='holds other pairs'):
+        list(write_packed(folder, pairs, list('abcdefg'), {}, per_shard=3))
+    assert len(open_index(folder)) == NUMBER
+    # Without a plan, as older versions packed, or with files that were touched.
+    (folder / 'plan.json').unlink()
+    first = shard_file(folder, 0).stat()
+    write(folder, pairs)
+    assert shard_file(folder, 0).stat().st_mtime_ns == first.st_mtime_ns
+    os.utime(pairs[0].clean, (1, 1))
+    write(folder, pairs)
+    shard_file(folder, 1).write_bytes(b'x')
+    (folder / 'plan.json').unlink()
+    with pytest.raises(ValueError, match='holds other pairs'):
+        write(folder, pairs)
+
+
+def test_going_on_after_the_files_changed(tmp_path, pairs):
+    folder = tmp_path / 'set.packed'
+    steps = write_packed(folder, pairs, [p.degraded.stem for p in pairs], {}, per_shard=3)
+    while next(steps) < 4:
+        pass
+    steps.close()
+    pairs[0].clean.write_bytes(pairs[1].clean.read_bytes())
+    with pytest.raises(ValueError, match=r'set-000000\.tar holds other pairs'):
+        write(folder, pairs)
+
+
+def test_shards_of_a_longer_set_go(tmp_path, pairs):
+    write(tmp_path / 'set.packed', pairs)
+    write(tmp_path / 'set.packed', pairs[:3])
+    assert [path.name for path in (tmp_path / 'set.packed').glob('*.tar')] == ['set-000000.tar']
+
+
+def test_a_folder_may_be_renamed_and_linked(tmp_path, pairs):
+    write(tmp_path / 'set.packed', pairs)
+    renamed = (tmp_path / 'set.packed').rename(tmp_path / 'other.packed')
+    (tmp_path / 'link.packed').symlink_to(renamed)
+    for name in ('other', 'link'):
+        read = open_file(PackedPairs(tmp_path / f'{name}.packed')[6].clean).read()
+        assert read == pairs[6].clean.read_bytes()
+    (tmp_path / 'link').symlink_to(renamed)
+    for packed in (5, 'link'):
+        with pytest.raises(ValueError, match=f'packed={packed!r} must be'):
+            PairedImageDataset({'haze': {'packed': packed}}, tmp_path)
+    # Older versions did not note how shards are named.
+    about = json.loads((renamed / 'about.json').read_text())
+    del about['stem']
+    (renamed / 'about.json').write_text(json.dumps(about))
+    open_index.cache_clear()
+    with pytest.raises(FileNotFoundError, match=r'has no other-000000\.tar.* its old name'):
+        PackedPairs(renamed)
 
 
 def test_what_is_refused(tmp_path, pairs):
@@ -164,6 +228,25 @@ def test_a_config_draws_the_same_from_shards(tmp_path, pairs, monkeypatch, capsy
         assert (one['label'], one['name']) == (other['label'], other['name'])
         torch.testing.assert_close(one['image'], other['image'], rtol=0, atol=0)
         torch.testing.assert_close(one['target'], other['target'], rtol=0, atol=0)
+
+
+def test_depth_goes_along(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number, folder in enumerate(('clear', 'depth')):
+        Path(folder).mkdir()
+        Image.effect_noise((20, 24), 50 + number).convert('RGB').save(f'{folder}/1.png')
+    source = {'input': 'clear', 'target': 'clear', 'degrade': {'type': 'Haze'}}
+    source['depth'] = {'folder': 'depth', 'near': 'white'}
+    dataset = {'type': 'PairedImageDataset', 'sources': {'fog': source}}
+    Path('own.yaml').write_text(json.dumps({'train_dataloader': {'dataset': dataset}}))
+    main(['pack-data', 'own.yaml', 'packed'])
+    config = load_config(Path('packed/config.yaml'), {}, sections=['train_dataloader']).to_dict()
+    options = dict(config['train_dataloader']['dataset'])
+    options.pop('type')
+    packed, loose = PairedImageDataset(**options), PairedImageDataset({'fog': source})
+    assert torch.equal(packed[0]['image'], loose[0]['image'])
+    with pytest.raises(ValueError, match='depth is for `degrade`'):
+        PairedImageDataset({'x': {'packed': 'packed/fog.packed', 'depth': 'depth'}})
 
 
 def test_the_config_is_not_written_over(tmp_path, pairs, monkeypatch):

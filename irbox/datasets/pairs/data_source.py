@@ -165,7 +165,7 @@ def find_source(
     pairs, left_out = source.find_pairs(strict)
     depth = _depth(what, entry, base, chain, pairs)
     if title:
-        labels_as_declared = entry.get('label') is None and entry.get('choices') is None
+        labels_as_declared = 'label' not in entry and entry.get('choices') is None
         published = declaration.published(labels_as_declared, source.only and as_list(source.only))
     recipe = _recipe(entry)
     folder = pairs[0].degraded.parent

@@ -48,7 +48,7 @@ class SetDeclaration:
 
         Args:
             root: Folder of the set.
-            label: The degradation, where the declaration names none.
+            label: The degradation, where neither the declaration nor a change names one.
             changes: Rules that replace the declaration's; None takes one away.
 
         Returns:
@@ -66,8 +66,9 @@ class SetDeclaration:
             )
         if (fitting := self._fitting(root)) is not None:
             place, layout = fitting
-            own = {'label': label} if layout.rules.get('label') is None else {}
-            return layout.source(root, place, {**own, **changes}), layout.clean_only
+            given = {**layout.rules, **changes}.get('label')
+            source = layout.source(root, place, {**changes, 'label': given or label})
+            return source, layout.clean_only
         raise FileNotFoundError(self._nothing_fits(root))
 
     def published(self, own_labels: bool, only: Sequence[str] | None = None) -> dict[str, int]:

@@ -55,6 +55,13 @@ def test_every_set_and_split_has_a_tree():
         assert {split for one, split in planted if one == name} == set(splits)
 
 
+def test_a_label_that_is_taken_away(tmp_path):
+    """The name of the source is what is left."""
+    tree = next(tree for tree in TREES if tree.source['set'] == 'rain100l')
+    tree.plant(tmp_path)
+    assert set(build(tmp_path, {**tree.source, 'label': None}).task_counts) == {'x'}
+
+
 def test_published_counts():
     counts = {
         (name, split): load_declaration(name, split).counts

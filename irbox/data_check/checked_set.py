@@ -107,7 +107,9 @@ def _find_sources(checked: CheckedSet) -> list[Finding]:
                 raise ValueError(
                     f'{source!r} must be a mapping, such as {{input: ..., target: ...}}.'
                 )
-            data_source = find_source(name, {**source, 'strict': True}, data_root)
+            # What is packed was found to be complete when it was.
+            own = {} if source.get('packed') is not None else {'strict': True}
+            data_source = find_source(name, {**source, **own}, data_root)
         except UnmatchedImagesError as error:
             given, strict = (name, source, data_root), options.get('strict', True)
             findings.append(_unmatched(where, error, serious=not _can_be_used(*given, strict)))

@@ -44,7 +44,8 @@ def check_sizes(checked: CheckedSet, facts: Facts) -> Iterator[Finding]:
     for source in checked.sources:
         place = f'{checked.place}, source {source.name}'
         yield from _unreadable(place, source.pairs, facts)
-        yield from _mismatches(place, source.pairs, facts, checked.given)
+        if not checked.given.get('resize'):
+            yield from _mismatches(place, source.pairs, facts, checked.given)
         yield from _small(place, source, facts, checked.given)
 
 
@@ -95,11 +96,12 @@ def _small(
     patch = given.get('patch_size')
     if patch is None:
         return
+    resize = given.get('resize')
     side = patch + 2 * sum(getattr(step, 'margin', 0) for step in source.chain)
     small = [
         f'{pair.degraded} {shown(size)}'
         for pair in source.pairs
-        if (size := facts[pair.degraded].size) is not None and min(size) < side
+        if (size := facts[pair.degraded].size) is not None and min(resize or size) < side
     ]
     if small:
         yield Finding(

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 from irbox.data_check.checked_set import CheckedSet
 from irbox.data_check.finding import Finding, as_text
+from irbox.datasets.packed.packed_pairs import PackedPairs
 from irbox.datasets.pairs.image_folders import list_images
 
 
 def check_unused(checked: CheckedSet) -> Iterator[Finding]:
     """Find clean images that no pair of a source has, unless the config leaves pairs out."""
     for source in checked.sources:
+        if isinstance(source.pairs, PackedPairs):
+            continue  # which holds what belongs to pairs alone
         if source.left_out or checked.given['sources'][source.name].get('only') is not None:
             continue
         used = {pair.clean for pair in source.pairs}

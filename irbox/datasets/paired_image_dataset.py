@@ -267,9 +267,10 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         return pairs, told
 
     def _size(self, path: Path) -> tuple[int, int] | None:
-        """Read an image's size; None where it is bad and will be skipped when it is drawn."""
+        """Give the size that an image is used at; None where it is bad and will be skipped."""
         try:
-            return image_size(path)
+            size = image_size(path)
+            return self.resize or size
         except BadImageError:
             if self.on_bad_sample == 'error':
                 raise

@@ -4,6 +4,8 @@ import pytest
 from mmengine.config import Config
 
 from irbox.data_check import check_data
+from irbox.datasets.packed.write_packed import write_packed
+from irbox.datasets.pairs.data_source import find_source
 from support.check_data import folders, kinds
 
 
@@ -31,6 +33,16 @@ def test_clean_data_have_no_findings(check, pairs):
             'sizes': {'most_frequent': (40, 30), 'share': 1.0, 'least': (40, 30), 'most': (40, 30)},
         }
     ]
+
+
+def test_what_is_packed(check, pairs, tmp_path):
+    pairs('d', names(3))
+    packed = find_source('rain', folders('d'), tmp_path).pairs
+    about = {'title': '', 'declared': '', 'named': ''}
+    list(write_packed(tmp_path / 'rain.packed', packed, names(3), about))
+    for deep in (False, True):
+        report = check({'mine': {'packed': 'rain.packed'}}, deep=deep)
+        assert list(report.findings) == [] and report.content()['files'] == 6
 
 
 def test_all_findings_at_once(check, pairs, save, tmp_path):

@@ -20,6 +20,14 @@ def test_sizes_that_differ(check, save, tmp_path, policy, serious):
     assert finding.files == [f'{tmp_path}/d/input/1.png 40x30, {tmp_path}/d/target/1.png 42x30']
 
 
+def test_sizes_that_resize_makes_equal(check, save):
+    save('d/input/1.png')
+    save('d/target/1.png', width=42)
+    assert check({'rain': folders('d')}, resize=[64, 64], patch_size=60).findings == []
+    notes = check({'rain': folders('d')}, resize=[64, 64], patch_size=65).findings
+    assert kinds(notes) == ['small']
+
+
 def test_images_smaller_than_the_patch(check, pairs):
     pairs('d', ['1.png', '2.png'])
     pairs('d', ['3.png'], height=31)

@@ -176,6 +176,13 @@ def test_images_smaller_than_the_patch(root):
         make(root, patch_size=64, small_images='skip')
 
 
+def test_images_that_resize_makes_large_enough(root):
+    dataset = make(root, patch_size=40, small_images='skip', resize=(48, 48))
+    assert len(dataset) == 3 and dataset[0]['image'].shape == (3, 40, 40)
+    with pytest.raises(ValueError, match='at least 40 pixels'):
+        make(root, patch_size=40, small_images='skip', resize=(39, 48))
+
+
 def test_to_multiple(root):
     options = {'multiple': 16, 'policy': 'center_crop'}
     item = make(root, to_multiple=options)[0]

@@ -58,7 +58,10 @@ class DepthMaps:
             BadImageError: It cannot be read.
         """
         with opened(self.files[stem_of(image.name)], deep=True) as (picture, _):
-            values = np.asarray(picture)
+            # Numbers of a palette are no depth, its colors are.
+            values = np.asarray(picture.convert('L') if picture.mode == 'P' else picture)
+        # TIFF files may have the other order of bytes.
+        values = values.astype(values.dtype.newbyteorder('='), copy=False)
         if values.ndim == 3:
             values = values[..., 0]
         depth = (values / np.float32(_WHITE.get(values.dtype, 1))).astype(np.float32).clip(0, 1)

@@ -205,7 +205,8 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         depth = None
         if maps:
             far = resized(maps.read(files.degraded), whole.size)
-            depth = dihedral(self._cut(far, far, files, margin, twin)[0], mode)
+            other = far if clean.size == far.size else Image.new('F', clean.size)
+            depth = dihedral(self._cut(far, other, files, margin, twin)[0], mode)
         if chain:
             if self.patch_size is None:
                 rng = self._generator_of_file(index, draw)

@@ -9,7 +9,7 @@ import numpy as np
 
 from irbox.degradations.degradation import Degradation, Range, check_range
 from irbox.pictures.formats import DATA_FORMATS, SUFFIXES
-from irbox.pictures.open_image import open_image
+from irbox.pictures.open_image import bits_of, open_image
 from irbox.registry import TRANSFORMS
 
 
@@ -30,7 +30,8 @@ class MaskFolder(Degradation):
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: It holds no pictures. Using it raises it for a picture that cannot be read.
+        ValueError: It holds no pictures. Using it raises it for a picture that cannot be read, or
+            that is deeper.
     """
 
     def __init__(
@@ -75,6 +76,9 @@ def _read(path: Path) -> np.ndarray:
     """Read a mask: (H, W, 3) float32, 0 to 1."""
     try:
         with open(path, 'rb') as file, open_image(file, DATA_FORMATS) as picture:
+            file.seek(0)
+            if bits_of(picture, file.read(64)) > 8:
+                raise ValueError('it holds more than 8 bits per value: convert it to 8 bits')
             pixels = np.asarray(picture.convert('RGB'), dtype=np.float32)
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f'The mask {path} cannot be read ({error}).') from error

@@ -41,6 +41,23 @@ def test_the_depth_goes_with_the_image(tree, options):
         np.testing.assert_allclose(item['image'].numpy(), fog, atol=2.5 / 255)
 
 
+@pytest.mark.parametrize('options', [{}, {'patch_size': 24}])
+def test_the_depth_of_images_that_are_cropped_to_their_pair(tree, options):
+    for name in ('1', '2'):
+        clean = Image.open(tree / 'clean' / f'{name}.png')
+        save(tree / 'hazy' / f'{name}.png', clean)
+        clean.crop((0, 4, 80, 56)).save(tree / 'clean' / f'{name}.png')
+    source = {'input': 'hazy', 'target': 'clean', 'degrade': FOG, 'depth': 'depth'}
+    dataset = PairedImageDataset(
+        {'fog': source}, str(tree), size_policy='center_crop_to_min', **options
+    )
+    for draw in range(4):
+        item = dataset[0, draw]
+        depth = item['target'].numpy()
+        fog = depth * np.exp(-depth) + 1 - np.exp(-depth)
+        np.testing.assert_allclose(item['image'].numpy(), fog, atol=2.5 / 255)
+
+
 def test_near_may_be_white(tree):
     item = build(tree, {'folder': 'depth', 'near': 'white'})[0]
     target = item['target'].numpy()
@@ -49,13 +66,23 @@ def test_near_may_be_white(tree):
     np.testing.assert_allclose(item['image'].numpy(), expected, atol=2.5 / 255)
 
 
-@pytest.mark.parametrize('kind', ['16 bits', 'floats', 'color', 'half the size'])
+@pytest.mark.parametrize(
+    'kind', ['16 bits', 'big-endian', 'palette', 'floats', 'color', 'half the size']
+)
 def test_kinds_of_maps(tree, kind):
     ramp = np.linspace(0, 1, 60)[:, None].repeat(80, 1)
     path = tree / 'depth' / '1.png'
     path.unlink()
     if kind == '16 bits':
         Image.fromarray((ramp * 65535).astype(np.uint16)).save(path)
+    elif kind == 'big-endian':
+        deep = Image.fromarray((ramp * 65535).astype('>u2'))
+        deep.save(path.with_suffix('.tif'))
+        assert Image.open(path.with_suffix('.tif')).mode == 'I;16B'
+    elif kind == 'palette':
+        picture = Image.fromarray((255 - ramp * 255).astype(np.uint8), 'P')
+        picture.putpalette([255 - number // 3 for number in range(768)])
+        picture.save(path)
     elif kind == 'floats':
         Image.fromarray(ramp.astype(np.float32)).save(path.with_suffix('.tif'))
     else:

@@ -57,3 +57,9 @@ def test_what_is_wrong_with_a_folder_is_said(folder, tmp_path):
     (folder / '1.png').unlink()
     with pytest.raises(ValueError, match='holds no pictures'):
         MaskFolder(str(folder))
+
+
+def test_masks_of_16_bits_are_refused(folder):
+    Image.fromarray(np.full((40, 50), 300, np.uint16)).save(folder / '1.png')
+    with pytest.raises(ValueError, match=r'1\.png cannot be read .*more than 8 bits'):
+        run(folder)

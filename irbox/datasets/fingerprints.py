@@ -42,7 +42,8 @@ def fingerprints(
     """Give the fingerprints of image files; those that cannot be read have none.
 
     What was found is kept in ``cache_file()`` by path, length and time of change, so that a second
-    run reads no image. Without a place to keep it, every run reads them all.
+    run reads no image. Without a place to keep it, every run reads them all; a damaged file
+    is removed.
 
     Args:
         paths: Distinct files.
@@ -52,7 +53,11 @@ def fingerprints(
     with _cache() as cache:
         state = file_states(paths)
         if cache is not None:
-            found = dict(_known(cache, state))
+            try:
+                found = dict(_known(cache, state))
+            except sqlite3.Error as error:
+                _remove_damaged(error)
+                cache = None
         advance(len(found))
         left = [path for path in state if path not in found]
         for start in range(0, len(left), BATCH):
@@ -124,10 +129,26 @@ def _cache() -> Iterator[sqlite3.Connection | None]:
         try:
             cache.execute(TABLE)
             cache.execute('select path, length, time, pixels, look from looks limit 1')
-        except sqlite3.Error:
+        except sqlite3.Error as error:
+            _remove_damaged(error)
             yield None
         else:
             yield cache
+
+
+def _remove_damaged(error: sqlite3.Error) -> None:
+    """Take the cache away if it is damaged: the next run makes it anew."""
+    # Of the extended codes, the lowest byte says the kind.
+    kind = getattr(error, 'sqlite_errorcode', sqlite3.SQLITE_OK) & 0xFF
+    if kind not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return
+    path = cache_file()
+    try:
+        # The journal first: it would be played into the next file of this name.
+        for file in (path.with_name(f'{path.name}-journal'), path):
+            file.unlink(missing_ok=True)
+    except OSError:
+        pass  # who cannot write there keeps nothing
 
 
 def _known(
@@ -150,5 +171,5 @@ def _keep(cache: sqlite3.Connection, rows: Iterable[tuple[Path, FileState, Finge
     try:
         with cache:
             cache.executemany('insert or replace into looks values (?, ?, ?, ?, ?)', values)
-    except sqlite3.Error:
-        return  # a full or read-only disk: the next run reads them again
+    except sqlite3.Error as error:
+        _remove_damaged(error)  # if not, the disk is full or read-only: the next run reads again

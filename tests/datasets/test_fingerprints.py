@@ -182,6 +182,20 @@ def test_without_a_place_to_keep_them(monkeypatch, tmp_path, files, spoilt):
     assert list(fingerprints(files)) == files
 
 
+@pytest.mark.parametrize('at', [1, 2])
+def test_a_damaged_file_is_made_anew(monkeypatch, tmp_path, files, at):
+    """Its header is whole, so that it opens; the second page is that of the table."""
+    first = fingerprints(files)
+    with open(cache_file(), 'r+b') as file:
+        length = file.seek(0, os.SEEK_END)
+        file.seek(0 if at == 1 else 4096)
+        file.write(b'\xff' * (length - file.tell()))
+    assert fingerprints(files) == first and not cache_file().exists()
+    assert fingerprints(files) == first
+    monkeypatch.setattr(module, 'open_brightness', None)  # whoever reads now fails
+    assert fingerprints(files) == first
+
+
 def test_what_an_earlier_version_kept_is_left_alone(files):
     cache_file().parent.mkdir(parents=True)
     kept = 'create table images (path blob primary key, length, time, pixels blob, look blob)'

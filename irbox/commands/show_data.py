@@ -114,7 +114,8 @@ def picture_and_caption(sample: dict[str, Any]) -> list[tuple[Any, str]]:
     from PIL import Image
 
     def shown(image: Any) -> np.ndarray:
-        picture = Image.fromarray(np.rint(255 * image).astype(np.uint8))
+        # Noise may reach beyond black and white.
+        picture = Image.fromarray(np.rint(255 * image.clip(0, 1)).astype(np.uint8))
         scale = SHOWN_SIZE / max(picture.size)
         # Whole factors and no smoothing: pixels of a crop stay what they are.
         scale = int(scale) if scale >= 1 else scale

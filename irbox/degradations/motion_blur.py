@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from irbox.degradations.degradation import Degradation, Range, check_range
-from irbox.degradations.linear_light import GAMMA
+from irbox.degradations.linear_light import from_light, to_light
 from irbox.registry import TRANSFORMS
 
 SIDE = 21
@@ -38,11 +38,11 @@ class MotionBlur(Degradation):
         kernel = self._kernel(rng)
         height, width = image.shape[:2]
         pad = ((self.margin, self.margin), (self.margin, self.margin), (0, 0))
-        light = np.pad(image, pad, mode='symmetric') ** GAMMA
+        light = to_light(np.pad(image, pad, mode='symmetric'))
         total = np.zeros_like(image)
         for row, column in np.argwhere(kernel):
             total += kernel[row, column] * light[row : row + height, column : column + width]
-        return total ** (1 / GAMMA)
+        return from_light(total)
 
     def _kernel(self, rng: np.random.Generator) -> np.ndarray:
         """(21, 21) weights that sum to 1: equal times along a path whose direction drifts."""

@@ -35,3 +35,10 @@ def test_a_path_of_no_length_changes_nothing():
 def test_too_long_a_path_is_refused():
     with pytest.raises(ValueError, match='at most 18'):
         MotionBlur(length=(5, 30))
+
+
+def test_noise_below_black_counts_as_black():
+    """As ``GaussianNoise(clip=False)`` leaves it."""
+    image = np.random.default_rng(0).normal(0, 0.1, (12, 12, 3)).astype(np.float32)
+    result = MotionBlur()(image, np.random.default_rng(0))
+    np.testing.assert_array_equal(result, MotionBlur()(image.clip(0), np.random.default_rng(0)))

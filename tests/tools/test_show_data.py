@@ -159,3 +159,10 @@ def test_a_config_that_names_no_sampler(tmp_path):
     shown = shown_samples(TINY, 3, **{'randomness.seed': 5})
     assert_equal_to_the_bit(shown, seen[:3])
     assert [sample['name'] for sample in seen] != [f'square_{i}' for i in range(4)]
+
+
+def test_noise_beyond_black_and_white_is_cut_off():
+    values = torch.tensor([-0.2, 0.5, 1.2]).view(1, 1, 3).expand(3, 3, 3)
+    sample = {'image': values, 'target': values.clip(0, 1), 'label': 'noise', 'name': '1'}
+    (degraded, _), (clean, _) = show_data.picture_and_caption(sample)
+    np.testing.assert_array_equal(degraded, clean)

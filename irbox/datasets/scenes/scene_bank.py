@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -91,7 +92,7 @@ class SceneBank:
         if missing:
             raise FileNotFoundError(
                 f'{self.folder} holds {self.count - len(missing)} of {self.count} scenes. Finish '
-                f'it with: irbox make-scenes {self.folder}'
+                f'it with: {command_of(self.folder, record)}'
             )
 
     def __len__(self) -> int:
@@ -117,6 +118,18 @@ class SceneBank:
         depth = Image.fromarray(part['depth'] * np.float32(1 / 65535))
         picture = Photograph(f'scene_{number}', image, depth)
         return picture, (left - x, top - y, right - x, bottom - y)
+
+
+def command_of(folder: Path, record: Mapping[str, Any]) -> str:
+    """Give the command that goes on with a bank: with other options it would be refused."""
+    words = ['irbox', 'make-scenes', str(folder), '--num', str(record['count'])]
+    options = dict(record['options'])
+    for key in ('size', 'seed'):
+        if key in options:
+            words += [f'--{key}', str(options.pop(key))]
+    if options:
+        words += ['--options', *(f'{key}={json.dumps(one)}' for key, one in options.items())]
+    return shlex.join(words)
 
 
 def read_record(folder: Path) -> Mapping[str, Any] | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -44,6 +46,7 @@ def write_bank(
     Raises:
         ValueError: The folder holds scenes of other options or another version of the generator, or
             more than ``count``.
+        ChildProcessError: A process was killed.
     """
     folder = Path(folder).expanduser()
     check_size(make_generator(options, 'options').size, 'options')
@@ -78,10 +81,19 @@ def write_bank(
             done += 1
             yield done, count
         return
-    with get_context('spawn').Pool(workers, initializer=_one_thread) as pool:
-        for _ in pool.imap_unordered(_write_scene, tasks):
+    pool = ProcessPoolExecutor(workers, get_context('spawn'), initializer=_one_thread)
+    try:
+        for future in as_completed([pool.submit(_write_scene, task) for task in tasks]):
+            future.result()
             done += 1
             yield done, count
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            f'A process that drew scenes for {folder} was killed; {done} of {count} are there. The '
+            'same command goes on; where memory was short, fewer --workers need less of it.'
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _one_thread() -> None:

@@ -1,8 +1,13 @@
 import json
+import shlex
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from irbox.commands.main import main
 from irbox.datasets.scenes import write_bank as writing
 from irbox.datasets.scenes.scene_bank import RECORD, SceneBank, scene_file
 from irbox.datasets.scenes.scene_generator import SceneGenerator
@@ -73,6 +78,43 @@ def test_a_bank_can_be_made_longer(folder, tmp_path):
 def test_processes_change_nothing(folder, tmp_path):
     list(write_bank(tmp_path, 3, OPTIONS, workers=2))
     assert contents(tmp_path) == contents(folder)
+
+
+class Killed:
+    """In place of processes: one answers, the next is killed."""
+
+    def __init__(self, *_, **__):
+        self.futures = []
+
+    def submit(self, function, task):
+        future = Future()
+        if self.futures:
+            future.set_exception(BrokenProcessPool())
+        else:
+            future.set_result(function(task))
+        self.futures.append(future)
+        return future
+
+    def shutdown(self, **_):
+        """Nothing runs."""
+
+
+def test_a_process_that_is_killed_ends_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, 'ProcessPoolExecutor', Killed)
+    with pytest.raises(ChildProcessError, match='killed; . of 3 are there. The same command'):
+        list(write_bank(tmp_path, 3, OPTIONS, workers=2))
+
+
+def test_the_command_that_finishes_a_bank(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = ('--options', 'light=false', 'details=0.25', 'layouts={leaves: 1}')
+    main(['make-scenes', 'a bank', '--num', '2', '--size', '32', '--seed', '3', *options])
+    scene_file(Path('a bank'), 1).unlink()
+    with pytest.raises(FileNotFoundError) as raised:
+        SceneBank('a bank')
+    _, *words = shlex.split(str(raised.value).partition('Finish it with: ')[2])
+    main(words)
+    assert len(SceneBank('a bank')) == 2
 
 
 def test_banks_are_not_mixed(folder, tmp_path):

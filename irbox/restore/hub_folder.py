@@ -29,7 +29,8 @@ def write_folder(
     """Write ``config.json``, ``model.safetensors`` and ``README.md``.
 
     Args:
-        folder: Made where it is not there. One that holds other things than a model is refused.
+        folder: Made where it is not there. One that holds files is refused, unless they are a model
+            that irbox wrote.
         network: Its weights, without those of frozen priors, which have files of their own.
         config: ``model.network`` and ``plugins``.
         card: What the model says of itself.
@@ -40,10 +41,8 @@ def write_folder(
         PermissionError: It cannot be written to.
     """
     folder = Path(folder).expanduser()
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).is_file():
-        raise ValueError(
-            f'The folder {folder} holds other files than a model. Choose a new or empty one.'
-        )
+    if folder.is_dir() and any(folder.iterdir()):
+        _check_own(folder)
     check_writable(folder)
     folder.mkdir(parents=True, exist_ok=True)
     plugins = [str(one) for one in config.get('plugins') or ()]
@@ -87,16 +86,30 @@ def read_folder(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
                 'model.save(folder) writes them; of the folder of a training, name a file, such '
                 'as final.pth.'
             )
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise ValueError(f'{folder / CONFIG} is no valid JSON: {error}.') from error
-    if not isinstance(config, dict) or config.get('library_name') != 'irbox':
-        raise ValueError(
-            f'{folder / CONFIG} was not written by irbox: this model is of another library.'
-        )
+    config = _read_config(folder / CONFIG)
     weights = read_checkpoint(folder / WEIGHTS)
     return config, {**weights, 'meta': {'frozen': config.get('frozen') or {}}}
+
+
+def _check_own(folder: Path) -> None:
+    if not (folder / CONFIG).is_file():
+        raise ValueError(
+            f'The folder {folder} holds other files than a model. Choose a new or empty one.'
+        )
+    try:
+        _read_config(folder / CONFIG)
+    except ValueError as error:
+        raise ValueError(f'{error} It is not written over: choose a new or empty folder.') from None
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ValueError(f'{path} is no valid JSON: {error}.') from error
+    if not isinstance(config, dict) or config.get('library_name') != 'irbox':
+        raise ValueError(f'{path} was not written by irbox: this model is of another library.')
+    return config
 
 
 def _packed(key: str, value: Tensor, dtype: torch.dtype | None) -> Tensor:

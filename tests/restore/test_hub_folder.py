@@ -41,6 +41,16 @@ def test_a_folder_of_other_things_is_left_alone(model, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['thesis.txt']
 
 
+@pytest.mark.parametrize('text', ['{"model_type": "bert"}', '{', '[]'])
+def test_a_model_of_another_library_is_left_alone(model, tmp_path, text):
+    (tmp_path / CONFIG).write_text(text)
+    (tmp_path / WEIGHTS).write_bytes(b'theirs')
+    with pytest.raises(ValueError, match='It is not written over: choose a new or empty folder'):
+        write(tmp_path, model)
+    assert {path.name for path in tmp_path.iterdir()} == {CONFIG, WEIGHTS}
+    assert (tmp_path / WEIGHTS).read_bytes() == b'theirs'
+
+
 @pytest.mark.parametrize(
     ('text', 'said'),
     [('{', 'is no valid JSON'), ('[]', 'another library'), ('{"library_name": "timm"}', 'another')],

@@ -45,9 +45,14 @@ def test_used_memory_grows_with_what_is_held():
 def test_a_container_has_less(monkeypatch, tmp_path):
     (tmp_path / 'max').write_text('1000000\n')
     (tmp_path / 'current').write_text('400000\n')
-    files = ((str(tmp_path / 'max'), str(tmp_path / 'current')),)
-    monkeypatch.setattr(memory, 'CGROUPS', files)
+    files = [str(tmp_path / name) for name in ('max', 'current', 'stat')]
+    monkeypatch.setattr(memory, 'CGROUPS', ((*files, 'inactive_file'),))
     assert free_memory(CPU) == 600000
+    statistics = 'anon 9\ntotal_inactive_file 7\ninactive_file 300000\nactive_file 50000\n'
+    (tmp_path / 'stat').write_text(statistics)
+    assert free_memory(CPU) == 900000, 'files that were read can be dropped'
+    (tmp_path / 'stat').write_text('inactive_file 500000\n')
+    assert free_memory(CPU) == 1000000, 'the files are not read at the same moment'
     (tmp_path / 'max').write_text('max\n')
     assert free_memory(CPU) > 600000
 

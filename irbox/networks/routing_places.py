@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from torch import nn
@@ -10,7 +11,10 @@ from irbox.structures import Routing
 
 
 class RoutingPlaces:
-    """Listens to a network's call and notes where routings are made, in their order."""
+    """Listens to a network's call and notes where routings are made, in their order.
+
+    Calls of other threads are not heard.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
@@ -18,10 +22,13 @@ class RoutingPlaces:
         self._last: Routing | None = None
 
     def __enter__(self) -> list[str]:
+        thread = threading.get_ident()
+
         def listen(name: str) -> Any:
             def heard(module: nn.Module, inputs: Any, output: Any) -> None:
                 # What wraps a router gives the same routing again.
-                if isinstance(output, Routing) and output is not self._last:
+                routes = isinstance(output, Routing) and threading.get_ident() == thread
+                if routes and output is not self._last:
                     self._last = output
                     self.places.append(name)
 

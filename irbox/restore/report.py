@@ -52,7 +52,7 @@ class ExpertUsage:
 
     def __init__(self) -> None:
         self.places: list[str] | None = None
-        """Where routings are made, in their order; None until the first tile has run."""
+        """Where routings are made, in their order; None until a tile was listened to."""
         self._visits: dict[int, Tensor] = {}
         self._pixels: dict[int, int] = {}
 

@@ -48,6 +48,8 @@ class RestorationModel:
         engine: What computes the answers: the network, or another program in its place.
         runtime: The name of that: ``'torch'``, ``'onnxruntime'`` or ``'openvino'``.
         runtime_notes: What every report says of it.
+        routing_places: Where the engine routes, in order; None until a tile was listened to. The
+            hooks of listening keep networks from their fastest ways.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class RestorationModel:
         )
         self.runtime = 'torch'
         self.runtime_notes: list[str] = []
+        self.routing_places: list[str] | None = None
 
     @property
     def name(self) -> str:
@@ -249,6 +252,7 @@ class RestorationModel:
         """
         self.engine, self.runtime, self._need = engine, runtime, need
         self.dtype, self.precision = dtype, precision
+        self.routing_places = None
 
     def memory_need(self, context: Context) -> MemoryNeed:
         """Give what a tile needs, measured once."""

@@ -140,11 +140,13 @@ def restore_pixels(
         choice.fixed,
         options.self_ensemble,
     )
+    runner.usage.places = model.routing_places
     picture = Picture(pixels, runner, context, steered, *masks)
     out = np.empty_like(pixels.values)
     run = picture.restore if progress is None else _told(picture.restore, progress, choice.grid)
     for top, answer in blended_bands(choice.grid, run):
         picture.finish(out, top, answer)
+    model.routing_places = runner.usage.places
     report.experts = runner.usage.shares()
     fault = find_fault(small, shrunk(Pixels(out, lambda values: values)))
     if fault is not None:

@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 import torch
 from torch import nn
@@ -35,6 +37,16 @@ def test_where_routings_are_made_in_their_order():
     assert places == ['other', 'level 1: block', 'level 1: block']
     network(torch.zeros(1))
     assert len(places) == 3
+
+
+def test_what_other_threads_restore_meanwhile_is_not_heard():
+    network = Network()
+    with RoutingPlaces(network) as places:
+        other = threading.Thread(target=network, args=[torch.zeros(1)])
+        other.start()
+        other.join()
+        network(torch.zeros(1))
+    assert places == ['other', 'level 1: block', 'level 1: block']
 
 
 def test_shares_are_of_the_pixels_of_all_tiles():

@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 import torch
 
+from irbox.layers.strips import is_watched
 from irbox.networks.restore_tiled import Box
 from irbox.restore.arrays import Pixels
 from irbox.restore.memory_need import MemoryNeed
 from irbox.restore.options import Options
 from irbox.restore.report import Report
 from irbox.restore.restore_pixels import Picture, restore_pixels
+from irbox.structures import Routing
 from support.tiny_model import tiny_model
 
 BOX = Box((2, 6), (1, 5))
@@ -82,3 +84,40 @@ def test_progress_counts_tiles_and_the_report_tells_what_was_believed(monkeypatc
     assert told == pytest.approx([(i + 1) / count for i in range(count)]) and count > 1
     assert sum(report.degradations.values()) == pytest.approx(1, abs=0.01)
     assert list(report.degradations) and set(report.degradations) <= {'haze', 'rain', 'noise'}
+
+
+class Router(torch.nn.Module):
+    """Sends all pixels to the first of two experts."""
+
+    def forward(self, image):
+        weights = torch.zeros(1, 2, *image.shape[-2:])
+        weights[:, 0] = 1
+        return Routing(weights, torch.ones(2))
+
+
+class Looking(torch.nn.Module):
+    """Notes whether somebody listens to it."""
+
+    multiple = 4
+
+    def __init__(self):
+        super().__init__()
+        self.router, self.watched = Router(), []
+
+    def forward(self, image, context):
+        self.watched.append(is_watched([self]))
+        context.record(self.router(image))
+        return image
+
+
+def test_only_the_first_tile_of_a_model_is_listened_to():
+    model = tiny_model()
+    model.engine = Looking()
+    for _ in range(3):
+        values = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+        report = Report((24, 32), 0.0, 'cpu', 'fp32')
+        restore_pixels(model, Pixels(values, lambda one: one), Options(), report)
+        assert report.experts == {'router': [1, 0]}
+    assert model.engine.watched == [True, False, False]
+    model.compute_by(Looking(), 'other', MemoryNeed(0, 1), torch.float32, 'fp32')
+    assert model.routing_places is None, 'another engine may route elsewhere'

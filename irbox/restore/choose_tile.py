@@ -28,6 +28,7 @@ class TileChoice:
 
     grid: Grid
     overlap: int
+    """Pixels that tiles share; where there is one, those of its parts, should memory run out."""
     fixed: bool
 
 
@@ -76,6 +77,8 @@ def choose_tiles(
             'attention over channels sees one tile at a time'
         )
     report.tile, report.tiles, report.overlap = grid.tile, grid.count, shared
+    if grid.count == 1:
+        shared = DEFAULT_OVERLAP if overlap is None else overlap
     return TileChoice(grid, shared, fixed)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from irbox.networks.restoration_network import check_image
 from irbox.restore.exported_facts import ExportedFacts
+from irbox.restore.memory import naming_memory
 from irbox.structures import Context
 from irbox.utils.optional import require
 
@@ -71,10 +72,14 @@ class ExportedNetwork(nn.Module):
         """Restore images, (B, 3, H, W) -> the same.
 
         Those that are smaller than the file takes are repeated at their edges first.
+
+        Raises:
+            MemoryError: It did not suffice.
         """
         check_image(image)
         height, width = image.shape[-2:]
         bottom, right = (max(self.facts.smallest - side, 0) for side in (height, width))
         given = nn.functional.pad(image.float(), (0, right, 0, bottom), mode='replicate')
-        (answer,) = self._session.run(['output'], {'input': given.cpu().numpy()})
+        with naming_memory():
+            (answer,) = self._session.run(['output'], {'input': given.cpu().numpy()})
         return torch.from_numpy(answer)[..., :height, :width].to(image.device)

@@ -6,6 +6,8 @@ import math
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -104,6 +106,20 @@ def is_out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()
     marks = ("can't allocate memory", 'not enough memory', 'out of memory')
     return isinstance(error, RuntimeError) and any(mark in text for mark in marks)
+
+
+@contextmanager
+def naming_memory() -> Iterator[None]:
+    """Raise what ONNX Runtime or OpenVINO say of too little memory as ``MemoryError``.
+
+    Their exceptions have no kin of their own.
+    """
+    try:
+        yield
+    except Exception as error:
+        if 'alloc' in str(error).lower():
+            raise MemoryError(str(error).partition('\n')[0]) from error
+        raise
 
 
 def release_memory(device: torch.device) -> None:

@@ -41,8 +41,9 @@ def test_auto_stays_within_memory(machine, size, max_memory):
 
 def test_auto_takes_the_whole_where_it_fits(machine):
     choice, report = choose((300, 300))
-    assert choice.grid.count == 1
-    assert choice.overlap == 0
+    assert choice.grid.count == 1 and report.overlap == 0
+    assert choice.overlap == 32, 'of its parts, should memory run out'
+    assert choose((300, 300), overlap=7)[0].overlap == 7
     assert report.notes == []
 
 

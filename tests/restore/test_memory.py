@@ -1,9 +1,11 @@
 import mmap
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from irbox.restore import memory
+from irbox.restore.exported_network import ExportedNetwork
 from irbox.restore.memory import (
     format_memory,
     free_memory,
@@ -65,3 +67,18 @@ def test_who_says_that_memory_is_short():
     )
     assert not is_out_of_memory(RuntimeError('shapes differ'))
     assert not is_out_of_memory(ValueError('out of memory'))
+
+
+@pytest.mark.parametrize(
+    ('said', 'short'), [('Failed to allocate memory for requested buffer', True), ('shape', False)]
+)
+def test_an_exported_network_says_it_in_words_that_tiles_understand(said, short):
+    def fail(*_):
+        raise Exception(said)  # ONNX Runtime's have no other kin
+
+    network = ExportedNetwork.__new__(ExportedNetwork)
+    torch.nn.Module.__init__(network)
+    network.facts, network._session = SimpleNamespace(smallest=1), SimpleNamespace(run=fail)
+    with pytest.raises(Exception, match=said) as raised:
+        network(torch.rand(1, 3, 8, 8))
+    assert is_out_of_memory(raised.value) == short

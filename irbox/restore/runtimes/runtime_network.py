@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from irbox.graphs.engines import Engine
 from irbox.graphs.given_context import context_inputs
 from irbox.networks.restoration_network import check_image
+from irbox.restore.memory import naming_memory
 from irbox.restore.runtimes.kept_graph import KeptGraph
 from irbox.structures import Context
 
@@ -60,12 +61,8 @@ class RuntimeNetwork(nn.Module):
             return self._compute(image, context)
         inputs = {'input': image.contiguous()} | context_inputs(context)
         arrays = {name: value.float().numpy() for name, value in inputs.items()}
-        try:
+        with naming_memory():
             answer = self._engine()(arrays)
-        except Exception as error:  # their exceptions have no kin of their own
-            if 'alloc' in str(error).lower():
-                raise MemoryError(str(error).partition('\n')[0]) from error
-            raise
         return torch.from_numpy(answer)
 
     def _engine(self) -> Engine:

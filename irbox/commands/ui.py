@@ -97,7 +97,8 @@ def _desk(args: argparse.Namespace, limits: Any, folder: Path) -> Desk:
 
     if args.model is not None and not args.model.strip():
         raise ValueError(NO_NAME)
-    names = args.model.split(',') if args.model is not None else list(SHIPPED) or [default_model()]
+    shipped = [str(folder) for folder in SHIPPED.values()]
+    names = args.model.split(',') if args.model is not None else shipped or [default_model()]
     if not all(name.strip() for name in names):
         raise ValueError(f'--model {args.model}: a name is missing beside a comma.')
     if args.config and len(names) > 1:

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
             f'{args.output} was made by the model {claim.model}, which does not come with irbox. '
             'Give it by --model.'
         )
-    name = args.model or claim.model
+    name = args.model or str(SHIPPED[claim.model])
     what = (args.config, name) if args.config else name
     model = load(what, args.device, claim.precision, args.trust, args.offline, claim.runtime)
     verdict = verify(args.input, args.output, claim, model, args.mask, args.steer_mask)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from irbox.registry import suggest
+from irbox.restore.hub_folder import CONFIG
 from irbox.restore.known_models import KNOWN, KnownModel, model_folders
 from irbox.restore.shipped import SHIPPED
 from irbox.utils.download import fetch, is_address
@@ -15,7 +16,8 @@ def find_model(what: str, offline: bool = False) -> tuple[Path, KnownModel | Non
 
     Args:
         what: A file or folder; ``http://``, ``https://`` or ``file://`` with or without
-            ``#sha256=...``; the name of a model that comes with irbox, or of one that it knows.
+            ``#sha256=...``; the name of a model that comes with irbox, or of one that it knows. A
+            folder hides a model that comes with irbox only where it holds a model.
         offline: Fetch nothing.
 
     Returns:
@@ -29,11 +31,12 @@ def find_model(what: str, offline: bool = False) -> tuple[Path, KnownModel | Non
     if is_address(what):
         return fetch(what, model_folders()[-1], offline=offline), None
     path = Path(what).expanduser()
+    # A folder that happens to have the name, and is no model, hides none.
+    if what in SHIPPED and not path.is_file() and not (path / CONFIG).is_file():
+        return SHIPPED[what], None
     # A name has no place in the file system and no suffix.
     if path.exists() or path.suffix or '/' in what:
         return path, None
-    if what in SHIPPED:
-        return SHIPPED[what], None
     if what in KNOWN:
         return KNOWN[what].find(offline), KNOWN[what]
     raise ValueError(

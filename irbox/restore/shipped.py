@@ -11,13 +11,15 @@ SHIPPED = {path.parent.name: path.parent for path in sorted(WEIGHTS.glob('*/conf
 
 
 def default_model() -> str:
-    """Name the model that restores where the user names none.
+    """Give the folder of the model that restores where the user names none.
+
+    Not its name, which a folder of the user's may have as well.
 
     Raises:
         ValueError: None is shipped.
     """
-    for name in SHIPPED:
-        return name
+    for folder in SHIPPED.values():
+        return str(folder)
     raise ValueError(
         'No model came with this irbox: give one by --model, such as the final.pth of a training '
         '(irbox train m2restore_demo makes one in minutes).'

@@ -39,7 +39,7 @@ def gain(model, clean, degraded):
 
 
 def test_it_is_the_default():
-    assert default_model() == 'small' and list(SHIPPED) == ['small']
+    assert default_model() == str(SHIPPED['small']) and list(SHIPPED) == ['small']
 
 
 def test_it_is_small():

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from irbox.pictures.open_image import largest_of_ppm
-from irbox.pictures.png import START
+from irbox.pictures.png import START, read_chunks
 
 MOST_CHANNELS = 16
 """Of a TIFF file: more would make it large in memory, however few pixels it has."""
@@ -33,12 +33,23 @@ def decode_deep(data: bytes, image: Image.Image, notes: list[str]) -> Deep | Non
         ValueError: The file is damaged, or its values are of another kind.
     """
     if data.startswith(START):
-        return _with_opencv(data) if data[24] == 16 else None
+        return _decode_png(data) if data[24] == 16 else None
     if image.format == 'TIFF':
         return _decode_tiff(data, notes)
     if image.format == 'PPM' and data[:2] in (b'P6', b'P5', b'P3', b'P2'):
         return _decode_ppm(data, image, notes)
     return None
+
+
+def _decode_png(data: bytes) -> Deep:
+    values, alpha = _with_opencv(data)
+    if data[25] == 0 and values.dtype == np.uint16:
+        # OpenCV heeds the transparent color of RGB alone.
+        for kind, content in read_chunks(data):
+            if kind == b'tRNS' and len(content) == 2:
+                opaque = values != int.from_bytes(content, 'big')
+                alpha = opaque.astype(np.uint16) * 65535
+    return values, alpha
 
 
 def _with_opencv(data: bytes) -> Deep:

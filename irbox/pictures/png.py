@@ -17,6 +17,9 @@ XMP_KEY = b'XML:com.adobe.xmp\0'
 EXIF_KEY = b'Raw profile type exif\0'
 TEXT = (b'tEXt', b'zTXt', b'iTXt')
 COLOR = (b'iCCP', b'sRGB', b'gAMA', b'cHRM', b'cICP', b'mDCV', b'cLLI')
+_GAMMA = struct.pack('>I', 45455)
+_PRIMARIES = struct.pack('>8I', 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+"""Those of sRGB, as its files say them for programs that do not know it by name."""
 _STRUCTURE = (b'IHDR', b'PLTE', b'IDAT', b'IEND', b'tRNS', b'bKGD', b'hIST', b'sBIT')
 _FRAMES = (b'acTL', b'fcTL', b'fdAT')
 
@@ -57,6 +60,17 @@ def kept_chunks(chunks: list[Chunk], notes: list[str]) -> list[Chunk]:
         for kind, content in chunks
         if kind not in left_out and not (kind in TEXT and content.startswith((XMP_KEY, EXIF_KEY)))
     ]
+
+
+def own_colors(chunks: list[Chunk]) -> list[str]:
+    """Name the chunks by which colors mean something else than what they do without any."""
+    found = dict(chunks)
+    if b'cICP' in found:
+        return ['cICP']
+    if b'sRGB' in found:
+        return []
+    plain = {b'gAMA': _GAMMA, b'cHRM': _PRIMARIES}
+    return [kind.decode() for kind, usual in plain.items() if found.get(kind, usual) != usual]
 
 
 def find_xmp(chunks: list[Chunk]) -> bytes | None:

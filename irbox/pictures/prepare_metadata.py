@@ -157,6 +157,11 @@ def _move_iptc(metadata: Metadata, own: str, written: str) -> None:
 
 def _leave_out(metadata: Metadata, own: str, written: str, notes: list[str]) -> None:
     """Take out what another format cannot hold, and say so."""
+    if own != written and metadata.icc is None and (colors := png.own_colors(metadata.chunks)):
+        notes.append(
+            f'The meaning of the colors ({", ".join(colors)}) was left out: {written} has no place '
+            'for it.'
+        )
     _move_iptc(metadata, own, written)
     for name, formats in _HOLDS.items():
         if getattr(metadata, name) is not None and written not in formats:

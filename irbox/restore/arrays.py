@@ -118,7 +118,10 @@ def open_picture(picture: Any) -> Pixels:
 
 
 def _open_pil(image: Image.Image) -> Pixels:
-    notes, info = [], image.info
+    notes, info = [], dict(image.info)
+    if image.mode in ('CMYK', 'LAB'):
+        # It is of those numbers, not of the converted ones.
+        info.pop('icc_profile', None)
     mode = CONVERTED.get(image.mode, image.mode)
     if image.mode == 'P' and 'transparency' in info:
         mode = 'RGBA'

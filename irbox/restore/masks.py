@@ -20,7 +20,7 @@ def read_mask(mask: Any, size: tuple[int, int], name: str = 'mask') -> np.ndarra
 
     Args:
         mask: A path, a PIL image, an array or tensor (H, W), (H, W, 1) or (1, H, W): booleans,
-            uint8 or floats in 0 to 1; white is inside.
+            uint8 in 0 to 255 or floats in 0 to 1; white is inside.
         size: Height and width of the image.
         name: Of the argument, for messages.
 
@@ -29,7 +29,7 @@ def read_mask(mask: Any, size: tuple[int, int], name: str = 'mask') -> np.ndarra
         its edge, so that nothing outside is touched; a mask with greys is taken as it is.
 
     Raises:
-        ValueError: It is no mask, or of another size.
+        ValueError: It is no mask, or of another size, or counts to 1 where white is 255.
     """
     if isinstance(mask, (str, Path)):
         try:
@@ -59,6 +59,11 @@ def read_mask(mask: Any, size: tuple[int, int], name: str = 'mask') -> np.ndarra
         values = np.rint(values * 255).astype(np.uint8)
     if values.dtype != np.uint8:
         raise ValueError(f'{name}: {values.dtype} is no type of a mask. Give bool, uint8 or float.')
+    if values.max() == 1:
+        raise ValueError(
+            f'{name}: uint8 of 0 and 1 is all but black, since white is 255. Give bool, or 0 and '
+            '255.'
+        )
     hard = np.isin(values, (0, values.max())).all()
     return _soften(values) if hard and values.any() and not values.all() else values
 

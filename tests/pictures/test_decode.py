@@ -64,6 +64,11 @@ def test_a_transparent_color_becomes_alpha():
         np.testing.assert_array_equal(colors, values)
         here = values == color if values.ndim == 2 else (values == color).all(-1)
         np.testing.assert_array_equal(alpha, np.where(here, 0, 255))
+    grey = deep()[..., 0]
+    ((colors, alpha, _), _) = decoded(saved(grey, 'PNG', transparency=int(grey[5, 7])))
+    np.testing.assert_array_equal(colors, grey)
+    np.testing.assert_array_equal(alpha, np.where(grey == grey[5, 7], 0, 65535))
+    assert alpha.dtype == np.uint16
 
 
 @pytest.mark.parametrize('worst', [-1, 65536])

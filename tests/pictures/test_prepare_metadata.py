@@ -103,6 +103,26 @@ def test_what_a_format_has_no_place_for_is_noted(written):
     assert bool(found.chunks) == bool(found.segments) == (written == 'WEBP')
 
 
+GAMMA, LINEAR = (b'gAMA', b'\0\0\xb1\x8f'), (b'gAMA', b'\0\1\x86\xa0')
+
+
+@pytest.mark.parametrize(
+    ('chunks', 'said'),
+    [
+        ([(b'cICP', bytes([9, 16, 0, 1])), LINEAR], 'cICP'),
+        ([LINEAR, (b'cHRM', bytes(32))], 'gAMA, cHRM'),
+        ([LINEAR, (b'sRGB', b'\0')], None),
+        ([GAMMA], None),
+    ],
+)
+def test_what_colors_mean_is_noted_where_it_is_lost(chunks, said):
+    _, notes = prepared(Metadata(chunks=chunks), own='PNG', written='TIFF')
+    assert len(notes) == (said is not None)
+    assert all(f'the colors ({said}) was left out: TIFF has no place' in one for one in notes)
+    assert not prepared(Metadata(chunks=chunks, icc=b'p'), own='PNG', written='TIFF')[1]
+    assert not prepared(Metadata(chunks=chunks), own='PNG')[1]
+
+
 def test_iptc_moves_to_where_the_other_format_holds_it():
     found, _ = prepared(Metadata(iptc=b'city', photoshop=EMBEDDED), own='TIFF', written='JPEG')
     assert (found.photoshop, found.iptc) == (IPTC + EMBEDDED, None)

@@ -65,6 +65,16 @@ def test_tensors_come_back_as_they_were(dtype, channels):
     torch.testing.assert_close(answer, image, atol=1e-6 if dtype.is_floating_point else 0, rtol=0)
 
 
+def test_a_profile_of_other_numbers_is_left_out():
+    for mode, kept in (('CMYK', False), ('LAB', False), ('RGB', True), ('P', True)):
+        image = Image.new(mode, (4, 4))
+        image.info = {'icc_profile': b'profile', 'dpi': (72, 72)}
+        pixels = open_image(image)
+        info = pixels.close(pixels.values).info
+        assert ('icc_profile' in info) == kept and info['dpi'] == (72, 72)
+        assert 'icc_profile' in image.info, 'the image given stays as it is'
+
+
 def test_kept_pixels_stay_to_the_bit():
     image = np.random.default_rng(0).random((8, 6)).astype(np.float32)
     kept = np.zeros((8, 6), dtype=bool)

@@ -17,7 +17,6 @@ def square():
     [
         lambda m: m,
         lambda m: m.astype(np.uint8) * 255,
-        lambda m: m.astype(np.uint8),
         lambda m: m.astype(np.float32),
         lambda m: torch.from_numpy(m)[None],
         lambda m: Image.fromarray(m.astype(np.uint8) * 255),
@@ -27,9 +26,16 @@ def test_every_kind_of_mask(make):
     mask = square()
     soft = read_mask(make(mask), mask.shape)
     assert soft.dtype == np.uint8
-    if not isinstance(make(mask), np.ndarray) or make(mask).max() != 1 or make(mask).dtype != 'u1':
-        assert soft[30, 40] == 255
+    assert soft[30, 40] == 255
     assert not soft[~mask].any()
+
+
+def test_uint8_of_ones_is_refused():
+    mask = square().astype(np.uint8)
+    for given in (mask, torch.from_numpy(mask), Image.fromarray(mask)):
+        with pytest.raises(ValueError, match='edit_mask: .*Give bool, or 0 and 255'):
+            read_mask(given, mask.shape, 'edit_mask')
+    assert not read_mask(0 * mask, mask.shape).any()
 
 
 def test_edges_are_soft_inside():

@@ -91,12 +91,16 @@ def open_model(what: str, offline: bool = False) -> RestorationModel:
     """Load a model, or build the network of a config with random weights."""
     from irbox.config.load_config import check_sections, load_config
     from irbox.engine.network import build_network
+    from irbox.restore.known_models import KNOWN
     from irbox.restore.load import load
     from irbox.restore.model_card import ModelCard
     from irbox.restore.restoration_model import RestorationModel
+    from irbox.restore.shipped import SHIPPED
+    from irbox.utils.download import is_address
 
     path = Path(what)
-    if path.is_dir() or path.suffix not in ('', '.py', '.yaml', '.yml'):
+    named = what in SHIPPED or what in KNOWN or is_address(what)
+    if named or path.is_dir() or path.suffix not in ('', '.py', '.yaml', '.yml'):
         return load(what, offline=offline)
     read = load_config(what, sections=['model'])
     check_sections(read, 'model')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -88,7 +89,7 @@ def load(
 def _from_pair(config: Any, path: str | Path, offline: bool) -> tuple[Content, Content, Path]:
     """A config that the user names is code that the user trusts, its plug-ins as well."""
     content = (
-        dict(config)
+        copy.deepcopy(dict(config))
         if isinstance(config, Mapping)
         else load_config(config, sections=['model']).to_dict()
     )

@@ -96,6 +96,15 @@ def test_names_that_are_none():
         irbox.load('m2ir_9d')
 
 
+def test_a_config_that_is_given_stays_as_it_is(model, tmp_path):
+    config = small_config()
+    config['model']['network']['prior']['cache'] = 'priors'
+    bare = tmp_path / 'bare.pth'
+    torch.save(model.network.state_dict(), bare)
+    irbox.load((config, bare), 'cpu')
+    assert config['model']['network']['prior']['cache'] == 'priors'
+
+
 def test_what_is_no_model_is_refused(model, tmp_path):
     with pytest.raises(FileNotFoundError, match=r'nothing\.pth does not exist'):
         irbox.load(tmp_path / 'nothing.pth')

@@ -87,6 +87,10 @@ def test_a_config_gives_random_weights():
     assert model.tasks == ['haze', 'rain', 'snow', 'noise', 'low_light']
 
 
+def test_a_model_by_name():
+    assert open_model('small').name == 'small'
+
+
 @pytest.mark.skipif(not restoring_memory.RESET.exists(), reason='needs Linux')
 def test_memory_of_a_few_tiles(folder, capsys, monkeypatch):
     monkeypatch.setattr('irbox.restore.choose_tile.CPU_WORK', 80 * 2**20)

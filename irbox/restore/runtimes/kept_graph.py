@@ -102,7 +102,10 @@ def keep_graph(
         require(module, package="'irbox[export]'", needed_by='Another runtime than torch')
     tell(f'{model.name}: exporting the network, once. This may take minutes.')
     made = _export(model)
-    made.write(path)
+    try:
+        made.write(path)
+    except OSError as error:
+        tell(f'{model.name}: the next start exports it again: {error}.')
     return made, False
 
 

@@ -138,7 +138,10 @@ def _use_fastest(model: RestorationModel, tell: Tell) -> None:
         choice = choice if network is not None else None
     if choice is None:
         choice, network = _try_all(model, opener, skipped)
-        remember(path, facts, choice)
+        try:
+            remember(path, facts, choice)
+        except OSError as error:
+            tell(f'{model.name}: the next start chooses again: {error}.')
     tell(f'{model.name}: computed by {TITLES.get(choice.runtime, "torch")}: {choice}.')
     if network is not None:
         _put(model, choice.runtime, network, model.dtype, str(choice))

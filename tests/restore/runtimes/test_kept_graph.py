@@ -39,6 +39,13 @@ def test_what_is_written_is_read_again(tmp_path):
     assert KeptGraph.read(tmp_path / 'none.graph') is None
 
 
+def test_what_cannot_be_kept_is_used_all_the_same(exports, monkeypatch, tmp_path):
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    graph, kept, said = keep(tiny_model())
+    assert graph == GRAPH and not kept and 'the next start exports it again' in said[1]
+
+
 def test_a_network_is_exported_once(exports):
     graph, kept, said = keep(tiny_model())
     assert graph == GRAPH and not kept and 'may take minutes' in said[0]

@@ -110,6 +110,14 @@ def test_what_is_not_finite_is_not_taken(model, fake):
     assert model.runtime == 'torch' and 'not finite' in said
 
 
+def test_a_choice_that_cannot_be_kept_is_taken_all_the_same(model, fake, monkeypatch, tmp_path):
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    fake(openvino=0.5)
+    said = use(model)
+    assert model.runtime == 'openvino' and 'the next start chooses again' in said[0]
+
+
 def test_a_choice_is_remembered(model, fake):
     made = fake(onnxruntime=0.8, openvino=0.5)
     use(model)

@@ -35,11 +35,11 @@ class Row:
     prepared: float = 0
     """Seconds of compiling or exporting."""
     difference: float | None = None
-    """Largest difference from the first variant's answer over that answer's deviation."""
+    """Largest difference from the first answer over that answer's deviation."""
     share_off: float | None = None
     """Share of the values that differ by more than 1e-4 of the deviation: of routed pixels few."""
     problem: str | None = None
-    """Why it did not run."""
+    """Why it did not run, or not to the end: then it has no times."""
 
 
 @dataclass
@@ -74,9 +74,16 @@ class Comparison:
         """Give a row's times by the chosen clock."""
         return row.wall if self.clock == 'wall' else row.cpu
 
+    @property
+    def first(self) -> Row | None:
+        """Give the row that others are compared with: the first that ran; None if none did."""
+        return next((row for row in self.rows if row.problem is None), None)
+
     def ratio(self, row: Row) -> float:
-        """Tell how many times as long a row takes as the first one, by medians."""
-        return statistics.median(self.seconds(row)) / statistics.median(self.seconds(self.rows[0]))
+        """Tell how many times as long a row takes as the first that ran, by medians."""
+        base = self.first
+        assert base is not None
+        return statistics.median(self.seconds(row)) / statistics.median(self.seconds(base))
 
     def share(self, row: Row) -> float | None:
         """Give the share of the machine's rate of products that a forward pass reaches."""
@@ -106,7 +113,7 @@ def compare(
 
     Args:
         setting: What they share.
-        variants: The first is what the others are compared with.
+        variants: The first that runs is what the others are compared with.
         described: The network.
         rounds: Runs of each that count; one more warms up.
         clock: ``'wall'`` or ``'cpu'``, which is steadier where others use the machine.
@@ -147,8 +154,14 @@ def compare(
         for number in range(rounds + 1):
             _measure_machine(machine, found, side)
             # There and back, so that none always comes after the same neighbour.
-            for row, process in running if number % 2 else reversed(running):
-                passed = process.ask('time')
+            for row, process in running[:] if number % 2 else running[::-1]:
+                try:
+                    passed = process.ask('time')
+                except NotRunError as error:  # memory that does not suffice, most of all
+                    row.problem, row.wall, row.cpu = str(error), [], []
+                    running.remove((row, process))
+                    process.close()  # what it holds may be what the others need
+                    continue
                 if number:
                     row.wall.append(passed['wall'])
                     row.cpu.append(passed['cpu'])

@@ -36,7 +36,7 @@ def plot(path: Path, comparisons: Sequence[Comparison]) -> None:
         for height, row in enumerate(ran):
             seconds = found.seconds(row)
             middle = statistics.median(seconds)
-            axes.barh(height, middle, color='C0' if row is found.rows[0] else 'C7', alpha=0.7)
+            axes.barh(height, middle, color='C0' if row is found.first else 'C7', alpha=0.7)
             axes.plot(seconds, [height] * len(seconds), '|', color='black')
             axes.text(max(seconds), height, f'  {middle:.3g} s', va='center')
         axes.set_yticks(range(len(ran)), [row.variant for row in ran])

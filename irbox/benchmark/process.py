@@ -39,6 +39,10 @@ class Here:
             raise NotRunError(in_a_line(error)) from None
         return answer
 
+    def close(self) -> None:
+        """Let go of the network; another can be built."""
+        self._worker = Worker()
+
 
 class Process:
     """Runs ``worker.py`` with the irbox of a checkout.

@@ -35,6 +35,11 @@ def run(args: argparse.Namespace) -> None:
     """Measure and print; see ``irbox.commands.benchmark``."""
     if args.launches and args.profile:
         raise ValueError('--launches and --profile print different things: give one of them.')
+    if args.plot and (args.launches or args.profile):
+        what = '--launches' if args.launches else '--profile'
+        raise ValueError(f'--plot {args.plot} draws times, and {what} prints none: leave one out.')
+    if args.profile and 'train' in args.task:
+        raise ValueError('--task train: --profile is of forward passes. Give --task forward.')
     devices = args.device or [META if args.launches else 'cpu']
     for device in devices:
         if not (args.launches and device == META):
@@ -55,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
             args.threads,
             args.precision,
             devices,
-            ['forward'] if args.profile else args.task,
+            args.task,
         )
     )
     for file in (args.json, args.plot):
@@ -64,11 +69,13 @@ def run(args: argparse.Namespace) -> None:
     measure = _launches if args.launches else _profile if args.profile else _compare
     with tempfile.TemporaryDirectory() as folder:
         args.kept = Kept(Path(folder))
-        results = [measure(setting, described[setting.config], args, console) for setting in todo]
-    if args.json:
-        content = {'about': about(), 'command': sys.argv[1:], 'results': results}
-        with atomic_write(args.json, 'w') as file:
-            json.dump(content, file, indent=1)
+        content: dict[str, Any] = {'about': about(), 'command': sys.argv[1:], 'results': []}
+        for setting in todo:
+            found = measure(setting, described[setting.config], args, console)
+            content['results'].append(found)
+            if args.json:  # after each: one that fails must not take those before it along
+                with atomic_write(args.json, 'w') as file:
+                    json.dump(content, file, indent=1)
 
 
 def about() -> str:

@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=['eager', 'captured', 'compiled', 'exported'],
         default=['eager'],
         help='how ours runs (default: eager; captured: as a CUDA graph, as images are restored on '
-        'a GPU, or as a training step is taken with capture_steps); the first is what the others '
-        'are compared with',
+        'a GPU, or as a training step is taken with capture_steps); the first that runs is what '
+        'the others are compared with',
     )
     what.add_argument('--textbook', action='store_true', help='add the textbook build')
     what.add_argument(
@@ -92,7 +92,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='count the kernels that a forward pass (with --task train both passes) launches, and '
         'their bytes, without a device',
     )
-    other.add_argument('--profile', action='store_true', help='print where the time goes')
+    other.add_argument(
+        '--profile', action='store_true', help='print where the time of a forward pass goes'
+    )
     parser.add_argument(
         '--json', type=written_file, metavar='FILE', help='write everything that was measured'
     )

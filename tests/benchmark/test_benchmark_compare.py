@@ -196,6 +196,61 @@ def test_processes(described):
     json.dumps(found.as_dict())
 
 
+class Played:
+    """A process that answers at once; that of ours, eager, ends while it is timed."""
+
+    def __init__(self, checkout=None, threads=1):
+        self.build, self.runs, self.closed = None, 0, False
+
+    def ask(self, do, **asked):
+        assert not self.closed
+        if do == 'build':
+            self.build = asked['build'], asked['runtime']
+            if asked['runtime'] == 'captured':
+                raise NotRunError('only what a CUDA device computes can be')
+        elif do == 'output':
+            np.save(asked['path'], np.arange(4.0))
+        elif do == 'machine':
+            return {'fp32': 1.0}
+        elif do == 'time':
+            self.runs += 1
+            if self.build == ('ours', 'eager') and self.runs == 3:
+                raise NotRunError('the process ended with code -9')
+        return {'seconds': 0.0, 'wall': 2.0, 'cpu': 1.0, 'peak': 2, 'extra': 1}
+
+    def close(self):
+        self.closed = True
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+
+def test_variants_that_fail_leave_the_others(described, tmp_path, monkeypatch):
+    """One that cannot be built, and one that is ended while it is timed."""
+    monkeypatch.setattr('irbox.benchmark.measure.Process', Played)
+    builds = variants(['captured', 'eager'], True, [], [])
+    found = compare(SETTING, builds, described, rounds=3, say=lambda text: None)
+    captured, ended, plain = found.rows
+    assert 'CUDA' in captured.problem and 'code -9' in ended.problem
+    assert (ended.wall, ended.cpu, plain.wall) == ([], [], [2.0] * 3)
+    assert found.first is plain and found.ratio(plain) == 1
+    assert comparison_table(found).row_count == 3
+    plot(tmp_path / 'times.png', [found])
+
+
+def test_an_accelerators_variant_that_failed_lets_go_of_its_network(described, weights):
+    kept = Here()
+    kept.ask('build', **request(described, weights))
+    kept.close()
+    with pytest.raises(NotRunError):
+        kept.ask('time')
+    kept.ask('build', **request(described, weights))
+    assert kept.ask('time')['wall'] > 0
+
+
 def comparison():
     rows = [
         Row('ours', wall=[1.0, 2.0, 3.0], cpu=[1.0, 1.0, 1.0], peak=2**30, extra=2**29),

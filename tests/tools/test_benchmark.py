@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from irbox.benchmark.process import NotRunError
 from irbox.commands import tool
 from support.small_model import small_config
 
@@ -51,6 +52,33 @@ def test_profile(config, capsys):
 def test_two_questions_at_once(config):
     with pytest.raises(ValueError, match='give one of them'):
         main([config, '--launches', '--profile'])
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--launches', '--plot', 'a.png'], 'and --launches prints none'),
+        (['--profile', '--plot', 'a.png'], 'and --profile prints none'),
+        (['--profile', '--task', 'forward', 'train'], 'is of forward passes'),
+    ],
+)
+def test_options_that_would_do_nothing(config, options, message):
+    with pytest.raises(ValueError, match=message):
+        main([config, *options])
+
+
+def test_a_setting_that_fails_leaves_those_before_it(config, tmp_path, monkeypatch):
+    written = tmp_path / 'launches.json'
+
+    def launches(setting, *others):
+        if setting.width == 32:
+            raise NotRunError('the process ended')
+        return {'width': setting.width}
+
+    monkeypatch.setattr('irbox.benchmark.run._launches', launches)
+    with pytest.raises(NotRunError):
+        main([config, '--launches', '--size', '16x16', '32x16', '--json', str(written)])
+    assert json.loads(written.read_text())['results'] == [{'width': 16}]
 
 
 def test_a_device_that_is_not_here(config):

@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from irbox.config.load_config import check_sections, load_config
+    from irbox.config.shipped_configs import find_config
     from irbox.datasets.packed.write_packed import write_packed
     from irbox.datasets.pairs.data_source import find_source
     from irbox.datasets.pairs.distinct_names import distinct_names
@@ -49,7 +50,8 @@ def run(args: argparse.Namespace) -> None:
     from irbox.utils.files import check_writable, write_text
 
     compat.init()
-    config = load_config(args.config, args.cfg_options, sections=['train_dataloader'])
+    base = find_config(args.config)
+    config = load_config(base, args.cfg_options, sections=['train_dataloader'])
     check_sections(config, 'train_dataloader')
     dataset = config.to_dict()['train_dataloader']['dataset']
     if dataset.get('type') != 'PairedImageDataset':
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         )
     check_writable(args.folder)
     path = args.folder / 'config.yaml'
-    if path.exists() and args.config.exists() and path.samefile(args.config):
+    if path.exists() and path.samefile(base):
         raise ValueError(
             f'{path} would be written, and is the config that is read. Give another folder.'
         )
@@ -88,14 +90,14 @@ def run(args: argparse.Namespace) -> None:
             console.print(f'{folder}: {len(source.pairs):,} pairs, {size / 1e6:.1f} MB')
             kept = {key: given[name][key] for key in KEPT if key in given[name]}
             if source.depth:
-                # The maps stay where they are, and the data root is another.
+                # The maps stay where they are.
                 folder_of_maps = str(source.depth.folder.absolute())
                 kept['depth'] = {'folder': folder_of_maps, 'near': source.depth.near}
-            packed[name] = {'packed': folder.name, **kept}
-    # A base is named as seen from the config that has it, a data root as seen by who trains.
+            packed[name] = {'packed': str(folder.absolute()), **kept}
+    # Shards are named in full: a data root, of the base or of who trains, is that of other files.
     content = {
-        '_base_': os.path.relpath(args.config, args.folder),
-        'train_dataloader': {'dataset': {'data_root': str(args.folder), 'sources': packed}},
+        '_base_': os.path.relpath(base, args.folder),
+        'train_dataloader': {'dataset': {'sources': packed}},
     }
     write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     console.print(f'Train on them with {path}.')

@@ -204,11 +204,21 @@ train_dataloader:
 """
 
 
-def test_a_config_draws_the_same_from_shards(tmp_path, pairs, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ('given', 'text'),
+    [
+        ('configs/own.yaml', CONFIG.format(root='.')),
+        ('own', 'data_root: .' + CONFIG.format(root='nowhere')),
+    ],
+    ids=['a file', 'a name and a data root'],
+)
+def test_a_config_draws_the_same_from_shards(tmp_path, pairs, monkeypatch, capsys, given, text):
     monkeypatch.chdir(tmp_path)
     Path('configs').mkdir()
-    Path('configs/own.yaml').write_text(CONFIG.format(root='.'))
-    main(['pack-data', 'configs/own.yaml', 'deep/packed', '--per-shard', '4'])
+    Path('configs/own.yaml').write_text(text)
+    shipped = {'own': tmp_path / 'configs' / 'own.yaml'}
+    monkeypatch.setattr('irbox.config.shipped_configs.shipped_configs', lambda: shipped)
+    main(['pack-data', given, 'deep/packed', '--per-shard', '4'])
     assert 'haze.packed: 7 pairs' in capsys.readouterr().out
     sets = []
     for path in ('configs/own.yaml', 'deep/packed/config.yaml'):

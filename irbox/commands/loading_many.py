@@ -82,12 +82,24 @@ def _make(root: Path, pairs: int) -> None:
 
 
 def _in_own_process(root: Path, entry: dict[str, str]) -> dict[str, float]:
-    """Measure in a process that has seen nothing before."""
+    """Measure in a process that has seen nothing before.
+
+    Raises:
+        ChildProcessError: It ended without an answer.
+    """
     context = multiprocessing.get_context('spawn')
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_measure, args=(root, entry, sender))
     process.start()
-    found: dict[str, float] = json.loads(receiver.recv())
+    sender.close()  # the other process has its own: what it never sends must not be waited for
+    try:
+        found: dict[str, float] = json.loads(receiver.recv())
+    except EOFError:
+        process.join()
+        raise ChildProcessError(
+            f'The process that measures {", ".join(entry)} ended with code {process.exitcode}. '
+            'Where memory did not suffice, give fewer --pairs.'
+        ) from None
     process.join()
     return found
 

@@ -9,6 +9,8 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -94,9 +96,19 @@ def extra_memory(name: str, train: bool, sizes: tuple[int, int, int, int], devic
 
 
 def measure_memory(name: str, train: bool, sizes: tuple[int, int, int, int], device: str) -> float:
-    """Measure `extra_memory` in a fresh process."""
-    with multiprocessing.get_context('spawn').Pool(1) as pool:
-        return pool.apply(extra_memory, (name, train, sizes, device))
+    """Measure `extra_memory` in a fresh process.
+
+    Raises:
+        ChildProcessError: It was ended.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as pool:
+        try:
+            return pool.submit(extra_memory, name, train, sizes, device).result()
+        except BrokenProcessPool:
+            raise ChildProcessError(
+                f'The process that measures the memory of {name} was ended. Where memory did not '
+                'suffice, give a smaller --memory-length.'
+            ) from None
 
 
 def run(args: argparse.Namespace) -> None:

@@ -4,9 +4,10 @@ import torch
 from mmengine.logging import MMLogger
 from PIL import Image
 
-from irbox.commands import loading_speed
+from irbox.commands import loading_many, loading_speed
 from irbox.commands import tool as tool_of
 from irbox.datasets import PairedImageDataset
+from support.ends_its_reader import EndsItsReader
 
 main = tool_of('benchmark-loading')
 
@@ -63,6 +64,12 @@ def test_main(tool, monkeypatch, capsys):
     torch.set_num_threads(threads)
     out = capsys.readouterr().out
     assert 'JPG 64x48' in out and 'ratio' in out and 'Data source' not in out
+
+
+def test_a_process_that_ends_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading_many, '_measure', print)
+    with pytest.raises(ChildProcessError, match='packed ended with code 9'):
+        loading_many._in_own_process(EndsItsReader(), {'packed': 'x'})
 
 
 def test_patches_that_do_not_fit_are_refused():

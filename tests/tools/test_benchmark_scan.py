@@ -5,6 +5,7 @@ import torch
 
 from irbox.commands import scan_speed
 from irbox.commands import tool as tool_of
+from support.ends_its_reader import EndsItsReader
 
 main = tool_of('benchmark-scan')
 
@@ -33,6 +34,12 @@ def test_it_prints_times_and_memory(tool, monkeypatch, capsys):
         times, memory = ([c.strip() for c in x.split('│')] for x in shown.splitlines() if name in x)
         assert float(times[4]) > 0
         assert memory[2:4] == ['3.2', '12.5']
+
+
+def test_a_process_that_ends_is_not_waited_for(tool, monkeypatch):
+    monkeypatch.setattr(tool, 'extra_memory', print)
+    with pytest.raises(ChildProcessError, match='memory of the loop was ended'):
+        tool.measure_memory('the loop', True, EndsItsReader(), 'cpu')
 
 
 @pytest.mark.slow

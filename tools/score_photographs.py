@@ -24,7 +24,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from irbox.commands.make_scenes import SUFFIXES
 from irbox.commands.model_options import add_offline
+from irbox.commands.written_files import check_written_files, written_file
 from irbox.config.command_line import run_tool
 from irbox.evaluation import center_crop, score
 from irbox.evaluation.classical import REMEDIES, Remedy, Setting, tune
@@ -255,11 +257,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--tasks', nargs='+', help='these alone')
     parser.add_argument('--draws', type=int, default=3, help='degradations of each photograph')
     parser.add_argument('--longest-side', type=int, default=512, help='of the photographs')
-    parser.add_argument('--sheet', type=Path, help='draw a picture of each task to this file')
-    parser.add_argument('--out', type=Path, help='write the tables to this file, too')
+    parser.add_argument('--sheet', type=written_file, help='draw each task to a .png or .jpg')
+    parser.add_argument('--out', type=written_file, help='write the tables to this file, too')
     options = parser.parse_args(arguments)
     if not options.model and not options.classical:
         parser.error('name a --model, or ask for --classical, or both')
+    check_written_files(parser, options)
+    if options.sheet and not options.model:
+        parser.error(f'--sheet {options.sheet}: it shows what a --model restores, so name one')
+    if options.sheet and options.sheet.suffix.lower() not in SUFFIXES:
+        parser.error(f'--sheet {options.sheet}: the name must end in {", ".join(SUFFIXES)}')
     size = {'longest_side': options.longest_side}
     dataset = _dataset(options.photographs, draws=options.draws, **size)
     if unknown := set(options.tasks or ()) - set(dataset.labels):
@@ -277,13 +284,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model = irbox.load(what, precision=options.precision, offline=options.offline)
         print(model, file=sys.stderr)
         scores = measure(model, dataset, options.tasks, twice=True)
-        if options.sheet:
-            draw_sheet(model, dataset, options.tasks).save(options.sheet)
         lines += [f'{model!r}', '', *model_table(scores, remedies), '', *bars(scores, remedies), '']
     text = '\n'.join(lines)
     print(text)
+    for path in filter(None, (options.out, options.sheet)):
+        path.parent.mkdir(parents=True, exist_ok=True)
     if options.out:
         write_text(options.out, text)
+    if options.sheet:
+        draw_sheet(model, dataset, options.tasks).save(options.sheet)
 
 
 if __name__ == '__main__':

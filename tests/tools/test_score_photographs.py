@@ -116,10 +116,12 @@ def test_remedies_are_tuned_on_other_photographs(tool, dataset, monkeypatch):
 def test_the_whole_table(tool, tmp_path, capsys):
     model = tmp_path / 'model'
     small_model().save(model)
-    out = tmp_path / 'table.md'
+    out, sheet = tmp_path / 'deep' / 'table.md', tmp_path / 'far' / 'sheet.jpg'
     options = ['--tasks', 'noise', 'clean', '--photographs', 'training', '--draws', '1']
-    tool.main([*options, '--longest-side', '48', '--model', str(model), '--out', str(out)])
+    options += ['--longest-side', '48', '--out', str(out), '--sheet', str(sheet)]
+    tool.main([*options, '--model', str(model)])
     printed = capsys.readouterr().out
+    assert sheet.stat().st_size > 1000
     assert 'Photographs: astronaut, coffee, rocket, motorcycle, flower' in printed
     assert '| noise | ' in printed
     assert '| clean photographs: PSNR | ' in printed
@@ -128,13 +130,35 @@ def test_the_whole_table(tool, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ('options', 'message'),
-    [([], 'name a --model'), (['--model', 'x', '--tasks', 'hase'], "no 'hase' among haze")],
+    [
+        ([], 'name a --model'),
+        (['--model', 'x', '--tasks', 'hase'], "no 'hase' among haze"),
+        (['--model', 'x', '--sheet', 's.foo'], 's.foo: the name must end in .png, .jpg, .jpeg'),
+        (['--classical', '--sheet', 's.png'], 's.png: it shows what a --model restores'),
+    ],
 )
 def test_mistakes_are_named(tool, options, message, capsys):
     with pytest.raises(SystemExit) as stopped:
         tool.main(options)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_answers_are_no_folders_and_no_inputs(tool, tmp_path):
+    for name in ('--sheet', '--out'):
+        with pytest.raises(ValueError, match=f'{name} .* is a folder'):
+            tool.main(['--model', 'x', name, str(tmp_path)])
+        with pytest.raises(ValueError, match=f'{name} .* would replace an input'):
+            tool.main(['--model', str(TOOLS / 'train.py'), name, str(TOOLS / 'train.py')])
+
+
+def test_tables_are_printed_before_the_sheet_is_drawn(tool, tmp_path, monkeypatch, capsys):
+    small_model().save(tmp_path / 'model')
+    monkeypatch.setattr(tool, 'measure', lambda *args, **options: {})
+    monkeypatch.setattr(tool, 'draw_sheet', lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        tool.main(['--model', str(tmp_path / 'model'), '--sheet', str(tmp_path / 'sheet.png')])
+    assert '| task | input PSNR |' in capsys.readouterr().out
 
 
 def test_a_missing_model_is_no_traceback(tmp_path):

@@ -49,6 +49,11 @@ def _copy(source: Path, target: Path | None) -> Path:
     """Write a config with one base: what is not changed keeps following the original."""
     from irbox.utils.files import atomic_write
 
+    if _is_sweep(source):
+        raise ValueError(
+            f'{source} is a sweep, the rows of a table, and no config: irbox sweep {source} trains '
+            'them.'
+        )
     target = target or Path(f'my_{source.stem}.py')
     if target.exists():
         raise FileExistsError(f'{target} exists. Name another file: irbox configs copy NAME FILE.')
@@ -62,6 +67,19 @@ def _copy(source: Path, target: Path | None) -> Path:
             f'_base_ = [{str(source)!r}]\n\n'
             '# train_cfg = dict(max_iters=1000)\n# train_dataloader = dict(batch_size=4)\n'
         )
+    target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(target, 'w') as file:
         file.write(text)
     return target
+
+
+def _is_sweep(source: Path) -> bool:
+    import yaml
+
+    if source.suffix not in ('.yaml', '.yml'):
+        return False
+    try:
+        content = yaml.safe_load(source.read_text(encoding='utf-8'))
+    except yaml.YAMLError:  # the reader of configs says what is wrong
+        return False
+    return isinstance(content, dict) and 'rows' in content

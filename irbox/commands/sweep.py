@@ -14,6 +14,7 @@ from irbox.config.command_line import (
     whole_number,
     width_by_height,
 )
+from irbox.config.shipped_configs import find_config
 
 if TYPE_CHECKING:
     from irbox.sweeps import Run
@@ -32,7 +33,11 @@ TOOLS: Path | None = None
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument(
-        'sweep', type=Path, nargs='?', help='a YAML file with rows, see docs/ablations.md'
+        'sweep',
+        type=Path,
+        nargs='?',
+        help='a YAML file with rows, or the name of one that comes with irbox, such as '
+        'ablations/m2ir/table_vii; see docs/ablations.md',
     )
     parser.add_argument(
         '--search', type=Path, metavar='FILE', help='try values of config keys instead, by Optuna'
@@ -96,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     check_submitting(args)
     if args.search:
         return search(args)
-    sweep = read_sweep(args.sweep)
+    sweep = read_sweep(find_config(args.sweep))
     name, base = sweep.find_base(args.base)
     rows = sweep.choose(args.rows)
     seeds = check_seeds(args.seeds, '--seeds') if args.seeds else sweep.seeds
@@ -145,7 +150,7 @@ def search(args: argparse.Namespace) -> int:
     from irbox.sweeps import Searcher, Study, check_resources, read_search, submit_all
     from irbox.utils.console import console
 
-    found = read_search(args.search)
+    found = read_search(find_config(args.search))
     folder = args.work_dir or Path('work_dirs/searches', args.search.stem)
     searcher = Searcher(found, folder.resolve())
     resources = {searcher.row: args.resources}

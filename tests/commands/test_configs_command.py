@@ -42,10 +42,17 @@ def test_listing(capsys):
         main(['configs', 'list', 'zzz'])
 
 
+def test_a_sweep_is_no_config_to_copy(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r'is a sweep.*: irbox sweep .*table_vii\.yaml'):
+        main(['configs', 'copy', 'ablations/m2ir/table_vii'])
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize('ending', ['py', 'yaml'])
 def test_a_copy_is_the_same_config(tmp_path, monkeypatch, ending):
     monkeypatch.chdir(tmp_path)
-    target = f'mine.{ending}'
+    target = f'new/folder/mine.{ending}'
     main(['configs', 'copy', 'restormer_demo', target])
     ours, copied = load_config(CONFIGS / 'restormer_demo.py'), load_config(target)
     assert copied.to_dict() == ours.to_dict()

@@ -62,6 +62,12 @@ SWEEP = {
 }
 
 
+def test_a_table_that_comes_with_irbox_has_a_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_sweep(tmp_path, 'ablations/m2ir/table_vii', '--dry-run', '--base', 'embedded') == 0
+    assert 'no_dacp' in capsys.readouterr().out
+
+
 @pytest.fixture
 def sweep(tmp_path, monkeypatch):
     """Write a sweep, with changes to ``SWEEP``; gives a function that runs it."""

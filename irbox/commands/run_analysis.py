@@ -22,6 +22,7 @@ from irbox.evaluation.protocols import find_protocol
 from irbox.networks.restore_tiled import restore_tiled
 from irbox.restore.devices import choose_device
 from irbox.restore.exported_network import ExportedNetwork
+from irbox.restore.hub_folder import CONFIG
 from irbox.restore.load import load
 from irbox.restore.restoration_model import RestorationModel
 from irbox.utils.console import console
@@ -130,7 +131,7 @@ def _compare(args: argparse.Namespace, output: Output) -> list[str]:
             raise ValueError(f'--method {text}: write NAME=PATH.')
         if name in (*methods, compare.INPUT, compare.CLEAN):
             raise ValueError(f'--method {text}: the name is taken.')
-        if Path(path).is_dir() and not (Path(path) / 'config.yaml').is_file():
+        if Path(path).is_dir() and not (Path(path) / CONFIG).is_file():
             if not rules.clip:
                 raise ValueError(
                     f'--method {text}: --protocol {args.protocol} scores what lies outside 0 to 1, '
@@ -152,6 +153,8 @@ def _cost(args: argparse.Namespace, output: Output) -> list[str]:
     from irbox.benchmark.measure_cost import measure_cost
     from irbox.benchmark.run import processor
 
+    if args.rounds < 0:
+        raise ValueError(f'--rounds {args.rounds}: give a number of at least 0; 0 counts only.')
     width, height = args.size
     setting = Setting(
         '',

@@ -10,7 +10,7 @@ import yaml
 from irbox.commands.main import command_parser, tool
 from irbox.engine.checkpoint import write_checkpoint
 from irbox.registry import MODELS
-from support.small_model import small_config
+from support.small_model import small_config, small_model
 
 DATA = {
     'val_dataloader': {
@@ -156,6 +156,11 @@ def test_compare_by_a_checkpoint_alone(folder, tmp_path):
     assert rows[1]['psnr'] == rows[2]['psnr']
     check_written(tmp_path, 'compare', [f'compare_{rows[0]["image"]}'])
     assert (tmp_path / 'compare.html').exists()
+    # A folder that is a model is none of images.
+    small_model().save(tmp_path / 'saved')
+    analyse('compare', *pair, '--method', f'saved={tmp_path / "saved"}', *options)
+    rows = json.loads((tmp_path / 'compare.json').read_text())
+    assert [row['method'] for row in rows] == ['degraded', 'one', 'saved']
     with pytest.raises(ValueError, match='the name is taken'):
         analyse('compare', *pair, '--method', 'one=x.pth', '--name', 'one')
 
@@ -169,6 +174,8 @@ def test_costs_that_are_only_counted(folder, tmp_path, capsys):
     content = check_written(tmp_path, 'cost', ['cost'])
     assert content['inputs'] == [read_file(folder / 'config.yaml')]
     assert content['seeds'] == {'weights': 0}
+    with pytest.raises(ValueError, match='--rounds -1: give a number of at least 0'):
+        analyse('cost', folder / 'config.yaml', '--rounds', -1, '--out', tmp_path)
 
 
 def test_tables_of_two_systems(tmp_path):

@@ -21,7 +21,10 @@ Row = tuple[str, str]
 PACKAGES = ('torch', 'torchvision', 'mmengine-lite', 'timm', 'open_clip_torch', 'Pillow')
 # What can be added: module -> (what for, how to get it).
 OPTIONAL = {
-    'selective_scan_cuda': ("Mamba's own CUDA kernels", "pip install 'irbox[cuda]'"),
+    'selective_scan_cuda': (
+        "Mamba's own CUDA kernels",
+        "pip install --no-build-isolation 'irbox[cuda]'",
+    ),
     'triton': ('Triton kernels of the scan (CUDA GPUs)', 'comes with torch for Linux'),
     'lpips': ('LPIPS', "pip install 'irbox[metrics]'"),
     'torch_fidelity': ('FID', "pip install 'irbox[metrics]'"),

@@ -64,5 +64,6 @@ house: setup
 docs: setup
 	$(BIN)/mkdocs build --strict
 
+# Not work_dirs: trainings of many hours live there.
 clean:
-	rm -rf $(VENV) work_dirs .site
+	rm -rf $(VENV) .site

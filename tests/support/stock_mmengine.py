@@ -157,19 +157,6 @@ def code(folder):
     return f'{"the code ran" if (folder / "mark").exists() else "the code did not run"}; {said}'
 
 
-def used_folder(folder):
-    runner(folder, max_iters=16).train()
-    process = start(folder, 0.2)
-    time.sleep(0.1)
-    while not (folder / 'iter_4.pth').exists() and process.poll() is None:
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    again = runner(folder, resume=True, max_iters=20)
-    again.train()
-    return f'resumes: {(folder / "last_checkpoint").read_text().split("/")[-1]}'
-
-
 def start(folder, seconds, **environment):
     command = [sys.executable, '-m', HERE, '--train', str(folder), str(seconds)]
     return subprocess.Popen(command, env=os.environ | environment, stderr=subprocess.DEVNULL)

@@ -38,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_offline(parser)
     seams = parser.add_argument_group('seams')
     seams.add_argument(
-        '--side', type=whole_number, default=320, help='of the pictures (default: %(default)s)'
+        '--side',
+        type=whole_number,
+        default=288,
+        help='of the pictures, at most 300, the height of one (default: %(default)s)',
     )
     seams.add_argument(
         '--tile', type=whole_number, default=128, help='of the tiles (default: %(default)s)'

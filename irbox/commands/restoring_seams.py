@@ -18,6 +18,8 @@ from irbox.utils.files import atomic_write
 
 SIGMA = 25
 """Noise of the photographs, in levels of 255."""
+FORMATS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG'}
+"""Of figures, by the end of their names."""
 AMPLIFIED = 8
 """Differences in the figure are so many times what they are."""
 
@@ -62,7 +64,14 @@ def measure(tiled: np.ndarray, whole: np.ndarray, grid: Grid) -> Seams:
 
 
 def pictures(side: int) -> dict[str, np.ndarray]:
-    """Give a smooth gradient, and the middles of photographs with noise: (side, side, 3) floats."""
+    """Give a smooth gradient, and the middles of photographs with noise: (side, side, 3) floats.
+
+    Raises:
+        ValueError: A photograph is smaller.
+    """
+    most, name = min((min(photograph(one).image.size), one) for one in HELD_OUT)
+    if side > most:
+        raise ValueError(f'--side {side} is more than {name} has: give at most {most}.')
     ramp = np.linspace(0.2, 0.8, side, dtype=np.float32)
     found = {'gradient': np.stack([ramp[:, None] + 0 * ramp, ramp + 0 * ramp[:, None]] * 2, 2)}
     found['gradient'] = found['gradient'][..., :3]
@@ -88,12 +97,19 @@ def figure(columns: Sequence[np.ndarray], whole: np.ndarray) -> Image.Image:
 def run(
     model: RestorationModel, side: int, tile: int, overlaps: Sequence[int], path: Path | None
 ) -> None:
-    """Print the table and draw the figure, of the last picture."""
+    """Print the table and draw the figure, of the last picture.
+
+    Raises:
+        ValueError: A photograph is smaller than the side, or the figure is no .png and no .jpg.
+    """
+    if path is not None and path.suffix.lower() not in FORMATS:
+        raise ValueError(f'--figure {path}: the name must end in {", ".join(FORMATS)}.')
+    drawn = pictures(side)
     out = console()
     out.print(f'{model.name}, {side}x{side}, tiles of at most {tile}x{tile}')
     out.print('| picture | overlap | PSNR to untiled | step | mean step | step elsewhere |')
     out.print('|---|---|---|---|---|---|')
-    for name, picture in pictures(side).items():
+    for name, picture in drawn.items():
         whole = model.restore(picture, tile='none')
         columns = [whole]
         for overlap in overlaps:
@@ -104,8 +120,7 @@ def run(
             out.print(f'| {name} | {overlap} | {found.psnr:.1f} dB | {steps} |')
             columns.append(tiled)
     if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
-            figure(columns, whole).save(
-                file, 'JPEG' if path.suffix != '.png' else 'PNG', quality=85
-            )
+            figure(columns, whole).save(file, FORMATS[path.suffix.lower()], quality=85)
         out.print(f'{path}: untiled, then the overlaps; below what differs, {AMPLIFIED} times.')

@@ -6,6 +6,7 @@ import pytest
 from irbox.commands import restoring_memory, restoring_seams, restoring_speed
 from irbox.commands import tool as tool_of
 from irbox.commands.benchmark_restoring import open_model
+from irbox.commands.main import command_parser
 from irbox.networks.restore_tiled import make_grid
 from support.tiny_model import tiny_model
 
@@ -53,6 +54,22 @@ def test_seams_are_measured_and_drawn(folder, tmp_path, capsys):
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith('| ')]
     assert len(rows) == 1 + 3 * 2
     assert restoring_seams.Image.open(path).size == (3 * 96 + 2 * 4, 2 * 96)
+
+
+def test_a_figure_is_of_the_kind_that_its_name_says(folder, tmp_path):
+    path = tmp_path / 'deep' / 'seams.PNG'
+    main(['seams', folder, '--side', '64', '--tile', '64', '--figure', str(path)])
+    assert restoring_seams.Image.open(path).format == 'PNG'
+    with pytest.raises(ValueError, match=r'seams\.gif: the name must end in \.png, \.jpg, \.jpeg'):
+        main(['seams', folder, '--figure', 'seams.gif'])
+
+
+def test_photographs_are_not_padded(folder):
+    default = command_parser('benchmark-restoring').parse_args(['seams', folder]).side
+    shapes = {picture.shape for picture in restoring_seams.pictures(default).values()}
+    assert shapes == {(default, default, 3)}
+    with pytest.raises(ValueError, match='--side 301 is more than chelsea has: give at most 300'):
+        main(['seams', folder, '--side', '301'])
 
 
 def test_the_gradient_is_smooth():

@@ -15,6 +15,13 @@ def test_it_says_what_there_is_and_what_is_missing(capsys, monkeypatch):
     assert 'missing: pip install something' in text
 
 
+def test_kernels_of_mamba_are_installed_as_the_scan_says():
+    from irbox.commands.doctor import OPTIONAL
+    from irbox.layers.selective_scan.mamba_ssm_scan import RECIPE
+
+    assert RECIPE.startswith(OPTIONAL['selective_scan_cuda'][1])
+
+
 def test_completion_of_commands_and_options():
     done = subprocess.run(
         [sys.executable, '-m', 'irbox', 'completion', 'bash'],

@@ -79,10 +79,12 @@ class Campaign:
 
     def summary(self, run: Run) -> str:
         """Describe what a finished run found."""
-        (mean,) = (entry for entry in run.results() if entry['task'] == MEAN)
+        means = (entry for entry in run.results() if entry['task'] == MEAN)
+        # Of several protocols, the first, as in the table; there is none without PSNR.
+        mean = next(means, None)
         seconds = run.seconds()
         took = '' if seconds is None else f', trained in {seconds:.0f} s'
-        if mean['psnr'] is None or mean['input_psnr'] is None:
+        if mean is None or mean['psnr'] is None or mean['input_psnr'] is None:
             return f'finished{took}'
         gain = mean['psnr'] - mean['input_psnr']
         return f'mean PSNR {mean["psnr"]:.2f} dB ({gain:+.2f}), SSIM {mean["ssim"]:.4f}{took}'

@@ -32,7 +32,7 @@ class Found:
         """Give a score of a task, one value per seed; ``gain`` is in decibels over the input."""
         found = []
         for scores in self.runs.values():
-            for entry in scores:
+            for entry in _of_first_protocol(scores):
                 value = _value(entry, score) if entry['task'] == task else None
                 if value is not None:
                     found.append(value)
@@ -61,7 +61,7 @@ class Findings:
 
     @property
     def protocols(self) -> list[str]:
-        """List how images were scored."""
+        """List how images were scored: the first protocol of each run, which tables show."""
         return sorted({entry['protocol'] for entry in self._entries()})
 
     @property
@@ -82,7 +82,7 @@ class Findings:
     def _entries(self) -> Iterator[Scores]:
         for found in self.rows:
             for scores in found.runs.values():
-                yield from scores
+                yield from _of_first_protocol(scores)
 
 
 def collect(row: Row, runs: Sequence[Run], cost: Cost | None) -> Found:
@@ -103,6 +103,11 @@ def spread(values: Sequence[float], digits: int, sign: bool = False) -> str:
         return '–'
     mean = f'{statistics.fmean(values):{"+" if sign else ""}.{digits}f}'
     return f'{mean} ± {statistics.stdev(values):.{digits}f}' if len(values) > 1 else mean
+
+
+def _of_first_protocol(scores: Sequence[Scores]) -> list[Scores]:
+    """Choose the rows of the first protocol, which has what other metrics say as well."""
+    return [entry for entry in scores if entry['protocol'] == scores[0]['protocol']]
 
 
 def _value(entry: Scores, score: str) -> float | None:

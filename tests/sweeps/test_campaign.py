@@ -77,6 +77,17 @@ def test_what_a_run_found_in_one_line(campaign, psnr, seconds, said):
     assert made.summary(made.runs[0]) == said
 
 
+def test_a_run_of_several_protocols_and_one_without_any_are_told_of(campaign):
+    made = campaign()
+    for run, protocols in zip(made.runs, (('aio', 'y601'), ()), strict=False):
+        finish(run, 21.5)
+        (only,) = run.results()
+        rows = [only | {'protocol': name, 'psnr': 21.5 + 3 * n} for n, name in enumerate(protocols)]
+        (run.folder / 'results.json').write_text(json.dumps(rows))
+    assert made.summary(made.runs[0]) == 'mean PSNR 21.50 dB (+1.50), SSIM 0.5000'
+    assert made.summary(made.runs[1]) == 'finished'
+
+
 def test_the_table_has_every_row_as_far_as_it_is_finished(campaign, tmp_path, monkeypatch):
     costs = iter([Cost(1_000_000, 10**9, 5 * 10**8), ValueError('cannot be built')])
 

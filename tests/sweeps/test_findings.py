@@ -13,6 +13,7 @@ from irbox.sweeps.findings import Findings, Found, collect, spread
 from irbox.sweeps.plot import plot
 from irbox.sweeps.run import Run
 from irbox.sweeps.sweep import Row, Sweep
+from irbox.sweeps.table import markdown, write_csv
 
 
 def scores(task, psnr, input_psnr=10.0, **others):
@@ -55,6 +56,17 @@ def test_a_table_has_what_any_row_has_and_the_mean_last():
     assert (found.protocols, found.others) == (['aio'], ['lpips', 'fid'])
     assert found.input('haze', 'psnr') == 10.0 and found.input('fog', 'psnr') is None
     assert findings(Found(ROUTED)).tasks == []
+
+
+def test_of_several_protocols_the_table_has_the_first_and_the_csv_all(tmp_path):
+    both = [scores('haze', 20.0, lpips=0.1), scores('haze', 24.0, protocol='y601')]
+    found = findings(Found(PLAIN, runs={0: both}), score='psnr')
+    assert found.rows[0].values('haze', 'psnr') == [20.0] and found.protocols == ['aio']
+    text = markdown(found)
+    assert 'protocol `aio`;' in text and '| Plain | 20.00 / 0.5000 |' in text
+    write_csv(tmp_path / 'a.csv', found)
+    lines = (tmp_path / 'a.csv').read_text().splitlines()[1:]
+    assert [line.split(',')[4] for line in lines] == ['aio', 'y601']
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -102,12 +103,13 @@ def _search(path: Path, content: Mapping[str, Any]) -> Search:
         pruned_after=_number(pruning.get('trials', 5), 'pruning.trials', 1),
         pruned_from=_number(pruning.get('iterations', 0), 'pruning.iterations', 0),
     )
-    # Both ends of everything, so that a search does not find out in its third night.
-    for end in (0, -1):
-        tried = {
-            key: (values.low, values.high)[end] if isinstance(values, Range) else values[end]
-            for key, values in search.space.items()
-        }
+    # Each value and both ends, so that a search does not find out in its third night.
+    listed = {
+        key: (values.low, values.high) if isinstance(values, Range) else values
+        for key, values in search.space.items()
+    }
+    for number in range(max(map(len, listed.values()))):
+        tried = {key: values[min(number, len(values) - 1)] for key, values in listed.items()}
         load_config(base, {**search.options, **tried})
     return search
 
@@ -125,7 +127,8 @@ def _values(given: Any, place: str) -> Range | tuple[Choice, ...]:
     check_keys(given, RANGE, place)
     for key in ('low', 'high', *(['step'] if 'step' in given else [])):
         value = given.get(key)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        number = None if isinstance(value, bool) else value
+        if not isinstance(number, (int, float)) or not math.isfinite(number):
             raise ValueError(f'{place}.{key}: {value!r} must be a number, such as 8 or 1.0e-4.')
     if given['low'] >= given['high']:
         raise ValueError(f'{place}: low {given["low"]} must be less than high {given["high"]}.')
@@ -133,7 +136,15 @@ def _values(given: Any, place: str) -> Range | tuple[Choice, ...]:
         raise ValueError(f'{place}.log: {given["log"]!r} must be true or false.')
     if given.get('log') and (given['low'] <= 0 or 'step' in given):
         raise ValueError(f'{place}: log needs a low above 0, and no step.')
-    return Range(**given)
+    values = Range(**given)
+    if values.step is not None and values.step <= 0:
+        raise ValueError(f'{place}.step: {values.step} must be above 0.')
+    if values.whole and values.step is not None and values.step % 1:
+        raise ValueError(
+            f'{place}.step: {values.step} must be whole where low and high are. For other numbers '
+            f'between them, write low: {float(values.low)}.'
+        )
+    return values
 
 
 def _number(value: Any, place: str, least: int) -> int:

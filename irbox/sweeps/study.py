@@ -73,9 +73,16 @@ class Study:
             )
             asked = {key: str(values) for key, values in sorted(search.space.items())}
             asked |= {'base': str(search.base), 'options': str(dict(search.options))}
-            if self.study.user_attrs.get('asked', asked) != asked:
+            later = {'score': search.score, 'seed': str(search.seed)}
+            asked |= later | {'direction': search.direction}
+            # What earlier versions wrote of a study lacks the last three.
+            later['direction'] = self.study.direction.name.lower()
+            known = later | self.study.user_attrs.get('asked', asked)
+            other = [key for key in known | asked if known.get(key) != asked.get(key)]
+            if other:
                 raise ValueError(
-                    f'{folder} holds a study of another search. Choose another --work-dir.'
+                    f'{folder} holds a study of another search: what differs is '
+                    f'{", ".join(other)}. Choose another --work-dir.'
                 )
             self.study.set_user_attr('asked', asked)
 
@@ -113,9 +120,16 @@ class Study:
         import optuna
 
         trials = self.study.get_trials(deepcopy=False)
+        state = optuna.trial.TrialState
         for one in trials:
-            if one.state == optuna.trial.TrialState.RUNNING and self._hold(stack, one.number):
+            if one.state != state.RUNNING or not self._hold(stack, one.number):
+                continue
+            if one.params.keys() == self.search.space.keys():
                 return optuna.trial.Trial(self.study, one._trial_id)
+            # Its process was killed while it chose values: trained, it would be the base's.
+            left = optuna.trial.Trial(self.study, one._trial_id)
+            self._fail(left, 'its process ended before it had all values')
+            self._tell(left)
         if len(trials) >= self.search.trials:
             return None
         # Processes that share a seed would try the same.
@@ -135,6 +149,12 @@ class Study:
             return False
         return True
 
+    def _fail(self, trial: Any, reason: str) -> None:
+        import optuna
+
+        trial.set_user_attr('reason', reason)
+        self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+
     def _config(self, values: Mapping[str, Any]) -> Config:
         seed = {'randomness.seed': self.search.seed}
         return load_config(self.search.base, {**self.search.options, **values, **seed})
@@ -143,15 +163,15 @@ class Study:
         """Train a trial, and tell the study; gives whether it did not fail."""
         import optuna
 
-        state = optuna.trial.TrialState
         name = f'trial_{trial.number}'
-        run = Run(
-            name,
-            self.search.seed,
-            config_text(self._config(trial.params)),
-            self.folder / name,
-            tested=False,
-        )
+        try:
+            config = config_text(self._config(trial.params))
+        except ValueError as error:
+            # Values of which each is right may be wrong together.
+            self._fail(trial, str(error))
+            self._tell(trial)
+            return False
+        run = Run(name, self.search.seed, config, self.folder / name, tested=False)
         watch = _Watch(trial, self.search.score, run.folder)
 
         def started(process: subprocess.Popen[bytes]) -> None:
@@ -166,15 +186,16 @@ class Study:
         scores = watch.scores()
         failed = not watch.given_up and (bool(failure) or not scores)
         if watch.given_up:
-            self.study.tell(trial, state=state.PRUNED)
+            self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         elif failed:
-            reason = failure or f'no validation gave {self.search.score}'
-            trial.set_user_attr('reason', reason)
-            self.study.tell(trial, state=state.FAIL)
+            self._fail(trial, failure or f'no validation gave {self.search.score}')
         else:
             self.study.tell(trial, scores[max(scores)])
-        self.say(self._line(self.study.get_trials(deepcopy=False)[trial.number]))
+        self._tell(trial)
         return not failed
+
+    def _tell(self, trial: Any) -> None:
+        self.say(self._line(self.study.get_trials(deepcopy=False)[trial.number]))
 
     def _write_best(self) -> None:
         try:

@@ -1,5 +1,7 @@
 """Searches: two processes on one study."""
 
+import dataclasses
+import math
 import os
 import signal
 import subprocess
@@ -18,6 +20,7 @@ from support.sweeps import run_sweep
 
 optuna = pytest.importorskip('optuna')
 LR = 'optim_wrapper.optimizer.lr'
+BATCH, LOSS = 'train_dataloader.batch_size', 'model.losses.pixel.type'
 SEARCH = {
     'title': 'Rates',
     'base': str(TINY),
@@ -120,6 +123,46 @@ def test_what_a_killed_process_left_is_gone_on_with(search, tmp_path):
     assert Path('work/calls').read_text().split() == ['trial_0', 'trial_0']
 
 
+def test_a_study_of_another_score_direction_or_seed_is_refused(search, tmp_path):
+    def begin(**changes):
+        return Study(read_search(search(**changes)), tmp_path / 'work', None, print)
+
+    made = begin().study
+    for key, value in (('score', 'mean/ssim'), ('direction', 'minimize'), ('seed', 1)):
+        with pytest.raises(ValueError, match=f'another search: what differs is {key}. Choose'):
+            begin(**{key: value})
+    # Earlier versions did not write them; the direction is known all the same.
+    asked = made.user_attrs['asked']
+    old = {key: asked[key] for key in asked if key not in ('score', 'direction', 'seed')}
+    made.set_user_attr('asked', old)
+    with pytest.raises(ValueError, match='what differs is direction'):
+        begin(direction='minimize')
+    begin(score='mean/ssim', trials=9)
+    with pytest.raises(ValueError, match='what differs is score'):
+        begin()
+
+
+def test_a_trial_without_all_its_values_fails_and_is_not_trained(search, tmp_path):
+    """What is left by a process that was killed while it chose values."""
+    said = []
+    made = Study(read_search(search(trials=1)), tmp_path / 'work', tmp_path / 'tools', said.append)
+    made.study.ask().suggest_categorical('model.network.width', (2, 4))
+    made.run()
+    assert [one.state.name for one in study('work').trials] == ['FAIL']
+    assert len(said) == 1 and 'before it had all values' in said[0]
+    assert not Path('work/calls').exists() and not Path('work/best.yaml').exists()
+
+
+def test_values_that_are_wrong_together_fail_one_trial(search, tmp_path):
+    """Each may be right: only the config of the trial shows it."""
+    asked = dataclasses.replace(read_search(search(trials=2)), space={LR: ('fast',)})
+    said = []
+    made = Study(asked, tmp_path / 'work', tmp_path / 'tools', said.append)
+    assert made.run() == 2
+    assert [one.state.name for one in study('work').trials] == ['FAIL'] * 2
+    assert len(said) == 2 and 'optim_wrapper.optimizer.lr' in said[0] and "'fast'" in said[0]
+
+
 @pytest.mark.slow
 def test_two_processes_on_one_study_with_the_real_tool(search, tmp_path):
     path = search(trials=3, pruning={'trials': 3})
@@ -215,6 +258,11 @@ def test_options_that_mean_nothing_are_told_before_anything_runs(
         ({'space': {LR: {'low': 0.1, 'high': 0.01}}}, 'must be less than high'),
         ({'space': {LR: {'low': 0.0, 'high': 0.01, 'log': True}}}, 'log needs a low above 0'),
         ({'space': {LR: 3}}, 'must be a list, or'),
+        ({'space': {LR: {'low': 0.1, 'high': math.inf}}}, 'high: inf must be a number'),
+        ({'space': {LR: {'low': 0.1, 'high': 0.2, 'step': 0}}}, 'step: 0 must be above 0'),
+        ({'space': {BATCH: {'low': 2, 'high': 8, 'step': 0.5}}}, 'step: 0.5 must be whole where'),
+        ({'space': {BATCH: {'low': 2, 'high': 8, 'step': 2.5}}}, 'write low: 2.0'),
+        ({'space': {LOSS: ['L1Loss', 'L1Los', 'PSNRLoss']}}, "No loss is called 'L1Los'"),
         ({'trials': 0}, 'trials: 0 must be a whole number of at least 1'),
         ({'direction': 'up'}, 'must be maximize or minimize'),
     ],

@@ -55,7 +55,9 @@ def write_table(path: Path, title: str, text: str) -> None:
     before, after = f'# {title}\n\n', '\n'
     if path.is_file():
         content = check_marks(path)
-        before, after = content.split(BEGIN)[0], content.split(END, 1)[1]
+        before, rest = content.split(BEGIN, 1)
+        # Other generated parts may end by the same mark above.
+        after = rest.split(END, 1)[1]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, f'{before}{BEGIN}\n{text}\n{END}{after}')
 
@@ -67,7 +69,7 @@ def check_marks(path: Path) -> str:
         ValueError: The file has no marks.
     """
     content = path.read_text(encoding='utf-8')
-    if BEGIN not in content or END not in content.split(BEGIN)[1]:
+    if BEGIN not in content or END not in content.split(BEGIN, 1)[1]:
         raise ValueError(f'{path} has no lines {BEGIN} and {END} to write between. Add them.')
     return content
 

@@ -87,6 +87,8 @@ def run_all(
         slot = free.get()
         try:
             return run.execute(tools, slot, started, stopping)
+        except (OSError, ValueError) as error:
+            return str(error)
         finally:
             free.put(slot)
 

@@ -90,6 +90,10 @@ class Sweep:
         if given in self.bases:
             return given, self.bases[given]
         if Path(given).is_file():
+            # Rows' options for a base are found by its path as it is listed.
+            for name, path in self.bases.items():
+                if path.is_file() and path.samefile(given):
+                    return name, path
             return Path(given).stem, Path(given)
         raise ValueError(
             f'--base {given} is neither a file nor a base of {self.path}. '

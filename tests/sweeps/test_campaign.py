@@ -1,6 +1,7 @@
 """Runs of rows and seeds, on stand-ins for what they wrote."""
 
 import json
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
@@ -8,6 +9,7 @@ from mmengine.config import Config
 from irbox.sweeps.campaign import Campaign
 from irbox.sweeps.cost import Cost, count_cost
 from irbox.sweeps.read_sweep import read_sweep
+from irbox.sweeps.sweep import resolve
 from support.paths import TINY
 from support.small_model import small_config
 
@@ -28,6 +30,27 @@ def campaign(tmp_path):
         return Campaign(sweep, name, base, chosen, seeds, {}, tmp_path / 'work', (64, 48))
 
     return make
+
+
+def test_a_listed_base_is_found_by_its_file(tmp_path, monkeypatch):
+    """However its path is spelt: rows' options for it go with it."""
+    (tmp_path / 'base.yaml').write_text(f'_base_: {TINY}\n')
+    (tmp_path / 'own.yaml').write_text(f'_base_: {TINY}\n')
+    (tmp_path / 'sweep.yaml').write_text(
+        f'bases: {{demo: {TINY}, small: base.yaml}}\nseeds: [0]\n'
+        'rows: [{name: one, options_on: {small: {train_cfg.max_iters: 3}}}]\n'
+    )
+    sweep = read_sweep(tmp_path / 'sweep.yaml')
+    monkeypatch.chdir(tmp_path)
+    by_name = sweep.find_base('small')
+    for spelling in (
+        'base.yaml',
+        '../' + tmp_path.name + '/base.yaml',
+        str(tmp_path / 'base.yaml'),
+    ):
+        assert sweep.find_base(str(spelling)) == by_name
+    assert resolve(sweep.rows[0], by_name[1], {}).train_cfg.max_iters == 3
+    assert sweep.find_base('own.yaml') == ('own', Path('own.yaml'))
 
 
 def finish(run, psnr, seconds=None):

@@ -17,7 +17,8 @@ class Shelf:
     """The models of a page, each loaded once for each device.
 
     Args:
-        names: What to load: the first restores where the visitor chooses none.
+        names: What to load: the first restores where the visitor chooses none. A name that comes
+            again is loaded once.
         load: From such a name and a device to a model.
         device: Of a visitor who chooses none.
 
@@ -30,6 +31,7 @@ class Shelf:
         self._lock = threading.Lock()
         self._loaded: dict[tuple[str, str], RestorationModel] = {}
         self.device = str(choose_device(device))
+        names = list(dict.fromkeys(names))
         models = [load(name, self.device) for name in names]
         labels = [model.name for model in models]
         self._sources = {

@@ -7,7 +7,9 @@ from PIL import Image
 
 from irbox.page.desk import pack
 from irbox.page.limits import Limits
+from irbox.page.shelf import Shelf
 from irbox.pictures import read_picture
+from irbox.restore.load import load
 from support.picture_files import KINDS
 
 ENDS = {'png': '.png', 'jpeg': '.jpg', 'webp': '.webp', 'tiff': '.tif'}
@@ -143,3 +145,10 @@ def test_two_models_side_by_side(desk, jpeg, by_command):
         assert first.views.after.read_bytes() != second.views.after.read_bytes()
     with desk.visitors.working('a') as visitor:
         assert not visitor.beside and not any(visitor.folder.iterdir())
+
+
+def test_a_model_named_twice_is_loaded_once(folders):
+    loaded = []
+    name = str(folders['tiny'])
+    shelf = Shelf([name, name], lambda *one: loaded.append(one) or load(*one), 'cpu')
+    assert shelf.names == ['tiny'] and len(loaded) == 1

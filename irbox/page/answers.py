@@ -10,7 +10,15 @@ import gradio as gr
 
 from irbox.page.desk import Desk, pack
 from irbox.page.inside_answers import InsideAnswers
-from irbox.page.messages import nothing_new, reasons, session_of, status_of, told
+from irbox.page.messages import (
+    cancelled_told,
+    nothing_new,
+    reasons,
+    session_of,
+    status_of,
+    told,
+)
+from irbox.page.pair import show_pair
 from irbox.page.preview import preview_part
 from irbox.page.steps import Finished
 from irbox.page.turns import Cancelled
@@ -78,7 +86,7 @@ class Answers:
         def say(share: float, text: str) -> None:
             progress(share, desc=text)
 
-        with self.desk.visitors.working(session) as visitor:
+        with cancelled_told(), self.desk.visitors.working(session) as visitor:
             try:
                 outcomes = self.desk.restore(
                     visitor,
@@ -91,7 +99,7 @@ class Answers:
             except (ValueError, OSError) as error:
                 raise told(error, files) from error
             if visitor.stop.is_set():
-                raise gr.Error('Cancelled.', title='Cancelled', print_exception=False)
+                raise Cancelled
             self._beside(visitor, files, given, outcomes, say)
             failed = [one for one in outcomes if one.status == 'failed']
             if not visitor.done:
@@ -112,17 +120,22 @@ class Answers:
         second = self._of(given, 'beside')
         if second in (None, ALONE, self._of(given, 'model')):
             return
-        done = self.desk.restore(
-            visitor,
-            files,
-            self._settings(given),
-            second,
-            self._of(given, 'device'),
-            lambda share, text: say(share, f'{text}, by {second}'),
-            beside=True,
-        )
+        try:
+            done = self.desk.restore(
+                visitor,
+                files,
+                self._settings(given, second),
+                second,
+                self._of(given, 'device'),
+                lambda share, text: say(share, f'{text}, by {second}'),
+                beside=True,
+            )
+        except (ValueError, OSError) as error:
+            # No error: the first of the models has answered.
+            gr.Warning(str(told(error, files).message))
+            return
         if visitor.stop.is_set():
-            raise gr.Error('Cancelled.', title='Cancelled', print_exception=False)
+            raise Cancelled
         broken = {one.job.source.name for one in outcomes if one.status == 'failed'}
         outcomes += [
             one for one in done if one.status == 'failed' and one.job.source.name not in broken
@@ -130,7 +143,7 @@ class Answers:
 
     def cancel(self, request: gr.Request) -> str:
         """End what is computed for this visitor, within a tile."""
-        self.desk.visitors.of(session_of(request)).stop.set()
+        self.desk.visitors.cancel(session_of(request))
         return 'Cancelled.'
 
     def leave(self, request: gr.Request) -> None:
@@ -146,10 +159,12 @@ class Answers:
         """Show all restored pictures at another strength, without the network."""
         visitor = self.desk.visitors.of(session_of(request))
         if not visitor.done or not visitor.work.acquire(blocking=False):
-            # Nothing yet, or at work: the next answer has the strength in it.
+            # Nothing yet, or at work: the page asks again behind the answer.
             return nothing_new()
         try:
             value = float(self._of(given, 'strength'))
+            if all(one.settings.strength == value for one in [*visitor.done, *visitor.beside]):
+                return nothing_new()
             visitor.done[:] = [one.at(value) for one in visitor.done]
             visitor.beside[:] = [one.at(value) for one in visitor.beside]
             shown = self._result(visitor, self._chosen(given, visitor), [])
@@ -200,8 +215,8 @@ class Answers:
         progress: gr.Progress,
     ) -> dict[Any, Any]:
         files, parts = self._files(given), self.parts
-        with self.desk.visitors.working(session_of(request), fresh=False) as visitor:
-            try:
+        try:
+            with self.desk.visitors.working(session_of(request), fresh=False) as visitor:
                 self.desk.limits.check(files[0])
                 model = self.desk.shelf.get(self._of(given, 'model'), self._of(given, 'device'))
                 settings = self._settings(given)
@@ -215,12 +230,12 @@ class Answers:
                     self.desk.turns,
                     lambda share, text: progress(share, desc=text),
                 )
-            except Cancelled:
-                # No error: the button has said that it was pressed.
-                return nothing_new()
-            except (ValueError, OSError) as error:
-                raise told(error, files) from error
-            visitor.part = files[0], point, settings
+                visitor.part = files[0], point, settings
+        except Cancelled:
+            # No error: the button has said that it was pressed.
+            return nothing_new()
+        except (ValueError, OSError) as error:
+            raise told(error, files) from error
         return {
             parts['slider']: (done.before, done.after),
             parts['status']: done.text,
@@ -233,10 +248,11 @@ class Answers:
     def _files(self, given: Mapping[Any, Any]) -> list[Path]:
         return [Path(one) for one in self._of(given, 'files') or ()]
 
-    def _settings(self, given: Mapping[Any, Any]) -> Settings:
+    def _settings(self, given: Mapping[Any, Any], model: str | None = None) -> Settings:
+        """What is asked for; of the bars, those of the model's own words: the chosen one's."""
         weights = None
         if self._of(given, 'steer'):
-            names = self.desk.shelf.get(self._of(given, 'model')).card.degradations
+            names = self.desk.shelf.get(model or self._of(given, 'model')).card.degradations
             # A field that somebody has just emptied has no number.
             weights = {name: float(given[self.weights[name]] or 0) for name in names}
         return self.desk.settings(self._of(given, 'tile'), self._of(given, 'strength'), weights)
@@ -267,27 +283,7 @@ class Answers:
             parts['archive']: archive,
             parts['beliefs']: _bars(done.report.steered or done.report.degradations),
             parts['difference']: gr.update(value=str(done.views.difference), visible=True),
-            **self._pair(visitor, done),
-        }
-
-    def _pair(self, visitor: Visitor, done: Finished) -> dict[Any, Any]:
-        """Both answers over each other, and the second's file."""
-        # Of several pictures one may have failed with one of the models.
-        folder = done.job.target.parent.name.replace('done', 'beside')
-        second = next((one for one in visitor.beside if one.job.target.parent.name == folder), None)
-        pair, other = self.parts['pair'], self.parts['other']
-        if second is None:
-            return {pair: gr.update(value=None, visible=False), other: gr.update(visible=False)}
-        names = f'{done.model.name} and {second.model.name}'
-        return {
-            pair: gr.update(
-                value=(str(done.views.after), str(second.views.after)),
-                label=f'{names}, side by side',
-                visible=True,
-            ),
-            other: gr.update(
-                value=str(second.job.target), label=f'That of {second.model.name}', visible=True
-            ),
+            **show_pair(parts, done, visitor.beside),
         }
 
 

@@ -109,6 +109,7 @@ class Desk:
         )
         outcomes = run_batch(jobs, steps, lambda outcome: None, visitor.stop)
         done: list[Finished] = visitor.beside if beside else visitor.done
+        visitor.files = list(files)
         done[:] = sorted(steps.finished, key=lambda one: numbers[one.job])
         for outcome in outcomes:
             # Where it lies here is nobody's business.

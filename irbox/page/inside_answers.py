@@ -10,8 +10,7 @@ import gradio as gr
 
 from irbox.page.desk import Desk
 from irbox.page.inside import Inside, look_inside
-from irbox.page.messages import nothing_new, session_of, told
-from irbox.page.turns import Cancelled
+from irbox.page.messages import cancelled_told, nothing_new, session_of, told
 
 
 class InsideAnswers:
@@ -30,20 +29,19 @@ class InsideAnswers:
         parts = self.parts
         files = [Path(one) for one in given[parts['files']] or ()]
         number = given[parts['chooser']]
-        index = number if isinstance(number, int) and number < len(files) else 0
-        session = session_of(request)
-        with self.desk.visitors.working(session, fresh=False) as visitor:
+        working = self.desk.visitors.working(session_of(request), fresh=False)
+        with cancelled_told(), working as visitor:
             try:
                 if not files:
                     raise ValueError('Drop a picture first.')
-                # Of what is restored: pictures that failed are not among them.
-                done = visitor.done[number : number + 1] if isinstance(number, int) else []
-                source = done[0].job.source if done else files[index]
+                # Of what is restored: pictures that failed are not among them. Of files that were
+                # dropped since then nothing is chosen yet.
+                restored = visitor.done if visitor.files == files else []
+                done = restored[number : number + 1] if isinstance(number, int) else []
+                source = done[0].job.source if done else files[0]
                 self.desk.limits.check(source)
                 model = self.desk.shelf.get(given[parts['model']], given[parts['device']])
                 visitor.inside = look_inside(model, source, self.desk.turns, visitor.stop)
-            except Cancelled:
-                raise gr.Error('Cancelled.', title='Cancelled', print_exception=False) from None
             except (ValueError, OSError) as error:
                 raise told(error, files) from error
             return self._shown(visitor.inside, None, None)

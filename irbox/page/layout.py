@@ -229,21 +229,15 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
         samples.click(answers.example, samples, files, **hidden)
         files.change(answers.look, {files}, [picture, status], **hidden)
         go.click(None, js=TO_THE_ANSWER, api_visibility='private')
-        go.click(
+        restored = go.click(
             answers.restore, asked, shown, show_progress_on=[slider, status], **hidden
-        ).success(None, js=TO_THE_ANSWER, api_visibility='private')
+        )
+        restored.success(None, js=TO_THE_ANSWER, api_visibility='private')
         cancel.click(answers.cancel, None, status, queue=False, api_visibility='private')
         chooser.input(answers.show, asked, shown, **hidden)
-        strength.release(
-            answers.strength,
-            asked,
-            [slider, download, archive, pair, other],
-            show_progress='hidden',
-            **hidden,
-        )
-        picture.select(answers.preview, asked, [slider, status, beliefs], **hidden)
+        part = picture.select(answers.preview, asked, [slider, status, beliefs], **hidden)
         # One event for all bars: of several that are moved at once, the last is answered last.
-        gr.on(
+        anew = gr.on(
             [steer.input, *(weight.release for weight in weights)],
             answers.again,
             asked,
@@ -251,7 +245,16 @@ def build_page(desk: Desk, examples: Sequence[Path]) -> gr.Blocks:
             trigger_mode='always_last',
             **hidden,
         )
-        look.click(answers.inside.look, asked, maps, **hidden)
+        looked = look.click(answers.inside.look, asked, maps, **hidden)
+        # Behind what takes its time, too: moved meanwhile, the bar was not heard.
+        for moved in (strength.release, *(one.success for one in (restored, part, anew, looked))):
+            moved(
+                answers.strength,
+                asked,
+                [slider, download, archive, pair, other],
+                show_progress='hidden',
+                **hidden,
+            )
         place.input(answers.inside.turn, {place, expert}, maps, show_progress='hidden', **hidden)
         expert.input(answers.inside.turn, {place, expert}, maps, show_progress='hidden', **hidden)
         page.load(js=ON_LOAD)

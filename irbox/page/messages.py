@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from irbox.page.steps import Finished
+from irbox.page.turns import Cancelled
 from irbox.restore.batch.job import Outcome
 
 
@@ -33,6 +35,15 @@ def told(error: Exception, files: Sequence[Path]) -> gr.Error:
     for file in files:
         text = text.replace(str(file), file.name)
     return gr.Error(text, print_exception=False)
+
+
+@contextmanager
+def cancelled_told() -> Iterator[None]:
+    """Tell the page of work that was cancelled, in place of ``Cancelled``."""
+    try:
+        yield
+    except Cancelled:
+        raise gr.Error('Cancelled.', title='Cancelled', print_exception=False) from None
 
 
 def status_of(done: Finished, failed: Sequence[Outcome]) -> str:

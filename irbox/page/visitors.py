@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from irbox.page.turns import Cancelled
+
 SOON = 60.0
 """Seconds in which an answer is fetched."""
 
@@ -23,6 +25,8 @@ class Visitor:
     folder: Path
     done: list[Any] = field(default_factory=list)
     """The last call's ``Finished``."""
+    files: list[Path] = field(default_factory=list)
+    """As uploaded, what ``done`` was made of, those that failed too."""
     beside: list[Any] = field(default_factory=list)
     """Likewise, of the second of two models side by side."""
     inside: Any = None
@@ -30,6 +34,9 @@ class Visitor:
     part: Any = None
     """The part that was restored last, to do it anew: picture, point and settings."""
     stop: threading.Event = field(default_factory=threading.Event)
+    """Ends what is computed now."""
+    newest: threading.Event = field(default_factory=threading.Event)
+    """Ends what was asked for last, which may wait still; all before is ended already."""
     until: float = 0.0
     """When the folder goes, by the monotonic clock, unless something is asked for before."""
     left: bool = False
@@ -70,34 +77,47 @@ class Visitors:
         Args:
             session: Whose.
             fresh: Begin with an empty folder and nothing done.
+
+        Raises:
+            Cancelled: It was ended before it began.
         """
         visitor = self.of(session)
-        visitor.stop.set()
+        own = threading.Event()
+        with self._lock:
+            visitor.newest.set()
+            visitor.newest = own
         with visitor.work:
-            visitor.stop.clear()
-            if visitor.left:
-                # Gone while the earlier work ended.
-                visitor.stop.set()
-            if fresh:
-                visitor.done.clear()
-                visitor.beside.clear()
-                visitor.inside = visitor.part = None
-                _empty(visitor.folder)
+            # An event of its own: cleared for this, one of all would lose what was meant for it.
+            visitor.stop = own
             try:
+                if visitor.left or own.is_set():
+                    raise Cancelled
+                if fresh:
+                    visitor.done.clear()
+                    visitor.beside.clear()
+                    visitor.inside = visitor.part = None
+                    _empty(visitor.folder)
                 yield visitor
             finally:
                 visitor.until = time.monotonic() + self.seconds
                 if visitor.left:
                     shutil.rmtree(visitor.folder, ignore_errors=True)
 
+    def cancel(self, session: str) -> None:
+        """End what is computed for a visitor within a tile, and what waits for that."""
+        visitor = self.of(session)
+        with self._lock:
+            visitor.newest.set()
+
     def leave(self, session: str) -> None:
         """Forget a visitor: what is computed ends within a tile, and files are deleted."""
         with self._lock:
             visitor = self._visitors.pop(session, None)
-        if visitor is None:
-            return
-        visitor.left = True
-        visitor.stop.set()
+            if visitor is None:
+                return
+            # In this order: who has begun since then sees that the visitor left.
+            visitor.left = True
+            visitor.newest.set()
         if visitor.work.acquire(blocking=False):
             try:
                 shutil.rmtree(visitor.folder, ignore_errors=True)

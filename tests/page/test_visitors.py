@@ -1,7 +1,9 @@
 import threading
+import time
 
 import pytest
 
+from irbox.page.turns import Cancelled
 from irbox.page.visitors import Visitors
 
 
@@ -22,7 +24,7 @@ def test_leaving_deletes(visitors):
     visitor = visitors.of('a')
     (visitor.folder / 'file').write_text('mine')
     visitors.leave('a')
-    assert visitor.stop.is_set()
+    assert visitor.left
     assert not visitor.folder.exists()
     visitors.leave('a')
     assert visitors.of('a') is not visitor
@@ -60,6 +62,39 @@ def test_the_next_work_ends_the_last(visitors):
     thread.join(10)
     with visitors.working('a', fresh=False) as visitor:
         assert visitor.done == [2]
+
+
+@pytest.mark.parametrize('end', ['cancel', 'next', 'leave'])
+def test_what_waits_is_ended_too(visitors, end):
+    said = []
+
+    def wait(name):
+        try:
+            with visitors.working('a'):
+                said.append(name)
+        except Cancelled:
+            said.append(f'{name} ended')
+
+    def start(name):
+        before = visitor.newest
+        threads.append(threading.Thread(target=wait, args=(name,)))
+        threads[-1].start()
+        until = time.monotonic() + 10
+        while visitor.newest is before and time.monotonic() < until:
+            time.sleep(0.001)
+
+    threads = []
+    with visitors.working('a') as visitor:
+        start('second')
+        assert visitor.stop.is_set() and not visitor.newest.is_set()
+        if end == 'next':
+            start('third')
+        else:
+            getattr(visitors, end)('a')
+    for thread in threads:
+        thread.join(10)
+    assert sorted(said) == ['second ended', 'third'][: len(threads)]
+    assert visitor.folder.exists() == (end != 'leave')
 
 
 def test_the_forgotten_are_swept(visitors):

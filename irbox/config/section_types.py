@@ -18,7 +18,6 @@ class Loader(TypedDict, total=False):
     worker_init_fn: Any
     batch_size: PositiveInt
     num_workers: NonNegativeInt
-    num_batch_per_epoch: PositiveInt | None
     pin_memory: bool
     drop_last: bool
     timeout: NonNegativeFloat

@@ -132,6 +132,7 @@ MISTAKES = [
     ('model.losses.pixel.weight', -1, 'weight: -1 must be a number of at least 0'),
     ('train_dataloader.num_workers', '3', "train_dataloader.num_workers: '3' is text.*Write 3"),
     ('train_dataloader.batch_size', 0, 'train_dataloader.batch_size: 0 must be .* above 0'),
+    ('train_dataloader.num_batch_per_epoch', 3, "'num_batch_per_epoch' is no known key"),
     ('train_dataloader.batch_size', 10**30, 'must be a whole number that fits into 64 bits'),
     ('train_dataloader.dataset.labels', None, 'labels: null must be a list'),
     ('train_dataloader.dataset.labels', 'dark', r"'dark' must be a list, such as \['dark'\]"),

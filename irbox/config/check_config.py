@@ -42,6 +42,7 @@ DEFAULT_HOOKS = frozenset(
         'final_weights',
         'finite_steps',
         'replicas',
+        'bad_samples',
         'signs_of_life',
         'watchdog',
         'keep_memory',

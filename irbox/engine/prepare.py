@@ -116,6 +116,12 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
         'default_hooks': default_hooks(config),
         'visualizer': visualizer(config),
     }
+    skips = getattr(loader.dataset, 'on_bad_sample', '') == 'skip'
+    if skips and 'bad_samples' not in sections['default_hooks']:
+        raise ValueError(
+            'default_hooks.bad_samples: null does not go with on_bad_sample: skip, whose samples '
+            'this hook takes note of. Remove one of them.'
+        )
     if config.get('val_dataloader') is not None:
         sections |= _evaluation(config, 'val')
     prepared = Prepared(config, build_model(config, copies=2), sections, notes=notes)

@@ -12,6 +12,7 @@ OWN = (
     'final_weights',
     'finite_steps',
     'replicas',
+    'bad_samples',
     'signs_of_life',
     'watchdog',
     'keep_memory',

@@ -27,8 +27,8 @@ STARTS = 3
 # What shows that a training was here, and what else it leaves.
 TRAINED = re.compile(r'(iter_\d+|best_.+_iter_\d+|final.*)\.(pth|safetensors|shards)')
 LEFT = re.compile(
-    r'run\.json|config\.yaml|last_checkpoint|skipped\.jsonl|diverged_iter_\d+\.pt|\d{8}_\d{6}|'
-    r'results\.json|table\.(txt|csv|json|tex)'
+    r'run\.json|config\.yaml|last_checkpoint|(skipped|bad_samples)\.jsonl|'
+    r'diverged_iter_\d+\.pt|\d{8}_\d{6}|results\.json|table\.(txt|csv|json|tex)'
 )
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from irbox.config.check_config import DEFAULT_HOOKS
 from irbox.config.load_config import config_text, load_config
 from irbox.engine import compat
 from irbox.engine.optim import AutocastOptimWrapper, OptimWrapper
@@ -12,6 +13,7 @@ from irbox.engine.prepare import (
     try_optimizer,
     work_dir_of,
 )
+from irbox.engine.run_defaults import OWN, default_hooks
 from support.paths import TINY
 
 
@@ -104,6 +106,13 @@ def test_precision_and_a_wrapper_of_ones_own():
 def test_what_cannot_be_built_is_named_with_its_place(options, message):
     with pytest.raises(ValueError, match=message):
         prepare_training(tiny(**options))
+
+
+def test_every_hook_of_ours_can_be_switched_off():
+    names = set(default_hooks(tiny(default_hooks__logger=None)))
+    assert names - {'logger'} == set(OWN) and names <= DEFAULT_HOOKS
+    off = tiny(default_hooks=dict.fromkeys(OWN))
+    assert not set(default_hooks(off)) & set(OWN)
 
 
 def test_tests_fall_back_on_the_validation_sets():

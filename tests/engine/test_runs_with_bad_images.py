@@ -11,6 +11,7 @@ from irbox.config.load_config import load_config
 from irbox.data_check import check_data
 from irbox.datasets.read_image import BadImageError
 from irbox.engine.checkpoint import read_checkpoint
+from irbox.engine.prepare import prepare_training
 from irbox.engine.test import test as score
 from irbox.engine.train import dry_run, find_checkpoint, train
 from support.bad_images import HIDDEN, REFUSED, flipped, image_bytes, specials
@@ -165,6 +166,27 @@ def test_a_dry_run_that_skips(tmp_path, capsys):
     root = write(tmp_path / 'data')
     dry_run(configured(root, tmp_path / 'work', on_bad_sample='skip', leaks='ignore'))
     assert 'Dry run: nothing was written.' in capsys.readouterr().out
+
+
+def test_what_another_run_left_out_is_not_said_to_be_of_this_one(tmp_path, capsys):
+    root, valid = write(tmp_path / 'data', count=4), write(tmp_path / 'valid', count=1)
+    options = {'on_bad_sample': 'skip', 'val_dataloader__dark__dataset__data_root': str(valid)}
+    spoil(root, 1, b'no image')
+    run(configured(root, tmp_path / 'work', **options))
+    spoil(root, 1, image_bytes(1))
+    capsys.readouterr()
+    run(configured(root, tmp_path / 'work', **options))
+    assert 'left out' not in capsys.readouterr().out
+    assert (tmp_path / 'work/previous-1/bad_samples.jsonl').is_file()
+
+
+def test_who_counts_skipped_files_is_switched_off_where_none_is_skipped(tmp_path):
+    root = write(tmp_path / 'data', count=2)
+    options = {'default_hooks__bad_samples': None, 'leaks': 'ignore'}
+    prepared = prepare_training(configured(root, tmp_path / 'work', **options))
+    assert 'bad_samples' not in prepared.sections['default_hooks']
+    with pytest.raises(ValueError, match='bad_samples: null does not go with on_bad_sample: skip'):
+        prepare_training(configured(root, tmp_path, on_bad_sample='skip', **options))
 
 
 ODD = [b'two\nlines.png', b'-rf.png', b'\xff\xfe.png', b' .png', b'=cmd().png', b'<script>.png']

@@ -17,7 +17,7 @@ from torch import nn
 
 from irbox.engine import compat
 from irbox.engine.checkpoint import check_frozen, check_weights, read_checkpoint
-from irbox.engine.hooks import ProgressivePatchesHook
+from irbox.engine.hooks import FinalWeightsHook, ProgressivePatchesHook
 from irbox.engine.prepare import Prepared, prepare_training, try_optimizer, work_dir_of
 from irbox.engine.training_state import check_resumable
 from irbox.engine.work_dir import (
@@ -98,6 +98,9 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder / LOCK, WAIT))
             _show(prepared, out)
+            if load_from is not None:
+                # Before files are moved: a link would then lead nowhere.
+                load_from = Path(load_from).expanduser().resolve()
             iteration = begun['meta']['iter'] if checkpoint else 0
             identity = identity_of(begun) if checkpoint else new_identity()
             went = claim(folder, identity, iteration, str(config.filename))
@@ -105,7 +108,8 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
                 aside = next(iter(went.values())).parent
                 out.print(f'What another run, or a later time, left here is now in {aside}.')
             if load_from is not None:
-                load_from = went.get(Path(load_from), load_from)
+                moved = {folder.resolve() / old.name: new for old, new in went.items()}
+                load_from = moved.get(load_from, load_from)
             remove_leftovers(folder)
         told: list[Any] = [load_from, identity] if is_main_process() else [None, None]
         broadcast_object_list(told)
@@ -121,12 +125,14 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
         runner.train()
         if is_main_process():
             note_end(config.work_dir)
-    if runner.iter < runner.max_iters and runner.is_told_to_stop:
+    if runner.train_loop.is_unfinished:
         if is_main_process():
             out.print(f'Stopped after iteration {runner.iter}. Add --resume to continue.')
         return runner.signals.code
     if is_main_process():
-        out.print(f'Finished. Weights: {Path(runner.work_dir, "final.pth")}')
+        finals = [hook for hook in runner.hooks if isinstance(hook, FinalWeightsHook)]
+        paths = [f' Weights: {Path(runner.work_dir, hook.filename)}' for hook in finals]
+        out.print(f'Finished.{"".join(paths)}')
     return 0
 
 

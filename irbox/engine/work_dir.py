@@ -24,7 +24,7 @@ CHECKPOINT = re.compile(r'iter_(\d+)\.pth')
 NUMBER = re.compile(r'iter_(\d+)\.')
 STARTS = 3
 """After the same iteration, each ended by something else than the training: the next is refused."""
-# What shows that a training was here, and what else it leaves.
+# What shows that a training was here, by its name alone, and what else it leaves.
 TRAINED = re.compile(r'(iter_\d+|best_.+_iter_\d+|final.*)\.(pth|safetensors|shards)')
 LEFT = re.compile(
     r'run\.json|config\.yaml|last_checkpoint|(skipped|bad_samples)\.jsonl|'
@@ -39,7 +39,7 @@ def new_identity() -> str:
 
 def identity_of(checkpoint: Mapping[str, Any]) -> str:
     """Tell of which run a checkpoint is; '' for those that older versions wrote."""
-    meta = checkpoint.get('meta')
+    meta = checkpoint.get('meta') if isinstance(checkpoint, Mapping) else None
     return str(meta.get('run', '')) if isinstance(meta, Mapping) else ''
 
 
@@ -67,7 +67,7 @@ def newest_checkpoint(folder: str | Path) -> Path | None:
     """
     folder = Path(folder)
     numbered, record = _numbered(folder), _record(folder)
-    left = [name for name in _names(folder) if TRAINED.fullmatch(name)]
+    left = _trained(folder)
     remedy = 'Name one with --resume FILE; without --resume they are set aside.'
     if not left:
         return None
@@ -114,7 +114,7 @@ def claim(folder: str | Path, identity: str, iteration: int, config: str) -> Map
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     names = _names(folder)
-    trained = [name for name in names if TRAINED.fullmatch(name)]
+    trained = _trained(folder)
     files = {name: folder / re.sub(r'\.shards$', '.pth', name) for name in trained}
     ours = {name for name in trained if iteration and is_of(files[name], identity)}
     numbers = {name: NUMBER.search(name) for name in trained}
@@ -178,6 +178,19 @@ def _names(folder: Path) -> list[str]:
 def _numbered(folder: Path) -> list[tuple[int, Path]]:
     found = [CHECKPOINT.fullmatch(name) for name in _names(folder)]
     return sorted(((int(one[1]), folder / one[0]) for one in found if one), reverse=True)
+
+
+def _trained(folder: Path) -> list[str]:
+    """List what shows that a training was here: final weights of its run have any name."""
+    try:
+        run = _record(folder)
+    except ValueError:
+        run = None
+    return [
+        name
+        for name in _names(folder)
+        if TRAINED.fullmatch(name) or (run and name.endswith('.pth') and is_of(folder / name, run))
+    ]
 
 
 def _record(folder: Path) -> str | None:

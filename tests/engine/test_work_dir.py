@@ -167,6 +167,47 @@ def test_weights_to_start_from_are_found_where_they_went(tmp_path, whole):
     assert names(tmp_path) == ['iter_4.pth']
 
 
+@pytest.mark.parametrize('spelt', ['absolute', 'home', 'link', 'linked folder'])
+def test_weights_to_start_from_are_found_however_they_are_spelt(
+    tmp_path, whole, monkeypatch, spelt
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('HOME', str(tmp_path))
+    shutil.copytree(whole, tmp_path / 'work')
+    (tmp_path / 'link.pth').symlink_to('work/final.pth')
+    (tmp_path / 'linked').symlink_to('work')
+    path = {
+        'absolute': tmp_path / 'work/final.pth',
+        'home': '~/work/final.pth',
+        'link': 'link.pth',
+        'linked folder': 'linked/final.pth',
+    }[spelt]
+    run(
+        'work',
+        load_from=str(path),
+        train_cfg__max_iters=2,
+        val_dataloader=None,
+        train_cfg__val_interval=2,
+    )
+    assert names(tmp_path / 'work') == ['iter_2.pth']
+
+
+def test_final_weights_of_another_name_are_set_aside_too(tmp_path, capsys):
+    hook = {'type': 'FinalWeightsHook', 'filename': 'model.pth'}
+    options = {'train_cfg__max_iters': 4, 'default_hooks__final_weights': hook}
+    run(tmp_path, **options)
+    assert f'Weights: {tmp_path / "model.pth"}' in capsys.readouterr().out.replace('\n', '')
+    before = (tmp_path / 'model.pth').read_bytes()
+    torch.save([1.0], tmp_path / 'mine.pth')
+    write_checkpoint({'state_dict': WEIGHTS, 'meta': {'run': 'a'}}, tmp_path / 'given.pth')
+    run(tmp_path, **options | {'default_hooks__final_weights': None})
+    assert 'Weights:' not in capsys.readouterr().out
+    assert (tmp_path / 'previous-1/model.pth').read_bytes() == before
+    # What this folder's run did not write stays where somebody put it.
+    assert {'mine.pth', 'given.pth'} <= {path.name for path in tmp_path.glob('*.pth')}
+    assert not (tmp_path / 'model.pth').exists()
+
+
 def test_a_file_of_another_run_is_not_deleted(tmp_path, whole, capsys):
     """Its name is on the list of what this run wrote, its content is not this run's."""
     shutil.copytree(whole, tmp_path, dirs_exist_ok=True)

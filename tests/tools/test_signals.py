@@ -12,6 +12,7 @@ import torch
 
 from irbox.config.load_config import load_config
 from irbox.engine.checkpoint import read_checkpoint
+from irbox.engine.loops import MultiValLoop
 from irbox.engine.train import find_checkpoint, train
 from support.paths import ROOT, TINY
 
@@ -121,6 +122,27 @@ def test_a_signal_in_a_validation(tmp_path, config, whole):
     assert_same(one['state_dict'], two['state_dict'])
     scores = [content['message_hub']['log_scalars']['val/mean/psnr'] for content in (one, two)]
     assert scores[0] == scores[1]
+
+
+def test_a_signal_in_the_last_validation(tmp_path, monkeypatch, capsys):
+    short = {'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2, 'work_dir': str(tmp_path)}
+
+    def go_on(resume):
+        config = load_config(TINY, short)
+        return train(config, None, find_checkpoint(config, resume))
+
+    def signalled(self, index, batch):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MultiValLoop, 'run_iter', signalled)
+        assert go_on(None) == 143
+    assert 'Stopped after iteration 2. Add --resume' in capsys.readouterr().out
+    assert not (tmp_path / 'final.pth').exists()
+    assert go_on('auto') == 0
+    hub = read_checkpoint(tmp_path / 'iter_2.pth')['message_hub']
+    assert len(hub['log_scalars']['val/mean/psnr'][0]) == 1
+    assert (tmp_path / 'final.pth').is_file()
 
 
 @pytest.mark.slow

@@ -59,6 +59,7 @@ class IterationTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]  # mmengine 
         self.val_begin = val_begin
         self.val_interval = val_interval
         self.stop_training = False
+        self.left_validation = False
         self.dynamic_milestones, self.dynamic_intervals = calc_dynamic_intervals(val_interval)
         self._started_at = (0, 0)
         sampler = self.dataloader.sampler
@@ -101,12 +102,18 @@ class IterationTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]  # mmengine 
         # Now, while Python is in good order: left to the garbage collector, worker processes are
         # waited for in vain, five seconds each.
         del batches
-        if self._iter < self._max_iters and self.runner.is_told_to_stop:
+        if self.is_unfinished:
             self.runner.call_hook('before_leaving')
         else:
             self.runner.call_hook('after_train_epoch')
             self.runner.call_hook('after_train')
         return cast(nn.Module, self.runner.model)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Tell whether a signal ends it early: before the last iteration, or its validation."""
+        left = self._iter < self._max_iters or self.left_validation
+        return left and bool(self.runner.is_told_to_stop)
 
     def _next(self, batches: Iterator[Any]) -> Any:
         """Give the next batch; write a checkpoint before a file that cannot be read ends it all."""
@@ -127,6 +134,7 @@ class IterationTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]  # mmengine 
             try:
                 self.runner.val_loop.run()
             except ValidationStopped:
+                self.left_validation = True
                 hub.update_info('evaluated_at', max(before, 0))
                 self.runner.call_hook('after_val_stopped')
 

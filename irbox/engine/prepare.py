@@ -22,6 +22,7 @@ from torch import nn
 from irbox.engine.check_files import check_files
 from irbox.engine.check_leaks import check_leaks
 from irbox.engine.data_notes import data_notes, training_warnings
+from irbox.engine.loops.iteration_train_loop import check_sampler
 from irbox.engine.memory import check_activations, check_batches, check_memory
 from irbox.engine.run_defaults import default_hooks, visualizer
 from irbox.engine.runner import RestorationRunner
@@ -102,6 +103,7 @@ def prepare_training(config: Config, seed: int | None = None) -> Prepared:
     check_wrapping(config)
     with warnings_held():  # a refusal has the data set's own
         loader = build_loader(config, 'train_dataloader', training=True)
+        check_sampler(loader)
         check_batches(loader, 'train_dataloader')
         # What a data set found and left out, then what was converted.
         notes = [*getattr(loader.dataset, 'notes', ())]
@@ -214,17 +216,24 @@ def build_model(config: Config, copies: int = 1) -> nn.Module:
 
 def try_optimizer(prepared: Prepared) -> OptimWrapper:
     """Build the optimiser and its schedulers as the Runner will, to see whether they can be."""
-    config = prepared.config
     with errors_at('optim_wrapper'):
         wrapper = build_optim_wrapper(
             prepared.model, copy.deepcopy(prepared.sections['optim_wrapper'])
         )
+    build_schedulers(prepared, wrapper)
+    return wrapper
+
+
+def build_schedulers(prepared: Prepared, wrapper: OptimWrapper) -> list[Any]:
+    """Build the schedulers of an optimiser as the Runner will."""
+    config, built = prepared.config, []
     schedulers = config.get('param_scheduler') or []
     for index, scheduler in enumerate(schedulers if isinstance(schedulers, list) else [schedulers]):
         with errors_at(f'param_scheduler.{index}'):
             given = {'end': config.train_cfg.max_iters} | copy.deepcopy(scheduler)
-            PARAM_SCHEDULERS.build(given, default_args={'optimizer': wrapper, 'epoch_length': 1})
-    return wrapper
+            more = {'optimizer': wrapper, 'epoch_length': 1}
+            built.append(PARAM_SCHEDULERS.build(given, default_args=more))
+    return built
 
 
 def _fill_in(config: Config, seed: int | None) -> None:

@@ -17,6 +17,7 @@ from torch import nn
 
 from irbox import __version__
 from irbox.config.load_config import config_text
+from irbox.engine.check_fit import check_fit
 from irbox.engine.checkpoint import (
     check_frozen,
     check_weights,
@@ -30,8 +31,6 @@ from irbox.engine.checkpoint import (
 )
 from irbox.engine.environment import describe_environment
 from irbox.engine.finite_log_processor import FiniteLogProcessor
-from irbox.engine.hooks.ema_hook import EMAHook
-from irbox.engine.optimizer_state import check_averages, check_optimizer, check_schedulers
 from irbox.engine.schedule import beyond_the_schedule
 from irbox.engine.sharding import (
     is_sharded,
@@ -44,7 +43,7 @@ from irbox.engine.sharding import (
 )
 from irbox.engine.shards import write_shards
 from irbox.engine.stop_signals import StopSignals
-from irbox.engine.training_state import check_resumable, check_state
+from irbox.engine.training_state import check_resumable
 from irbox.engine.wrapping import data_parallel, unwrapped
 from irbox.utils.collector import collector_spared
 from irbox.utils.console import console, quieten
@@ -252,19 +251,8 @@ class RestorationRunner(Runner):  # type: ignore[misc]  # mmengine has no types
         checkpoint = read_checkpoint(filename)
         check_resumable(checkpoint, filename, self.seed, self.max_iters)
         schedulers = self.param_schedulers or ()
-        averages = any(isinstance(hook, EMAHook) for hook in self.hooks)
-        if averages != ('ema_state_dict' in checkpoint):
-            has, runs = ('without', 'with') if averages else ('with', 'without')
-            raise ValueError(
-                f'{filename} was trained {has} averaged weights, this run is {runs} them (`ema`). '
-                'Resume with the config that it was trained with.'
-            )
-        check_state(checkpoint, filename)
-        check_weights(unwrapped(self.model), checkpoint['state_dict'], filename)
-        if averages:
-            check_averages(checkpoint['ema_state_dict'], unwrapped(self.model), filename)
-        check_optimizer(checkpoint['optimizer'], self.optim_wrapper, filename)
-        check_schedulers(checkpoint['param_schedulers'], schedulers, filename)
+        model = unwrapped(self.model)
+        check_fit(checkpoint, filename, model, self.hooks, self.optim_wrapper, schedulers)
         hub = unpack_message_hub(checkpoint['message_hub'], self.work_dir)
         # From here on all of it fits.
         self._take_weights(checkpoint, filename)

@@ -15,10 +15,18 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from irbox.config.command_line import users_mistake
 from irbox.engine import compat
+from irbox.engine.check_fit import check_fit
 from irbox.engine.checkpoint import check_frozen, check_weights, read_checkpoint
 from irbox.engine.hooks import FinalWeightsHook, ProgressivePatchesHook
-from irbox.engine.prepare import Prepared, prepare_training, try_optimizer, work_dir_of
+from irbox.engine.prepare import (
+    Prepared,
+    build_schedulers,
+    prepare_training,
+    try_optimizer,
+    work_dir_of,
+)
 from irbox.engine.training_state import check_resumable
 from irbox.engine.work_dir import (
     check_progress,
@@ -27,6 +35,7 @@ from irbox.engine.work_dir import (
     new_identity,
     newest_checkpoint,
     note_end,
+    note_refusal,
 )
 from irbox.utils.console import console
 from irbox.utils.files import check_writable, locked, remove_leftovers
@@ -101,8 +110,8 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
             if load_from is not None:
                 # Before files are moved: a link would then lead nowhere.
                 load_from = Path(load_from).expanduser().resolve()
-            iteration = begun['meta']['iter'] if checkpoint else 0
-            identity = identity_of(begun) if checkpoint else new_identity()
+            iteration = begun['iter'] if checkpoint else 0
+            identity = identity_of({'meta': begun}) if checkpoint else new_identity()
             went = claim(folder, identity, iteration, str(config.filename))
             if went:
                 aside = next(iter(went.values())).parent
@@ -122,7 +131,12 @@ def train(config: Config, seed: int | None = None, checkpoint: Path | None = Non
         runner.logger.info('\n'.join(['Training:', *facts]))
         if is_main_process() and checkpoint:
             out.print(f'Resuming from {checkpoint}')
-        runner.train()
+        try:
+            runner.train()
+        except (ValueError, ImportError) as error:
+            if is_main_process() and runner.iter <= iteration and users_mistake(error):
+                note_refusal(folder)
+            raise
         if is_main_process():
             note_end(config.work_dir)
     if runner.train_loop.is_unfinished:
@@ -177,11 +191,12 @@ def _first_batch(prepared: Prepared) -> Any:
 def _prepare(
     config: Config, seed: int | None, checkpoint: Path | None
 ) -> tuple[Prepared, dict[str, Any]]:
-    """Build a training and check what it would start from; gives both."""
+    """Build a training, check what it would start from; gives it and the ``meta`` of that."""
     compat.init()
     check_writable(work_dir_of(config))
     origin = checkpoint or config.get('load_from')
-    content = read_checkpoint(origin, 'meta') if origin else {}
+    # What is resumed is looked at to its last number; of other weights shapes are enough.
+    content = read_checkpoint(origin, 'cpu' if checkpoint else 'meta') if origin else {}
     if checkpoint is not None:
         wanted = seed if seed is not None else (config.get('randomness') or {}).get('seed')
         longest = (config.get('train_cfg') or {}).get('max_iters', math.inf)
@@ -191,7 +206,11 @@ def _prepare(
     if origin:
         check_weights(prepared.model, content['state_dict'], origin)
         check_frozen(prepared.model, content, origin)
-    return prepared, content
+    if checkpoint is not None:
+        wrapper = try_optimizer(prepared)
+        schedulers = build_schedulers(prepared, wrapper)
+        check_fit(content, checkpoint, prepared.model, prepared.hooks, wrapper, schedulers)
+    return prepared, content.get('meta', {})
 
 
 def _show(prepared: Prepared, out: Console) -> None:

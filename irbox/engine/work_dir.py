@@ -166,6 +166,13 @@ def note_end(folder: str | Path) -> None:
     write_text(path, json.dumps(content, indent=2))
 
 
+def note_refusal(folder: str | Path) -> None:
+    """Note that the latest start in a folder was somebody's mistake: it does not count."""
+    path = Path(folder, RECORD)
+    content = json.loads(path.read_text(encoding='utf-8'))
+    write_text(path, json.dumps(content | {'unfinished': content['unfinished'][:-1]}, indent=2))
+
+
 def _names(folder: Path) -> list[str]:
     try:
         return sorted(os.listdir(folder))

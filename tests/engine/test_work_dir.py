@@ -269,6 +269,35 @@ def test_a_training_that_crashes_at_the_same_step_is_not_started_for_ever(
     assert names(tmp_path)[0] == 'iter_12.pth'
 
 
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'ema': None}, 'this run is without them'),
+        ({'param_scheduler': []}, '2 parameter schedulers'),
+        ({'optim_wrapper__optimizer__type': 'SGD'}, 'does not fit optim_wrapper'),
+        ({'train_dataloader__sampler': {'type': 'InfiniteSampler'}}, 'cannot start in the middle'),
+    ],
+)
+def test_a_mistake_is_found_before_anything_is_moved(tmp_path, whole, options, message):
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    before = {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, tmp_path / 'iter_8.pth', **options)
+    assert {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()} == before
+
+
+def test_mistakes_that_are_found_late_do_not_count_as_starts(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise ValueError('a hook wants something else')
+
+    with monkeypatch.context() as patched:
+        patched.setattr('irbox.engine.loops.iteration_train_loop.IterationTrainLoop.run', refuse)
+        for _ in range(4):
+            with pytest.raises(ValueError, match='something else'):
+                run(tmp_path, 'auto')
+    assert json.loads((tmp_path / 'run.json').read_text())['unfinished'] == []
+
+
 def test_progress_between_crashes_is_no_loop(tmp_path):
     for iteration in (0, 0, 4, 4, 8, 8, 8):
         check_progress(tmp_path, tmp_path / f'iter_{iteration}.pth')

@@ -20,6 +20,19 @@ from irbox.registry import LOOPS
 from irbox.utils.bounded import NonNegativeInt, PositiveInt
 
 
+def check_sampler(loader: DataLoader[Any]) -> None:
+    """Refuse a loader whose sampler cannot start where a training stopped.
+
+    Raises:
+        ValueError: The sampler has no ``start_at``.
+    """
+    if not hasattr(loader.sampler, 'start_at'):
+        raise ValueError(
+            f'train_dataloader.sampler: {type(loader.sampler).__name__} cannot start in the '
+            'middle, which resuming needs. Use DrawSampler.'
+        )
+
+
 @LOOPS.register_module()
 class IterationTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]  # mmengine has no types
     """Trains for a number of iterations, so that what was interrupted continues as if it was not.
@@ -62,12 +75,7 @@ class IterationTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]  # mmengine 
         self.left_validation = False
         self.dynamic_milestones, self.dynamic_intervals = calc_dynamic_intervals(val_interval)
         self._started_at = (0, 0)
-        sampler = self.dataloader.sampler
-        if not hasattr(sampler, 'start_at'):
-            raise ValueError(
-                f'train_dataloader.sampler: {type(sampler).__name__} cannot start in the middle, '
-                'which resuming needs. Use DrawSampler.'
-            )
+        check_sampler(self.dataloader)
 
     def draws_after(self, iteration: int) -> int:
         """Count the samples that all processes have used together after a number of iterations."""

@@ -22,7 +22,7 @@ def make_record(
     # was set gives the same ones again.
     made = replace(
         settings,
-        tile=report.tile if settings.tile == 'auto' else settings.tile,
+        tile=report.tile if isinstance(settings.tile, str) else settings.tile,
         overlap=report.overlap,
         precision={'float32': 'fp32', 'bfloat16': 'bf16', 'float16': 'fp16'}[
             str(model.dtype).removeprefix('torch.')

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,13 +19,9 @@ from torch.nn.modules import module as module_state
 from irbox.engine.optim.optim_wrapper import OptimWrapper
 from irbox.layers.fused.switch import SWITCH, TRAINING_SWITCH
 from irbox.utils.cuda_graph import Recording, casts_not_kept, cause_of, record
+from irbox.utils.few_graphs import FewGraphs
 from irbox.utils.global_state import no_numbers_drawn
 
-MOST_GRAPHS = 4
-"""That are kept. They compute in the same memory, one after the other."""
-IDLE = 8
-"""Steps of a further size in which a graph is not taken, before it makes room: a recording takes as
-long as about four, so that more sizes in turn than are kept would be recorded for ever."""
 DEVICES = ('cuda',)
 HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
 
@@ -67,8 +63,6 @@ class Captured:
     labels: list[tuple[Any, Tensor]]
     """Losses that read labels, and what they want of each image."""
     recording: Recording[Passes]
-    missed: Counter[Any] = field(default_factory=Counter)
-    """Steps of sizes without a graph since its own latest."""
 
 
 class CapturedStep:
@@ -111,7 +105,7 @@ class CapturedStep:
         # Looked for once: a network has thousands of them.
         self._weights: list[nn.Parameter] = list(model.parameters())
         self._hooks = [getattr(part, kind) for part in model.modules() for kind in HOOKS]
-        self._graphs: dict[Any, Captured] = {}
+        self._graphs = FewGraphs[Captured]()
         self._calls: Counter[Any] = Counter()
         self._trouble = False
         self._device = self._weights[0].device
@@ -131,28 +125,15 @@ class CapturedStep:
         if self._trouble or not self._can_capture(given, optim_wrapper):
             return self._plain(given, optim_wrapper)
         key = self._key(given, optim_wrapper)
-        found = self._graphs.get(key)
+        found = self._graphs.take(key)
         if found is None:
             self._calls[key] += 1
-            if self._calls[key] > self.after and self._makes_room(key):
+            if self._calls[key] > self.after and self._graphs.makes_room(key):
                 found = self._try(given, optim_wrapper)
             if found is None:
                 return self._plain(given, optim_wrapper)
-            self._graphs[key] = found
-        found.missed.clear()
+            self._graphs.keep(key, found)
         return self._replay(found, given, optim_wrapper)
-
-    def _makes_room(self, key: Any) -> bool:
-        """Tell whether a further size may be captured; of too many graphs an idle one goes."""
-        for one in self._graphs.values():
-            one.missed[key] += 1
-        if len(self._graphs) < MOST_GRAPHS:
-            return True
-        idle = max(self._graphs, key=lambda one: self._graphs[one].missed[key])
-        if self._graphs[idle].missed[key] <= IDLE:
-            return False
-        del self._graphs[idle]
-        return True
 
     def _plain(self, given: Any, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         with optim_wrapper.optim_context(self.model):
@@ -219,7 +200,8 @@ class CapturedStep:
             together = torch.stack([one.detach().float() for one in (total, *values.values())])
             return Passes(list(values), together, [weight.grad for weight in self._weights])
 
-        beside = next((one.recording for one in self._graphs.values()), None)
+        other = self._graphs.any_one()
+        beside = None if other is None else other.recording
         with _restored(self.model, self._weights), _wanting(labels), no_numbers_drawn():
             recording = self._record(run, self._device, beside)
         return Captured(inputs, labels, recording)

@@ -15,13 +15,12 @@ from irbox.layers.fused.switch import SWITCH as FUSED
 from irbox.layers.plain import is_watched
 from irbox.restore.memory import is_out_of_memory
 from irbox.structures import Context, DegradationPrior, Routing
+from irbox.utils.few_graphs import FewGraphs
 
 SWITCH = 'IRBOX_CAPTURE'
 """Environment variable: ``0`` launches every kernel anew."""
 MOST_PIXELS = 2**20
 """Of a batch. Larger ones keep a device busy for longer than the host needs."""
-MOST_GRAPHS = 4
-"""That are kept: each holds the memory that its pass needs."""
 
 
 @dataclass
@@ -65,7 +64,7 @@ class CapturedNetwork(nn.Module):
         super().__init__()
         self.network = network
         self.after = max(1, after)
-        self._graphs: dict[Any, Captured] = {}
+        self._graphs = FewGraphs[Captured]()
         self._calls: Counter[Any] = Counter()
         self._trouble = False
 
@@ -86,17 +85,14 @@ class CapturedNetwork(nn.Module):
         if self._trouble or not self._can_capture(image, context):
             return self._call(image, context)
         key = self._key(image, context)
-        found = self._graphs.get(key)
+        found = self._graphs.take(key)
         if found is None:
             self._calls[key] += 1
-            if self._calls[key] <= self.after:
-                return self._call(image, context)
-            found = self._try(image, context)
+            if self._calls[key] > self.after and self._graphs.makes_room(key):
+                found = self._try(image, context)
             if found is None:
                 return self._call(image, context)
-            while len(self._graphs) >= MOST_GRAPHS:
-                del self._graphs[next(iter(self._graphs))]
-            self._graphs[key] = found
+            self._graphs.keep(key, found)
         return found(image, context)
 
     def _call(self, image: Tensor, context: Context | None) -> Tensor:

@@ -8,6 +8,7 @@ from irbox.config.load_config import load_config
 from irbox.layers import mixture_of_experts
 from irbox.layers.fused.switch import fused_on
 from irbox.layers.mixture_of_experts import MixtureOfExperts
+from irbox.native.library import native
 from irbox.registry import LOSSES, MODELS
 from irbox.structures import Context, DegradationPrior
 from support.paths import ROOT
@@ -29,6 +30,7 @@ def model_of(name, device):
 def waits_of_a_step(model, image, backward=True):
     # As the benchmark's stand-in for DA-CLIP has it, a prior's buffers are made on the CPU.
     model.to(image.device)
+    native()  # whose trial, at first use in a process, waits for numbers of its own
     with Waits() as waits:
         total = sum(model(image, torch.zeros_like(image), mode='loss').values())
         if backward:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from irbox.layers.plain import are_perceptrons
 from irbox.layers.strips import computing_dtype
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ class Places(NamedTuple):
 def can_mix_in_blocks(mixture: MixtureOfExperts) -> bool:
     """Tell whether ``mix_in_blocks`` may be called: for perceptrons that are alike."""
     everyone: Any = mixture.experts
-    plain = all(vars(type(one)).get('two_layers', False) for one in everyone)
-    return plain and len({one.fc1.weight.shape for one in everyone}) == 1
+    return are_perceptrons(everyone) and len({one.fc1.weight.shape for one in everyone}) == 1
 
 
 def mix_in_blocks(mixture: MixtureOfExperts, x: Tensor, weights: Tensor, top_k: int) -> Tensor:

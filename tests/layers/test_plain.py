@@ -16,6 +16,7 @@ from irbox.layers.attention import TransposedAttention
 from irbox.layers.feed_forward import GatedFeedForward
 from irbox.layers.mamba_style_attention import MambaStyleAttention
 from irbox.layers.mixture_gradient import can_mix_by_kernels
+from irbox.layers.mixture_in_blocks import can_mix_in_blocks
 from irbox.layers.mixture_of_experts import MixtureOfExperts
 from irbox.layers.norm import LayerNorm2d
 from irbox.layers.resample import Downsample, Upsample
@@ -103,6 +104,7 @@ def test_an_activation_that_was_replaced_computes():
     for expert in mixture.experts:
         expert.act = nn.ReLU()
     assert not can_mix_by_kernels(mixture, map_of())
+    assert not can_mix_in_blocks(mixture)
 
 
 @pytest.mark.parametrize('side', [8, SIDE])
